@@ -1,0 +1,156 @@
+/**
+ * The one typed contract with the addon. Nothing else in `ts/` may know what the addon exports; `native/addon` implements
+ * exactly this. Arguments are checked in TypeScript and, where memory is at stake, again in C++.
+ * Native failures arrive as an `Error` whose `code` is one of `OctoformerErrorCode`; `ts/binding/load.ts` turns them
+ * into `OctoformerError`.
+ */
+export interface NativeAddon {
+  info(): NativeInfo;
+  /** A flag that another call polls; `abort()` may be called at any time from the same thread. */
+  AbortFlag: new () => NativeAbortFlag;
+  /** Maps the files and checks their headers, off the main thread. `format` by content, not by name. */
+  openCheckpoint(files: readonly string[]): Promise<NativeCheckpoint>;
+  /**
+   * Compiles a Program (JSON of `Program`) against a checkpoint and packs its weights, off the main thread. `onProgress` gets
+   * bytes of the checkpoint read so far and in all. The checkpoint may be disposed afterwards: nothing stays mapped.
+   */
+  loadModel(
+    checkpoint: NativeCheckpoint,
+    program: string,
+    options: NativeLoadOptions,
+    abort: NativeAbortFlag | null,
+    onProgress: ((loaded: number, total: number) => void) | null,
+  ): Promise<NativeModel>;
+  Sampler: new (options: NativeSamplerOptions) => NativeSampler;
+}
+
+export interface NativeInfo {
+  readonly cpu: string;
+  /** The ISA in use by default, such as `avx512`, and all that this machine and build can run, best first. */
+  readonly isa: string;
+  readonly isas: readonly string[];
+  /** Default number of threads: physical cores allowed by affinity and cgroup. */
+  readonly threads: number;
+  readonly cuda: { readonly available: boolean; readonly reason: string; readonly devices: readonly string[] };
+}
+
+export interface NativeAbortFlag {
+  abort(): void;
+}
+
+export interface NativeTensorInfo {
+  readonly name: string;
+  /** `F32 F16 BF16 I8 U8 I32 I64 BOOL` (safetensors' names) or a GGUF block type, `Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K` ... `Q6_K`. */
+  readonly dtype: string;
+  /** Row-major, outermost first (GGUF's order is reversed on reading). */
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  readonly file: string;
+}
+
+export interface NativeCheckpoint {
+  readonly format: 'safetensors' | 'gguf';
+  readonly tensors: readonly NativeTensorInfo[];
+  /**
+   * GGUF: every key-value pair, integers above 2^53 as bigint, arrays as arrays. safetensors: the `__metadata__` strings
+   * of all files.
+   */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** Reads (dequantizes) rows [first, first + count) of a tensor as float32; a vector is one row. For tools and tests. */
+  readRows(name: string, first: number, count: number): Float32Array;
+  dispose(): void;
+}
+
+export interface NativeLoadOptions {
+  /** 0: the default. */
+  readonly threads: number;
+  /** Empty: the default (or `OCTOFORMER_ISA`). */
+  readonly isa: string;
+}
+
+export interface NativeModel {
+  readonly isa: string;
+  readonly threads: number;
+  createCache(): NativeCache;
+  /** One call off the main thread: the whole Program over a ragged batch. Runs of one model queue up behind one another. */
+  run(request: NativeRunRequest): Promise<NativeRunResult>;
+  /** Bytes by kind, now. `weights_by_form` keys are `float32`, `bfloat16`, ... */
+  memory(): {
+    readonly weights: number;
+    readonly weights_by_form: Readonly<Record<string, number>>;
+    readonly cache: number;
+    readonly arena: number;
+  };
+  /** Form, bytes of weight `index` of the Program. */
+  weightInfo(index: number): { readonly form: string; readonly bytes: number };
+  /** Runs under way are aborted (code ABORTED); later calls fail with DISPOSED. */
+  dispose(): void;
+}
+
+export interface NativeRunRequest {
+  /** Token ids of all sequences, one after another. */
+  readonly input_ids: Int32Array;
+  /** New tokens of each sequence. */
+  readonly lengths: Int32Array;
+  /** The cache of each sequence, or null for none: it grows by the sequence's tokens. The list may hold a cache only once. */
+  readonly caches: readonly (NativeCache | null)[];
+  /** Default: past, past + 1, ... of each sequence. */
+  readonly position_ids?: Int32Array;
+  readonly token_type_ids?: Int32Array;
+  /** Token rows (of the concatenation) whose logits are wanted. */
+  readonly rows: Int32Array;
+  /** Names of outputs to copy out. */
+  readonly outputs: readonly string[];
+  /** One sampler an entry of `rows`; its choice comes back in `sampled`. */
+  readonly samplers?: readonly NativeSampler[];
+  readonly abort?: NativeAbortFlag;
+}
+
+export interface NativeRunResult {
+  /** One id a row of `rows`, when samplers were given. */
+  readonly sampled?: Int32Array;
+  /** Each [rows of its buffer, columns], or the probabilities of an attention op: sequence by sequence [heads, new, past + new]. */
+  readonly outputs: Readonly<Record<string, Float32Array>>;
+}
+
+export interface NativeCache {
+  /** Tokens in it. */
+  readonly length: number;
+  /** Bytes of its pages; a page shared by n caches counts 1/n. */
+  readonly bytes: number;
+  /** Shares all pages; the first write to a shared page copies it. */
+  fork(): NativeCache;
+  /** Forgets tokens from `length` on. */
+  truncate(length: number): void;
+  dispose(): void;
+}
+
+/**
+ * Chooses a token from a row of logits, in Hugging Face's order: repetition penalty, temperature, top-k, top-p, min-p, then a
+ * draw (or the first largest when `do_sample` is false, where only the repetition penalty applies).
+ */
+export interface NativeSamplerOptions {
+  readonly do_sample: boolean;
+  readonly temperature: number;
+  /** 0: off. */
+  readonly top_k: number;
+  /** 1: off. */
+  readonly top_p: number;
+  /** 0: off. */
+  readonly min_p: number;
+  /** 1: off. */
+  readonly repetition_penalty: number;
+  /** Draws depend on the seed and on how many were made before only. 64 bits as a bigint. */
+  readonly seed: bigint;
+  /** Ids never chosen while `generated < min_new_tokens` (end-of-sequence ids). */
+  readonly eos_token_ids: Int32Array;
+  readonly min_new_tokens: number;
+  /** The prompt, for the repetition penalty. */
+  readonly prompt_ids: Int32Array;
+}
+
+/** Keeps its history; a choice made by `run` is added to it. */
+export interface NativeSampler {
+  /** Chooses from logits in JavaScript (tests, own processors) and adds the choice to the history. */
+  sample(logits: Float32Array): number;
+}

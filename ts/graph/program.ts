@@ -1,0 +1,204 @@
+/**
+ * A Program: the flat form of a model that the native executor runs. `ts/graph` builds it, `JSON.stringify` carries it over the
+ * binding, `native/runtime/program.h` mirrors these types and checks every one of them at compile time.
+ *
+ * Every activation is a float32 matrix. Its rows are symbolic: `tokens` is the number of token rows of the ragged batch (all
+ * sequences, one after another), `rows` the number of token rows whose logits were asked for, `sequences` the number of
+ * sequences. Its columns are a number known at load.
+ */
+export interface Program {
+  readonly version: 1;
+  readonly weights: readonly WeightDescription[];
+  readonly buffers: readonly BufferDescription[];
+  /** One entry an attention layer that keeps keys and values, in the order of `AttentionOp.layer`. */
+  readonly cache_layers: readonly CacheLayerDescription[];
+  readonly ops: readonly Op[];
+}
+
+export type RowSymbol = 'tokens' | 'rows' | 'sequences';
+
+/** An index into `Program.buffers`; ops refer to (a slice of the columns of) a buffer by a `Value`. */
+export interface BufferDescription {
+  readonly rows: RowSymbol;
+  readonly columns: number;
+}
+
+/** Columns [offset, offset + columns) of a buffer. */
+export interface Value {
+  readonly buffer: number;
+  readonly offset: number;
+  readonly columns: number;
+}
+
+export interface CacheLayerDescription {
+  readonly kv_heads: number;
+  readonly head_dim: number;
+}
+
+/** How the numbers of a weight are kept: `auto` as the checkpoint has them. */
+export type WeightFormName = 'auto' | 'float32' | 'bfloat16' | 'float16';
+
+/**
+ * `linear`: a matrix [out_features, in_features], packed for the kernels; linear and embedding ops read it.
+ * `vector`: one dimension, kept as float32; norms and biases read it.
+ */
+export interface WeightDescription {
+  /** How messages and `model.module()` call it, such as `model.layers.0.self_attn.q_proj.weight`. */
+  readonly name: string;
+  readonly role: 'linear' | 'vector';
+  /** `[out_features, in_features]` or `[length]`: checked against what the parts give. */
+  readonly shape: readonly number[];
+  readonly form: WeightFormName;
+  /** `bfloat16`: round the activations to bfloat16 and multiply on the units for it (linear only). */
+  readonly compute: 'float32' | 'bfloat16';
+  /** Concatenated along the first dimension. */
+  readonly parts: readonly WeightPart[];
+}
+
+export interface WeightPart {
+  /** The checkpoint's name of the tensor. */
+  readonly tensor: string;
+  /** The shape that the checkpoint's tensor must have, before anything below is applied. */
+  readonly shape: readonly number[];
+  /** The tensor is stored [in_features, out_features] (GPT-2's Conv1D). */
+  readonly transpose?: boolean;
+  /**
+   * Reorders the rows: they are seen as an array of shape `dims` (product = rows), whose axes are permuted by `axes`
+   * (as numpy's transpose does). GGUF's rotary rows: dims [heads, head_dim / 2, 2], axes [0, 2, 1].
+   */
+  readonly permute_rows?: { readonly dims: readonly number[]; readonly axes: readonly number[] };
+  /** Takes rows [first, first + count) only, after the steps above. */
+  readonly take_rows?: { readonly first: number; readonly count: number };
+}
+
+export type ActivationName =
+  | 'identity' | 'relu' | 'relu_squared' | 'silu' | 'gelu' | 'gelu_tanh' | 'gelu_quick' | 'tanh' | 'sigmoid';
+
+/** `weight`, `bias`, `table` are indices into `Program.weights`. Absent means none. */
+export type Op =
+  | EmbeddingOp | LinearOp | NormOp | RopeTableOp | RopeOp | AttentionOp | GatedActivationOp | ActivationOp
+  | ElementwiseOp | ScaleOp | GatherRowsOp | OutputOp;
+
+export interface EmbeddingOp {
+  readonly op: 'embedding';
+  /** Where the indices come from; `offset` is added to them (OPT's positions start at 2). */
+  readonly index: 'input_ids' | 'position_ids' | 'token_type_ids';
+  readonly offset?: number;
+  readonly table: number;
+  readonly scale?: number;
+  readonly accumulate?: boolean;
+  readonly out: Value;
+}
+
+/** out = activation(input W^T + bias) + residual */
+export interface LinearOp {
+  readonly op: 'linear';
+  readonly input: Value;
+  readonly weight: number;
+  readonly bias?: number;
+  readonly activation?: ActivationName;
+  readonly residual?: Value;
+  readonly out: Value;
+}
+
+export interface NormOp {
+  readonly op: 'norm';
+  readonly kind: 'rms' | 'layer';
+  readonly input: Value;
+  readonly out: Value;
+  readonly weight?: number;
+  readonly bias?: number;
+  readonly weight_offset?: number;
+  readonly epsilon: number;
+  /** Columns normalized together (head_dim for per-head norms); all of them when absent. */
+  readonly group?: number;
+}
+
+/**
+ * Fills `out` [tokens, rotary_dim] with cosines, then sines, of position * inv_freq, both times `attention_factor`; computed in
+ * float32 as Hugging Face does. `long` replaces both for a sequence longer (past + new) than `long.original_max`;
+ * `dynamic` recomputes inv_freq from the length of a sequence longer than `dynamic.max` (NTK).
+ */
+export interface RopeTableOp {
+  readonly op: 'rope_table';
+  readonly out: Value;
+  readonly inv_freq: readonly number[];
+  readonly attention_factor: number;
+  readonly long?: { readonly original_max: number; readonly inv_freq: readonly number[]; readonly attention_factor: number };
+  readonly dynamic?: { readonly max: number; readonly base: number; readonly factor: number };
+}
+
+/** Rotates the first `rotary_dim` columns (`table.columns`) of every head of `x`, in place. */
+export interface RopeOp {
+  readonly op: 'rope';
+  readonly x: Value;
+  readonly table: Value;
+  readonly heads: number;
+  readonly head_dim: number;
+  readonly pairing: 'half' | 'adjacent';
+}
+
+/** Stores key and value in the cache layer, then attends. Without a cache the pages are temporary. */
+export interface AttentionOp {
+  readonly op: 'attention';
+  readonly query: Value;
+  readonly key: Value;
+  readonly value: Value;
+  readonly out: Value;
+  /** Index into `Program.cache_layers`. */
+  readonly layer: number;
+  readonly heads: number;
+  readonly scale: number;
+  readonly pattern: { readonly kind: 'causal' | 'full'; readonly window?: number };
+  readonly softcap?: number;
+  readonly alibi_slopes?: readonly number[];
+  /** Name of the output that gets the probabilities when it is asked for, such as `attentions.0`. */
+  readonly probabilities?: string;
+}
+
+/** out = activation(gate) * up */
+export interface GatedActivationOp {
+  readonly op: 'gated_activation';
+  readonly gate: Value;
+  readonly up: Value;
+  readonly activation: ActivationName;
+  readonly out: Value;
+}
+
+export interface ActivationOp {
+  readonly op: 'activation';
+  readonly input: Value;
+  readonly activation: ActivationName;
+  readonly out: Value;
+}
+
+export interface ElementwiseOp {
+  readonly op: 'elementwise';
+  readonly kind: 'add' | 'multiply';
+  readonly left: Value;
+  readonly right: Value;
+  readonly out: Value;
+}
+
+/** out = input * factor; then softcap * tanh(out / softcap) when `softcap` is given. */
+export interface ScaleOp {
+  readonly op: 'scale';
+  readonly input: Value;
+  readonly factor: number;
+  readonly softcap?: number;
+  readonly out: Value;
+}
+
+/** From [tokens, n] to [rows, n]: the rows whose logits were asked for. The executor stops here when no row was. */
+export interface GatherRowsOp {
+  readonly op: 'gather_rows';
+  readonly input: Value;
+  readonly out: Value;
+}
+
+/** Copies a value to the caller under a name, when that name was asked for. `logits` is also what the sampler reads. */
+export interface OutputOp {
+  readonly op: 'output';
+  readonly name: string;
+  readonly input: Value;
+}
