@@ -1,5 +1,5 @@
-// The activation functions of the Program ("activation" of linear, gated and activation ops), with Hugging Face's names.
-// No library includes: kernels of every ISA may include it.
+// The activation functions of the Program ("activation" of linear, gated and activation ops), with Hugging Face's
+// names. No library includes: kernels of every ISA may include it.
 #pragma once
 
 namespace octoformer {

@@ -22,8 +22,8 @@ namespace octoformer {
 /// Keys of a KV page: pages are cut at multiples of this absolute position, and so are the blocks of attention.
 inline constexpr int64_t kKeyValuePageTokens = 32;
 
-/// One sequence of a ragged batch: rows [first_row, first_row + count) of every [tokens, ...] matrix are its new tokens,
-/// `past` tokens of it lie in its pages already.
+/// One sequence of a ragged batch: rows [first_row, first_row + count) of every [tokens, ...] matrix are its new
+/// tokens, `past` tokens of it lie in its pages already.
 struct SequenceSlice {
   int64_t first_row = 0;
   int64_t count = 0;
@@ -32,20 +32,20 @@ struct SequenceSlice {
 };
 
 struct LinearArguments {
-  ConstMatrixView input;               // [rows, in_features]
+  ConstMatrixView input;  // [rows, in_features]
   const LinearWeight* weight = nullptr;
-  const float* bias = nullptr;         // [out_features] or null
+  const float* bias = nullptr;  // [out_features] or null
   Activation activation = Activation::identity;
-  ConstMatrixView residual;            // added after the activation; data null: none. May be the same memory as `out`.
-  MatrixView out;                      // [rows, out_features]
+  ConstMatrixView residual;  // added after the activation; data null: none. May be the same memory as `out`.
+  MatrixView out;            // [rows, out_features]
 };
 
 struct EmbeddingArguments {
-  std::span<const int32_t> indices;    // checked: 0 <= index < out_features
-  const LinearWeight* table = nullptr; // row i is the embedding of index i
-  float scale = 1.0f;                  // multiplies the row (rounded as given)
-  bool accumulate = false;             // add to `out` instead of writing it
-  MatrixView out;                      // [indices, in_features]
+  std::span<const int32_t> indices;     // checked: 0 <= index < out_features
+  const LinearWeight* table = nullptr;  // row i is the embedding of index i
+  float scale = 1.0f;                   // multiplies the row (rounded as given)
+  bool accumulate = false;              // add to `out` instead of writing it
+  MatrixView out;                       // [indices, in_features]
 };
 
 enum class NormKind { rms, layer };
@@ -53,23 +53,23 @@ enum class NormKind { rms, layer };
 struct NormArguments {
   NormKind kind = NormKind::rms;
   ConstMatrixView input;
-  MatrixView out;                      // may be the same memory as input
-  const float* weight = nullptr;       // [group], or null
-  const float* bias = nullptr;         // [group], or null
-  float weight_offset = 0.0f;          // Gemma multiplies by (1 + weight)
+  MatrixView out;                 // may be the same memory as input
+  const float* weight = nullptr;  // [group], or null
+  const float* bias = nullptr;    // [group], or null
+  float weight_offset = 0.0f;     // Gemma multiplies by (1 + weight)
   float epsilon = 0.0f;
-  int64_t group = 0;                   // columns normalized together; divides columns (head_dim for per-head norms)
+  int64_t group = 0;  // columns normalized together; divides columns (head_dim for per-head norms)
 };
 
 /// Rotation pairs: `half` couples column i with i + rotary_dim / 2 (Llama), `adjacent` 2i with 2i + 1 (GPT-J).
 enum class RopePairing { half, adjacent };
 
 struct RopeArguments {
-  MatrixView x;                        // [tokens, heads * head_dim], rotated in place
-  ConstMatrixView table;               // [tokens, rotary_dim]: cosines (rotary_dim / 2), then sines
+  MatrixView x;           // [tokens, heads * head_dim], rotated in place
+  ConstMatrixView table;  // [tokens, rotary_dim]: cosines (rotary_dim / 2), then sines
   int64_t heads = 0;
   int64_t head_dim = 0;
-  int64_t rotary_dim = 0;              // the first columns of each head; the others stay
+  int64_t rotary_dim = 0;  // the first columns of each head; the others stay
   RopePairing pairing = RopePairing::half;
 };
 
@@ -77,26 +77,26 @@ struct RopeArguments {
 struct KeyValueLayer {
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
-  size_t page_offset = 0;              // bytes from the page's start
+  size_t page_offset = 0;  // bytes from the page's start
 };
 
 struct StoreKeyValueArguments {
-  ConstMatrixView key, value;          // [tokens, kv_heads * head_dim]
+  ConstMatrixView key, value;  // [tokens, kv_heads * head_dim]
   std::span<const SequenceSlice> sequences;
   KeyValueLayer layer;
 };
 
 struct AttentionArguments {
-  ConstMatrixView query;               // [tokens, heads * head_dim]
-  MatrixView out;                      // [tokens, heads * head_dim]
+  ConstMatrixView query;  // [tokens, heads * head_dim]
+  MatrixView out;         // [tokens, heads * head_dim]
   std::span<const SequenceSlice> sequences;
-  KeyValueLayer layer;                 // keys and values of positions [0, past + count), stored before
-  int64_t heads = 0;                   // a multiple of layer.kv_heads; query head h reads kv head h / (heads / kv_heads)
+  KeyValueLayer layer;  // keys and values of positions [0, past + count), stored before
+  int64_t heads = 0;    // a multiple of layer.kv_heads; query head h reads kv head h / (heads / kv_heads)
   float scale = 1.0f;
   bool causal = true;
-  int64_t window = 0;                  // > 0: position p sees keys (p - window, p] (if not causal: |p - key| < window)
-  float softcap = 0.0f;                // > 0: scores become softcap * tanh(score / softcap)
-  const float* alibi_slopes = nullptr; // [heads]: adds slope * (key - p), or null
+  int64_t window = 0;                   // > 0: position p sees keys (p - window, p] (if not causal: |p - key| < window)
+  float softcap = 0.0f;                 // > 0: scores become softcap * tanh(score / softcap)
+  const float* alibi_slopes = nullptr;  // [heads]: adds slope * (key - p), or null
   /// Null, or where the probabilities go: for each sequence [heads, count, past + count], one sequence after another.
   float* probabilities = nullptr;
 };
@@ -111,8 +111,8 @@ class Backend {
   virtual std::string_view isa() const = 0;   // "avx512", ...
   virtual int threads() const = 0;
 
-  /// Packs W, reading `rows` from several threads. Throws INVALID_CHECKPOINT naming `description.name` if a value is not
-  /// finite, ABORTED when `abort` becomes true.
+  /// Packs W, reading `rows` from several threads. Throws INVALID_CHECKPOINT naming `description.name` if a value is
+  /// not finite, ABORTED when `abort` becomes true.
   virtual std::unique_ptr<LinearWeight> pack_linear(const LinearWeightDescription& description, const RowSource& rows,
                                                     const std::atomic<bool>* abort) = 0;
   virtual void linear(const LinearArguments& arguments) = 0;

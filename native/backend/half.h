@@ -42,7 +42,7 @@ static inline uint16_t float_to_float16(float value) {
   if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);
   if (magnitude >= 0x47800000u) return static_cast<uint16_t>(sign | 0x7c00u);  // 65536 and above
   if (magnitude < 0x38800000u) {                                               // below 2^-14: subnormal or zero
-    const float scaled = float_of(magnitude) + 0.5f;                           // lands on multiples of 2^-24, rounding to even
+    const float scaled = float_of(magnitude) + 0.5f;  // lands on multiples of 2^-24, rounding to even
     return static_cast<uint16_t>(sign | (bits_of(scaled) - 0x3f000000u));
   }
   const uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u) - (112u << 23);

@@ -10,11 +10,12 @@ namespace octoformer {
 enum class WeightForm { float32, bfloat16, float16 };
 
 /// How a product is computed. `float32`: activations stay float32 and stored weights are widened exactly.
-/// `bfloat16`: activations are rounded to bfloat16 (nearest even) first, sums are float32; the units for it are used where
-/// the machine has them.
+/// `bfloat16`: activations are rounded to bfloat16 (nearest even) first, sums are float32; the units for it are used
+/// where the machine has them.
 enum class ComputeType { float32, bfloat16 };
 
-/// Gives rows of W as float32, already in the order and orientation that the model wants. Called from several threads at once.
+/// Gives rows of W as float32, already in the order and orientation that the model wants. Called from several threads
+/// at once.
 class RowSource {
  public:
   virtual ~RowSource() = default;

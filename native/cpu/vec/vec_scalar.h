@@ -1,0 +1,54 @@
+// One float32 lane: the vocabulary of the kernels in plain C++. Every ISA's Vec has exactly these members.
+//
+// Kernel files (native/cpu/kernels) are written against `Vec` and compiled once per ISA inside an anonymous namespace;
+// they include no library code beyond stdint, stddef and intrinsics (docs/design.md section 4).
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/half.h"
+
+namespace octoformer {
+namespace {
+
+struct Vec {
+  static constexpr int lanes = 1;
+  using F = float;
+  static inline F zero() { return 0.0f; }
+  static inline F set1(float x) { return x; }
+  static inline F load(const float* p) { return *p; }
+  static inline void store(float* p, F a) { *p = a; }
+  /// The first n lanes (0 <= n <= lanes); the others read as 0 and are not touched in memory.
+  static inline F load_n(const float* p, int64_t n) { return n > 0 ? *p : 0.0f; }
+  static inline void store_n(float* p, F a, int64_t n) {
+    if (n > 0) *p = a;
+  }
+  static inline F add(F a, F b) { return a + b; }
+  static inline F sub(F a, F b) { return a - b; }
+  static inline F mul(F a, F b) { return a * b; }
+  static inline F div(F a, F b) { return a / b; }
+  /// a * b + c, rounded once
+  static inline F fma(F a, F b, F c) { return __builtin_fmaf(a, b, c); }
+  /// The second operand where either is NaN, as x86 does.
+  static inline F min(F a, F b) { return a < b ? a : b; }
+  static inline F max(F a, F b) { return a > b ? a : b; }
+  static inline F abs(F a) { return __builtin_fabsf(a); }
+  static inline F sqrt(F a) { return __builtin_sqrtf(a); }
+  static inline F round(F a) { return __builtin_rintf(a); }  // half to even
+  /// a with the sign of b
+  static inline F copysign(F a, F b) { return __builtin_copysignf(a, b); }
+  /// a < b ? x : y, lane by lane
+  static inline F select_less(F a, F b, F x, F y) { return a < b ? x : y; }
+  /// 2^n for integral n in [-126, 127]
+  static inline F power_of_two(F n) { return float_of(static_cast<uint32_t>(static_cast<int32_t>(n) + 127) << 23); }
+  static inline float reduce_add(F a) { return a; }
+  static inline float reduce_max(F a) { return a; }
+  /// Widens `lanes` halves, exactly.
+  static inline F load_bfloat16(const uint16_t* p) { return bfloat16_to_float(*p); }
+  static inline F load_float16(const uint16_t* p) { return float16_to_float(*p); }
+  /// Narrows to bfloat16, nearest even.
+  static inline void store_bfloat16(uint16_t* p, F a) { *p = float_to_bfloat16(a); }
+};
+
+}  // namespace
+}  // namespace octoformer
