@@ -1,0 +1,16 @@
+/** TypeScript is transformed by swc (types are checked apart, by `tsc -p tsconfig.test.json`). */
+module.exports = {
+  testEnvironment: '<rootDir>/test/jest_environment.cjs',
+  testMatch: ['<rootDir>/test/ts/**/*.test.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { target: 'es2022', parser: { syntax: 'typescript' }, transform: { useDefineForClassFields: true } },
+        module: { type: 'commonjs' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  modulePathIgnorePatterns: ['<rootDir>/build', '<rootDir>/dist'],
+};

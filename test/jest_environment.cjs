@@ -1,0 +1,17 @@
+const { TestEnvironment } = require('jest-environment-node');
+
+/**
+ * The addon makes its objects in Node's main realm. A test's own realm must share the constructors with it, or
+ * `instanceof Float32Array` fails on everything native.
+ */
+const shared = [
+  'ArrayBuffer', 'SharedArrayBuffer', 'DataView', 'Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array',
+  'Int32Array', 'Uint32Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array',
+];
+
+module.exports = class extends TestEnvironment {
+  async setup() {
+    await super.setup();
+    for (const name of shared) this.global[name] = globalThis[name];
+  }
+};
