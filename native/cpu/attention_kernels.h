@@ -1,0 +1,93 @@
+// What one ISA offers for attention over paged keys and values (key_value_page.h).
+//
+// Keys are taken in groups of kGroupPages pages, cut by absolute position. A group gives each query row a maximum, a
+// sum of exponentials and a weighted sum of values; groups are merged in the order of positions. A row's operations are
+// the same ones in the same order however rows are tiled and groups spread over threads, so its bits are too.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "cpu/key_value_page.h"
+
+namespace octoformer {
+
+/// 256 keys: long enough that merging costs nothing beside it, short enough that the scores of a tile stay in the
+/// first-level cache and that one long sequence feeds many threads.
+inline constexpr int64_t kGroupPages = 8;
+inline constexpr int64_t kGroupKeys = kGroupPages * kPageKeys;
+
+/// Query rows that share the loads of keys and values. 24 rows of 256 scores take 24 KB of the first-level cache and
+/// are a multiple of every register tile.
+inline constexpr int64_t kMaximumTileRows = 24;
+
+/// Some query rows of one sequence that read the same kv head. Row r is query head r % heads_per_kv of new token
+/// r / heads_per_kv; the tile has rows [first_row, first_row + rows).
+struct AttentionTile {
+  const float* query;  // the sequence's first new token, at the first query head of this kv head
+  int64_t query_stride;
+  float* out;  // likewise
+  int64_t out_stride;
+  const std::byte* const* pages;
+  size_t head_offset;   // bytes from a page's start to this kv head's keys
+  const float* slopes;  // [heads_per_kv] ALiBi slopes or null
+  int64_t first_row;
+  int64_t rows;  // 1 ... kMaximumTileRows
+  int64_t heads_per_kv;
+  int64_t head_dim;
+  int64_t past;
+  int64_t keys;  // past + new tokens
+  int64_t window;
+  float scale;
+  float softcap;
+  bool causal;
+};
+
+/// Positions of keys: [first, end).
+struct KeyRange {
+  int64_t first;
+  int64_t end;
+};
+
+/// The keys that the new token `token` (of sequence length `keys`) attends to.
+inline KeyRange attended_keys(const AttentionTile& tile, int64_t token) {
+  const int64_t position = tile.past + token;
+  KeyRange range{0, tile.causal ? position + 1 : tile.keys};
+  if (tile.window > 0) {
+    if (position - tile.window + 1 > range.first) range.first = position - tile.window + 1;
+    if (position + tile.window < range.end) range.end = position + tile.window;
+  }
+  return range;
+}
+
+/// Floats of a state (running maxima, sums of exponentials, weighted sums of values of a tile's rows).
+constexpr int64_t attention_state_floats(int64_t rows, int64_t head_dim) {
+  return (2 * rows + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple + rows * padded_head_dim(head_dim);
+}
+
+/// Floats that `attend` needs beside the state: queries, scores and one group's state.
+constexpr int64_t attention_workspace_floats(int64_t head_dim) {
+  return kMaximumTileRows * (head_dim + kGroupKeys) + attention_state_floats(kMaximumTileRows, head_dim);
+}
+
+struct StoreRow {
+  const float* key;    // [head_dim] of one kv head
+  const float* value;  // [head_dim]
+  std::byte* head;     // the kv head's keys in the page
+  int64_t slot;        // position % kPageKeys
+  int64_t head_dim;
+};
+
+struct AttentionKernels {
+  void (*store)(const StoreRow& row);
+  /// Overwrites `state` with groups [first_group, group_end) merged in order. Both pointers 64-byte aligned.
+  void (*attend)(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace);
+  /// Merges the state of one later group into `state`; both are of the same tile.
+  void (*merge)(const AttentionTile& tile, int64_t group, float* state, const float* later);
+  /// Writes the tile's rows of `out`.
+  void (*finish)(const AttentionTile& tile, const float* state);
+  /// The finished scores (scaled, capped, biased) of one group: scores[row * kGroupKeys + key], meaningful only where
+  /// the row attends.
+  void (*scores)(const AttentionTile& tile, int64_t group, float* scores, float* workspace);
+};
+
+}  // namespace octoformer
