@@ -49,7 +49,7 @@ struct KeyRange {
 };
 
 /// The keys that the new token `token` (of sequence length `keys`) attends to.
-inline KeyRange attended_keys(const AttentionTile& tile, int64_t token) {
+static inline KeyRange attended_keys(const AttentionTile& tile, int64_t token) {
   const int64_t position = tile.past + token;
   KeyRange range{0, tile.causal ? position + 1 : tile.keys};
   if (tile.window > 0) {
@@ -60,12 +60,12 @@ inline KeyRange attended_keys(const AttentionTile& tile, int64_t token) {
 }
 
 /// Floats of a state (running maxima, sums of exponentials, weighted sums of values of a tile's rows).
-constexpr int64_t attention_state_floats(int64_t rows, int64_t head_dim) {
+static constexpr int64_t attention_state_floats(int64_t rows, int64_t head_dim) {
   return (2 * rows + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple + rows * padded_head_dim(head_dim);
 }
 
 /// Floats that `attend` needs beside the state: queries, scores and one group's state.
-constexpr int64_t attention_workspace_floats(int64_t head_dim) {
+static constexpr int64_t attention_workspace_floats(int64_t head_dim) {
   return kMaximumTileRows * (head_dim + kGroupKeys) + attention_state_floats(kMaximumTileRows, head_dim);
 }
 

@@ -14,15 +14,15 @@ inline constexpr int64_t kPageKeys = 32;
 /// Rows of values and of sums are padded to the widest vector (AVX-512: 16 floats), so kernels need no tails.
 inline constexpr int64_t kHeadDimMultiple = 16;
 
-constexpr int64_t padded_head_dim(int64_t head_dim) {
+static constexpr int64_t padded_head_dim(int64_t head_dim) {
   return (head_dim + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple;
 }
 
-constexpr int64_t key_floats(int64_t head_dim) { return head_dim * kPageKeys; }
-constexpr int64_t value_floats(int64_t head_dim) { return kPageKeys * padded_head_dim(head_dim); }
+static constexpr int64_t key_floats(int64_t head_dim) { return head_dim * kPageKeys; }
+static constexpr int64_t value_floats(int64_t head_dim) { return kPageKeys * padded_head_dim(head_dim); }
 
 /// Bytes from the layer's start in a page to one kv head's keys; its values follow at once.
-constexpr size_t head_offset(int64_t kv_head, int64_t head_dim) {
+static constexpr size_t head_offset(int64_t kv_head, int64_t head_dim) {
   return static_cast<size_t>(kv_head * (key_floats(head_dim) + value_floats(head_dim))) * sizeof(float);
 }
 
