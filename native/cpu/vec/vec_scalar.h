@@ -46,6 +46,9 @@ struct Vec {
   /// Widens `lanes` halves, exactly.
   static inline F load_bfloat16(const uint16_t* p) { return bfloat16_to_float(*p); }
   static inline F load_float16(const uint16_t* p) { return float16_to_float(*p); }
+  /// Widens the first or second of each of `lanes` pairs of bfloat16.
+  static inline F load_first_bfloat16(const uint16_t* p) { return bfloat16_to_float(p[0]); }
+  static inline F load_second_bfloat16(const uint16_t* p) { return bfloat16_to_float(p[1]); }
   /// Narrows to bfloat16, nearest even.
   static inline void store_bfloat16(uint16_t* p, F a) { *p = float_to_bfloat16(a); }
 };

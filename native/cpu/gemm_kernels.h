@@ -1,0 +1,80 @@
+// The matrix products of one ISA: what a kernel is given, and which there are.
+//
+// out[m, n] = activation(sum over k of A[m, k] W[n, k] + bias[n]) + residual[m, n]
+//
+// Every sum is one chain of accumulations over k in increasing order that starts from 0. Its bits depend on K and the
+// weight's form alone: not on M, the tiles, the blocks or the threads (docs/design.md section 4).
+//
+// Packed weights. W is cut into panels of `panel` output features (the last is filled with zeros), each contiguous:
+//   float32, float16   [K][panel]
+//   bfloat16           [K / 2][panel][2], K filled with zeros to a multiple of `depth_granule`
+// so that one step reads a contiguous run of output features, a pair of k beside each other where the units want it.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/activation.h"
+
+namespace octoformer {
+
+/// What happens to the sums before they reach memory. Scales and zero points of int8 and the outlier product join here.
+struct GemmEpilogue {
+  const float* bias = nullptr;  // [out_features] or null
+  Activation activation = Activation::identity;
+  const float* residual = nullptr;  // null: none. May be the same memory as `out`.
+  int64_t residual_stride = 0;
+  float* out = nullptr;
+  int64_t out_stride = 0;
+};
+
+/// A block of the result: rows [first_row, last_row) by the panels [first_panel, last_panel).
+/// A: the elements of activations, W: those of packed weights.
+template <class A, class W>
+struct GemmTask {
+  /// Element (row, k) lies at (k / depth_block) * block_stride + row * row_stride + k % depth_block.
+  const A* activations = nullptr;
+  int64_t row_stride = 0;
+  int64_t block_stride = 0;
+  int64_t depth_block = 0;  // a multiple of the kernel's depth_granule, or >= depth
+  const W* weights = nullptr;
+  int64_t panel_stride = 0;  // elements of a packed panel
+  int64_t depth = 0;         // K, filled up to the kernel's depth_granule
+  int64_t out_features = 0;  // N, as it is
+  int64_t first_row = 0, last_row = 0;
+  int64_t first_panel = 0, last_panel = 0;
+  GemmEpilogue epilogue;
+  float* scratch = nullptr;  // gemm_scratch_floats() of them, 64-byte aligned
+};
+
+/// One form of product. `few_rows` reads the weights once for up to `row_tile` rows (decoding): it is bound by memory.
+/// `many_rows` keeps blocks in the caches (prefill). Both give the same bits.
+template <class A, class W>
+struct GemmKernel {
+  int panel = 0;          // output features of a packed panel
+  int row_tile = 0;       // rows of a tile of accumulators
+  int depth_granule = 1;  // K is filled up to a multiple of it
+  int row_granule = 1;    // many_rows reads (and drops) rows of A up to a multiple of it
+  int hot_columns = 0;    // columns of a panel that many_rows wants to keep in the first-level cache
+  void (*few_rows)(const GemmTask<A, W>&) = nullptr;   // depth_block >= depth, rows <= row_tile
+  void (*many_rows)(const GemmTask<A, W>&) = nullptr;  // any number of rows
+};
+
+/// Floats of scratch that a task needs: the partial sums of its block and one widened block of a panel.
+template <class A, class W>
+int64_t gemm_scratch_floats(const GemmKernel<A, W>& kernel, int64_t rows, int64_t panels, int64_t depth_block) {
+  const int64_t tiles = (rows + kernel.row_tile - 1) / kernel.row_tile;
+  return tiles * kernel.row_tile * panels * kernel.panel + depth_block * kernel.panel;
+}
+
+struct GemmKernels {
+  GemmKernel<float, float> float32;
+  GemmKernel<float, uint16_t> bfloat16;           // bfloat16 weights, widened; float32 activations
+  GemmKernel<float, uint16_t> float16;            // float16 weights, widened; float32 activations
+  GemmKernel<uint16_t, uint16_t> bfloat16_units;  // both bfloat16, the machine's units; functions null: none
+  /// Rounds a row to bfloat16 and back.
+  void (*round_row_to_bfloat16)(const float* input, int64_t count, float* out) = nullptr;
+  /// Narrows a row to bfloat16.
+  void (*narrow_row_to_bfloat16)(const float* input, int64_t count, uint16_t* out) = nullptr;
+};
+
+}  // namespace octoformer

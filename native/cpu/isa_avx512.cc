@@ -1,0 +1,10 @@
+// AVX-512 F, BW, DQ, VL.
+#include "cpu/vec/vec_avx512.h"
+
+#include "cpu/kernels/all_kernels.h"
+
+namespace octoformer {
+
+const KernelTable kernels_avx512 = kAllKernels;
+
+}  // namespace octoformer

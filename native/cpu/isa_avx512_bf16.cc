@@ -1,0 +1,12 @@
+// AVX-512 with VNNI and BF16.
+#include "cpu/vec/vec_avx512.h"
+
+#include "cpu/vec/bfloat16_unit_avx512.h"
+
+#include "cpu/kernels/all_kernels.h"
+
+namespace octoformer {
+
+const KernelTable kernels_avx512_bf16 = kAllKernels;
+
+}  // namespace octoformer
