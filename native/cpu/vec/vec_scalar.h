@@ -40,7 +40,10 @@ struct Vec {
   /// a < b ? x : y, lane by lane
   static inline F select_less(F a, F b, F x, F y) { return a < b ? x : y; }
   /// 2^n for integral n in [-126, 127]
-  static inline F power_of_two(F n) { return float_of(static_cast<uint32_t>(static_cast<int32_t>(n) + 127) << 23); }
+  static inline F power_of_two(F n) {
+    const int32_t exponent = n == n ? static_cast<int32_t>(n) : 0;  // NaN gives any power, but no undefined conversion
+    return float_of(static_cast<uint32_t>(exponent + 127) << 23);
+  }
   static inline float reduce_add(F a) { return a; }
   static inline float reduce_max(F a) { return a; }
   /// Widens `lanes` halves, exactly.

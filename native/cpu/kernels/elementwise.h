@@ -1,0 +1,38 @@
+// Sums, products and scales of rows.
+#pragma once
+#include <stdint.h>
+
+#include "cpu/kernels/math.h"
+#include "cpu/kernels/row_map.h"
+
+namespace octoformer {
+namespace {
+
+void add_row(const float* left, const float* right, float* out, int64_t columns) {
+  map_rows(left, right, out, columns, [](Vec::F a, Vec::F b) { return Vec::add(a, b); });
+}
+
+void multiply_row(const float* left, const float* right, float* out, int64_t columns) {
+  map_rows(left, right, out, columns, [](Vec::F a, Vec::F b) { return Vec::mul(a, b); });
+}
+
+void scale_row(const float* input, float factor, float softcap, float* out, int64_t columns) {
+  const Vec::F by = Vec::set1(factor);
+  if (softcap > 0.0f) {
+    const Vec::F cap = Vec::set1(softcap);
+    map_row(input, out, columns, [=](Vec::F x) { return soft_cap(Vec::mul(x, by), cap); });
+  } else {
+    map_row(input, out, columns, [=](Vec::F x) { return Vec::mul(x, by); });
+  }
+}
+
+void exp_row(const float* input, float* out, int64_t columns) {
+  map_row(input, out, columns, [](Vec::F x) { return exponential(x); });
+}
+
+void erf_row(const float* input, float* out, int64_t columns) {
+  map_row(input, out, columns, [](Vec::F x) { return erf(x); });
+}
+
+}  // namespace
+}  // namespace octoformer

@@ -1,0 +1,77 @@
+// exp, tanh, erf and sigmoid of float32 lanes, for any Vec. The polynomials are minimax fits made for this file.
+//
+// Bounds in units in the last place of the float32 result, subnormal results included; test/native/cpu/math_test.cc
+// asserts them under every ISA:
+//   exponential  1.0   exponential(0) = 1; gradual underflow to 0, overflow to infinity
+//   tanh         1.5   odd, keeps -0; 1 from about 9.01 on
+//   erf          1.5   odd, keeps -0; 1 from about 3.83 on
+//   sigmoid      2.5   gradual underflow to 0
+// NaN gives NaN, infinities give the limits.
+#pragma once
+
+namespace octoformer {
+namespace {
+
+/// c0 + x (c1 + x (c2 + ...)), each step one fused multiply-add.
+template <int Count>
+inline Vec::F polynomial(Vec::F x, const float (&coefficient)[Count]) {
+  Vec::F sum = Vec::set1(coefficient[Count - 1]);
+#pragma GCC unroll 16
+  for (int i = Count - 2; i >= 0; --i) sum = Vec::fma(sum, x, Vec::set1(coefficient[i]));
+  return sum;
+}
+
+/// e^x. x = n ln 2 + r with |r| <= ln(2) / 2; e^r by a polynomial whose relative error is below 4e-9.
+inline Vec::F exponential(Vec::F x) {
+  // Beyond these the results are infinity and 0 already. NaN passes, being the second operand.
+  x = Vec::min(Vec::set1(89.0f), x);
+  x = Vec::max(Vec::set1(-104.0f), x);
+  const Vec::F n = Vec::round(Vec::mul(x, Vec::set1(1.44269504f)));
+  // ln 2 in two parts, of which the first has trailing zeros: its product with n is exact.
+  Vec::F r = Vec::fma(n, Vec::set1(-0x1.62e4p-1f), x);
+  r = Vec::fma(n, Vec::set1(-0x1.7f7d1cp-20f), r);
+  constexpr float kCoefficients[] = {0x1.fffffcp-2f, 0x1.555490p-3f, 0x1.5558f6p-5f, 0x1.123a8ep-7f, 0x1.6a2318p-10f};
+  const Vec::F high = polynomial(r, kCoefficients);
+  const Vec::F e = Vec::add(Vec::fma(Vec::mul(r, r), high, r), Vec::set1(1.0f));
+  // 2^n in two factors: n may be 128 or down to -150, where one float32 has no such power.
+  const Vec::F half = Vec::round(Vec::mul(n, Vec::set1(0.5f)));
+  return Vec::mul(Vec::mul(e, Vec::power_of_two(half)), Vec::power_of_two(Vec::sub(n, half)));
+}
+
+inline Vec::F tanh(Vec::F x) {
+  const Vec::F magnitude = Vec::min(Vec::set1(10.0f), Vec::abs(x));  // tanh(10) rounds to 1
+  // Below 0.625: x + x^3 P(x^2), where 1 - 2 / (e^2x + 1) would cancel.
+  constexpr float kCoefficients[] = {-0x1.555532p-2f, 0x1.110726p-3f, -0x1.b83c5ap-5f, 0x1.52269cp-6f, -0x1.75e1d0p-8f};
+  const Vec::F square = Vec::mul(magnitude, magnitude);
+  const Vec::F small = Vec::fma(Vec::mul(magnitude, square), polynomial(square, kCoefficients), magnitude);
+  const Vec::F e = exponential(Vec::add(magnitude, magnitude));
+  const Vec::F one = Vec::set1(1.0f);
+  const Vec::F large = Vec::sub(one, Vec::div(Vec::set1(2.0f), Vec::add(e, one)));
+  return Vec::copysign(Vec::select_less(magnitude, Vec::set1(0.625f), small, large), x);
+}
+
+inline Vec::F erf(Vec::F x) {
+  const Vec::F magnitude = Vec::min(Vec::set1(4.0f), Vec::abs(x));  // erf(4) rounds to 1
+  // Below 0.921875: x P(x^2), relative error of P below 5e-10.
+  constexpr float kSmall[] = {0x1.20dd76p+0f, -0x1.812744p-2f,  0x1.ce2e20p-4f, -0x1.b8107cp-6f,
+                              0x1.54dadcp-8f, -0x1.aae9a4p-11f, 0x1.5f119ap-14f};
+  const Vec::F small = Vec::mul(magnitude, polynomial(Vec::mul(magnitude, magnitude), kSmall));
+  // Above: 1 - e^Q(x), Q fitted to ln(erfc) so that erf's relative error stays below 2e-9.
+  constexpr float kLarge[] = {-0x1.a065e4p-13f, -0x1.20ae92p+0f, -0x1.463f60p-1f, -0x1.a9a1c2p-4f,
+                              0x1.6c06f4p-6f,   -0x1.8e9a2ep-9f, 0x1.9a74ccp-13f};
+  const Vec::F large = Vec::sub(Vec::set1(1.0f), exponential(polynomial(magnitude, kLarge)));
+  return Vec::copysign(Vec::select_less(magnitude, Vec::set1(0.921875f), small, large), x);
+}
+
+/// 1 / (1 + e^-x), as e^-|x| / (1 + e^-|x|) for negative x: neither form overflows or cancels.
+inline Vec::F sigmoid(Vec::F x) {
+  const Vec::F one = Vec::set1(1.0f);
+  const Vec::F e = exponential(Vec::sub(Vec::zero(), Vec::abs(x)));
+  return Vec::div(Vec::select_less(x, Vec::zero(), e, one), Vec::add(one, e));
+}
+
+/// softcap * tanh(x / softcap), Gemma 2's bound on scores and logits.
+inline Vec::F soft_cap(Vec::F x, Vec::F softcap) { return Vec::mul(softcap, tanh(Vec::div(x, softcap))); }
+
+}  // namespace
+}  // namespace octoformer
