@@ -1,6 +1,7 @@
 /** TypeScript is transformed by swc (types are checked apart, by `tsc -p tsconfig.test.json`). */
 module.exports = {
   testEnvironment: '<rootDir>/test/jest_environment.cjs',
+  reporters: ['default', '<rootDir>/test/jest_reporter.cjs'],
   testMatch: ['<rootDir>/test/ts/**/*.test.ts'],
   transform: {
     '^.+\\.ts$': [

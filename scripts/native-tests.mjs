@@ -1,0 +1,75 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run, ScriptError, seconds } from './process.mjs';
+
+/**
+ * The GoogleTest programs of a build folder, as CTest knows them. `dependsOnIsa`: its results come from kernels, so it is run once
+ * for every ISA (the label `isa` in test/native/CMakeLists.txt).
+ * @returns {{ name: string, program: string, dependsOnIsa: boolean }[]}
+ */
+export function listNativeTests(buildFolder) {
+  const { status, stdout, output } = run('ctest', ['--test-dir', buildFolder, '-C', 'Release', '--show-only=json-v1']);
+  if (status !== 0) throw new ScriptError(`ctest can't list the tests of ${buildFolder}:\n${output}`);
+  return JSON.parse(stdout).tests.map((test) => ({
+    name: test.name,
+    // The last word: a cross build puts its emulator in front.
+    program: test.command.at(-1),
+    dependsOnIsa: test.properties.some((property) => property.name === 'LABELS' && property.value.includes('isa')),
+  }));
+}
+
+/**
+ * Runs one program and gives its counts. A crash counts as a failure beside what had not been written.
+ * @param {{ name: string, program: string }} test
+ * @param {{ title?: string, launcher?: string[], env?: Record<string, string>, filter?: string }} [options]
+ *   `launcher`: words to put in front, such as an emulator.
+ */
+export function runNativeTest(test, { title = '', launcher = [], env = {}, filter } = {}) {
+  const scratch = mkdtempSync(join(tmpdir(), 'octoformer-test-'));
+  const report = join(scratch, 'report.json');
+  const started = performance.now();
+  try {
+    const words = [
+      ...launcher,
+      test.program,
+      '--gtest_brief=1',
+      `--gtest_output=json:${report}`,
+      ...(filter ? [`--gtest_filter=${filter}`] : []),
+    ];
+    const result = run(words[0], words.slice(1), { env });
+    const counts = readReport(report);
+    if (result.status !== 0 && counts.failed === 0) counts.failed = 1;
+    const line = `${test.name}${title ? ` [${title}]` : ''}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds(started)})`;
+    console.log(line);
+    if (counts.failed) console.log(`${result.output.trimEnd()}\n(exit status ${result.status ?? result.signal})`);
+    return counts;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function readReport(path) {
+  let report;
+  try {
+    report = JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 }; // it crashed before it could write one
+  }
+  const all = report.testsuites.flatMap((suite) => suite.testsuite);
+  const failed = all.filter((test) => test.failures?.length).length;
+  const skipped = all.filter((test) => test.result === 'SKIPPED' || test.status === 'NOTRUN').length;
+  return { passed: all.length - failed - skipped, failed, skipped };
+}
+
+/** Adds counts up. */
+export function sum(list) {
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  for (const counts of list) for (const key of Object.keys(total)) total[key] += counts[key];
+  return total;
+}
+
+/** The closing line of a run. */
+export function countLine({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
+}
