@@ -72,12 +72,30 @@ export interface WeightPart {
 }
 
 export type ActivationName =
-  | 'identity' | 'relu' | 'relu_squared' | 'silu' | 'gelu' | 'gelu_tanh' | 'gelu_quick' | 'tanh' | 'sigmoid';
+  | 'identity'
+  | 'relu'
+  | 'relu_squared'
+  | 'silu'
+  | 'gelu'
+  | 'gelu_tanh'
+  | 'gelu_quick'
+  | 'tanh'
+  | 'sigmoid';
 
 /** `weight`, `bias`, `table` are indices into `Program.weights`. Absent means none. */
 export type Op =
-  | EmbeddingOp | LinearOp | NormOp | RopeTableOp | RopeOp | AttentionOp | GatedActivationOp | ActivationOp
-  | ElementwiseOp | ScaleOp | GatherRowsOp | OutputOp;
+  | EmbeddingOp
+  | LinearOp
+  | NormOp
+  | RopeTableOp
+  | RopeOp
+  | AttentionOp
+  | GatedActivationOp
+  | ActivationOp
+  | ElementwiseOp
+  | ScaleOp
+  | GatherRowsOp
+  | OutputOp;
 
 export interface EmbeddingOp {
   readonly op: 'embedding';
@@ -124,7 +142,11 @@ export interface RopeTableOp {
   readonly out: Value;
   readonly inv_freq: readonly number[];
   readonly attention_factor: number;
-  readonly long?: { readonly original_max: number; readonly inv_freq: readonly number[]; readonly attention_factor: number };
+  readonly long?: {
+    readonly original_max: number;
+    readonly inv_freq: readonly number[];
+    readonly attention_factor: number;
+  };
   readonly dynamic?: { readonly max: number; readonly base: number; readonly factor: number };
 }
 

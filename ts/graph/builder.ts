@@ -1,0 +1,223 @@
+import { OctoformerError } from '../binding/error';
+import type { ModuleNode, ModuleParameter } from './module_tree';
+import type {
+  BufferDescription,
+  CacheLayerDescription,
+  Op,
+  Program,
+  RowSymbol,
+  Value,
+  WeightDescription,
+  WeightFormName,
+  WeightPart,
+} from './program';
+import type { TensorTable } from './tensor_table';
+
+/** A tensor that a weight is made of, by the name that Hugging Face's modules give it. */
+export interface PartRequest {
+  readonly name: string;
+  /** As the module sees it: `[out_features, in_features]` or `[length]`. */
+  readonly shape: readonly number[];
+  /** The checkpoint keeps it the other way round: `[in_features, out_features]`. */
+  readonly transpose?: boolean;
+}
+
+/** A weight of the Program and what it was made of. */
+export interface BuiltWeight {
+  readonly index: number;
+  /** One a part, in order: what a module records as its parameter. */
+  readonly parameters: readonly Omit<ModuleParameter, 'name'>[];
+}
+
+export interface ScopeOptions {
+  readonly detail?: string;
+  /** Names of children in the order that they are shown in; the order of building otherwise. */
+  readonly order?: readonly string[];
+}
+
+interface MutableNode extends ModuleNode {
+  readonly parameters: ModuleParameter[];
+  readonly children: MutableNode[];
+}
+
+/**
+ * Collects the ops, buffers and weights of a model while its modules are built, and the tree of modules beside them. A weight
+ * asked for twice (a tied embedding and output projection) is one weight.
+ */
+export class GraphBuilder {
+  readonly #tensors: TensorTable;
+  readonly #form: WeightFormName;
+  readonly #compute: 'float32' | 'bfloat16';
+  readonly #weights: WeightDescription[] = [];
+  readonly #weightsByKey = new Map<string, BuiltWeight>();
+  readonly #buffers: BufferDescription[] = [];
+  readonly #cacheLayers: CacheLayerDescription[] = [];
+  readonly #ops: Op[] = [];
+  readonly #outputs = new Set<string>();
+  readonly #root: MutableNode;
+  readonly #path: MutableNode[];
+
+  /**
+   * @param tensors what the checkpoint has
+   * @param floats form and arithmetic of the linear weights
+   * @param rootKind class of the whole model as Python prints it, such as `LlamaForCausalLM`
+   */
+  constructor(
+    tensors: TensorTable,
+    floats: { readonly form: WeightFormName; readonly compute: 'float32' | 'bfloat16' },
+    rootKind = 'Model',
+  ) {
+    this.#tensors = tensors;
+    this.#form = floats.form;
+    this.#compute = floats.compute;
+    this.#root = { name: '', path: '', kind: rootKind, detail: '', parameters: [], children: [] };
+    this.#path = [this.#root];
+  }
+
+  /** The module that is being built. */
+  get #current(): MutableNode {
+    return this.#path.at(-1) ?? this.#root;
+  }
+
+  /** The path of a name within the module that is being built, such as `model.layers.0.mlp`. */
+  pathOf(name: string): string {
+    const { path } = this.#current;
+    return path === '' ? name : `${path}.${name}`;
+  }
+
+  /** Builds a module: what `body` builds becomes its children, and names within are relative to it. */
+  scope<T>(name: string, kind: string, body: () => T, options: ScopeOptions = {}): T {
+    const path = this.pathOf(name);
+    const node: MutableNode = { name, path, kind, detail: options.detail ?? '', parameters: [], children: [] };
+    this.#current.children.push(node);
+    this.#path.push(node);
+    const result = body();
+    this.#path.pop();
+    const { order } = options;
+    if (order) node.children.sort((left, right) => order.indexOf(left.name) - order.indexOf(right.name));
+    return result;
+  }
+
+  /** Records a module without children, with its parameters. */
+  leaf(name: string, kind: string, detail: string, parameters: readonly ModuleParameter[] = []): void {
+    this.scope(name, kind, () => this.#current.parameters.push(...parameters), { detail });
+  }
+
+  /** Whether the checkpoint has a tensor, by its full name. */
+  hasTensor(name: string): boolean {
+    return this.#tensors.find(name) !== undefined;
+  }
+
+  /** A new activation matrix `[rows, columns]`. */
+  buffer(rows: RowSymbol, columns: number): Value {
+    if (!Number.isSafeInteger(columns) || columns <= 0) {
+      throw new OctoformerError('INTERNAL', `a buffer of ${columns} columns in '${this.#current.path}'`);
+    }
+    this.#buffers.push({ rows, columns });
+    return { buffer: this.#buffers.length - 1, offset: 0, columns };
+  }
+
+  /** What the rows of a value stand for. */
+  rowsOf(value: Value): RowSymbol {
+    const buffer = this.#buffers[value.buffer];
+    if (!buffer) throw new OctoformerError('INTERNAL', `value of buffer ${value.buffer}, which does not exist`);
+    return buffer.rows;
+  }
+
+  /** Columns `[offset, offset + columns)` of a value. */
+  slice(value: Value, offset: number, columns: number): Value {
+    if (offset < 0 || columns <= 0 || offset + columns > value.columns) {
+      throw new OctoformerError(
+        'INTERNAL',
+        `columns [${offset}, ${offset + columns}) of a value of ${value.columns} columns in '${this.#current.path}'`,
+      );
+    }
+    return { buffer: value.buffer, offset: value.offset + offset, columns };
+  }
+
+  /** A matrix for linear and embedding ops, its parts stacked along the rows. */
+  matrix(label: string, parts: readonly PartRequest[]): BuiltWeight {
+    return this.#weight('linear', label, parts);
+  }
+
+  /** A vector for norms and biases, its parts one after another. */
+  vector(label: string, parts: readonly PartRequest[]): BuiltWeight {
+    return this.#weight('vector', label, parts);
+  }
+
+  #weight(role: 'linear' | 'vector', label: string, requests: readonly PartRequest[]): BuiltWeight {
+    const parts: WeightPart[] = [];
+    const parameters: Omit<ModuleParameter, 'name'>[] = [];
+    const index = this.#weights.length;
+    let rows = 0;
+    for (const request of requests) {
+      const stored = request.transpose ? [...request.shape].reverse() : request.shape;
+      const found = this.#tensors.require(request.name, stored);
+      parts.push({
+        tensor: found.tensor,
+        shape: stored,
+        ...(request.transpose ? { transpose: true } : {}),
+        ...(found.permute_rows ? { permute_rows: found.permute_rows } : {}),
+      });
+      parameters.push({ tensor: found.tensor, shape: stored, dtype: found.info.dtype, weight: index });
+      rows += request.shape[0] ?? 0;
+    }
+    const key = `${role} ${JSON.stringify(parts)}`;
+    const known = this.#weightsByKey.get(key);
+    if (known) return known;
+    const width = requests[0]?.shape.slice(1) ?? [];
+    this.#weights.push({
+      name: label,
+      role,
+      shape: [rows, ...width],
+      form: role === 'linear' ? this.#form : 'float32',
+      compute: role === 'linear' ? this.#compute : 'float32',
+      parts,
+    });
+    const built = { index, parameters };
+    this.#weightsByKey.set(key, built);
+    return built;
+  }
+
+  /** A layer of the cache; its index is what attention ops call `layer`. */
+  cacheLayer(layer: CacheLayerDescription): number {
+    this.#cacheLayers.push(layer);
+    return this.#cacheLayers.length - 1;
+  }
+
+  /** Appends an op. */
+  add(op: Op): void {
+    this.#ops.push(op);
+  }
+
+  /** Makes a value readable under a name. */
+  output(name: string, input: Value): void {
+    this.declareOutput(name);
+    this.#ops.push({ op: 'output', name, input });
+  }
+
+  /** Records a name that an op itself fills, such as an attention's probabilities. */
+  declareOutput(name: string): void {
+    if (this.#outputs.has(name)) throw new OctoformerError('INVALID_ARGUMENT', `two outputs are called '${name}'`);
+    this.#outputs.add(name);
+  }
+
+  get outputs(): ReadonlySet<string> {
+    return this.#outputs;
+  }
+
+  get modules(): ModuleNode {
+    return this.#root;
+  }
+
+  /** The Program, as far as it is built. */
+  lower(): Program {
+    return {
+      version: 1,
+      weights: [...this.#weights],
+      buffers: [...this.#buffers],
+      cache_layers: [...this.#cacheLayers],
+      ops: [...this.#ops],
+    };
+  }
+}

@@ -1,0 +1,86 @@
+import { OctoformerError } from '../binding/error';
+import type { NativeTensorInfo } from '../binding/native';
+import { closest } from '../binding/options';
+import type { WeightPart } from './program';
+
+/** Where a checkpoint keeps a tensor, and how its rows lie there. */
+export interface TensorPlace {
+  readonly tensor: string;
+  readonly permute_rows?: NonNullable<WeightPart['permute_rows']>;
+}
+
+/**
+ * Gives the places, best first, where a checkpoint may keep the tensor that modules call `name`, given the tensor's shape there.
+ * The places depend on the file's format and age (GGUF's names; `model.` left out), never on the architecture's code.
+ */
+export type NameRule = (name: string) => readonly TensorPlace[];
+
+export interface FoundTensor extends TensorPlace {
+  readonly info: NativeTensorInfo;
+}
+
+/** Forms that the runtime reads as numbers; the others (int8 codes, indices) need what says how to read them. */
+const integerDtypes: ReadonlySet<string> = new Set(['I8', 'U8', 'I16', 'I32', 'I64', 'BOOL']);
+
+/** The tensors of a checkpoint by the names that Hugging Face's modules give them. */
+export class TensorTable {
+  readonly #tensors: ReadonlyMap<string, NativeTensorInfo>;
+  readonly #rule: NameRule;
+
+  constructor(tensors: readonly NativeTensorInfo[], rule: NameRule = (name) => [{ tensor: name }]) {
+    this.#tensors = new Map(tensors.map((info) => [info.name, info]));
+    this.#rule = rule;
+  }
+
+  get size(): number {
+    return this.#tensors.size;
+  }
+
+  /** The tensor, or undefined where the checkpoint has none of that name. */
+  find(name: string): FoundTensor | undefined {
+    for (const place of this.#rule(name)) {
+      const info = this.#tensors.get(place.tensor);
+      if (info) return { ...place, info };
+    }
+    return undefined;
+  }
+
+  /**
+   * The tensor, which must be there, of that shape, in a float form.
+   * @throws OctoformerError MISSING_WEIGHT (with the nearest name), SHAPE_MISMATCH, INVALID_CHECKPOINT
+   */
+  require(name: string, shape: readonly number[]): FoundTensor {
+    const found = this.find(name);
+    if (!found) throw this.#missing(name, shape);
+    const { info } = found;
+    if (info.shape.length !== shape.length || info.shape.some((size, axis) => size !== shape[axis])) {
+      throw new OctoformerError(
+        'SHAPE_MISMATCH',
+        `tensor '${info.name}' of ${info.file} has shape [${info.shape.join(', ')}], but the configuration asks for ` +
+          `[${shape.join(', ')}]; the file and the configuration belong to different models, or one of them is damaged`,
+      );
+    }
+    if (integerDtypes.has(info.dtype)) {
+      throw new OctoformerError(
+        'INVALID_CHECKPOINT',
+        `tensor '${info.name}' of ${info.file} holds ${info.dtype} numbers, where weights in a float form are expected`,
+      );
+    }
+    return found;
+  }
+
+  #missing(name: string, shape: readonly number[]): OctoformerError {
+    const wanted = this.#rule(name)[0]?.tensor ?? name;
+    const files = [...new Set([...this.#tensors.values()].map((info) => info.file))];
+    const near = closest(wanted, this.#tensors.keys());
+    const shown =
+      files.length > 1
+        ? `the ${files.length} files from ${files[0]} on`
+        : (files[0] ?? 'the checkpoint, which has no tensors');
+    return new OctoformerError(
+      'MISSING_WEIGHT',
+      `tensor '${wanted}' of shape [${shape.join(', ')}] is missing from ${shown}` +
+        `${near ? ` (the nearest name there is '${near}')` : ''}; the checkpoint is incomplete, or its configuration belongs to another model`,
+    );
+  }
+}

@@ -1,0 +1,170 @@
+import { OctoformerError } from '../binding/error';
+import { describeValue } from '../binding/options';
+import type { DecoderSizes } from '../modules/decoder';
+
+/** What a config.json may hold, as JSON gives it. */
+export type ConfigValues = Readonly<Record<string, unknown>>;
+
+// Limits of a configuration's sizes: several times what the largest published models have, and small enough that no product
+// of two overflows 2^53 and no graph of a lying file takes memory worth speaking of before its weights are found missing.
+export const maxLayers = 4096;
+export const maxFeatures = 1 << 20;
+export const maxHeads = 1 << 14;
+export const maxVocabulary = 1 << 24;
+export const maxPositions = 2 ** 31 - 1;
+
+/**
+ * Reads a configuration by key: the file's value, else the default that Hugging Face's class has for the key (`defaults`), else what
+ * the caller says. Values of a wrong type or out of range throw INVALID_CHECKPOINT naming file, key and value.
+ */
+export class ModelConfig {
+  constructor(
+    readonly values: ConfigValues,
+    /** For messages: the file's name. */
+    readonly file: string,
+    readonly defaults: ConfigValues = {},
+  ) {}
+
+  get model_type(): string {
+    return this.string('model_type');
+  }
+
+  /** The value as it stands there, or its default. `null` is undefined, without the default, as in Python. */
+  get(key: string): unknown {
+    return (Object.hasOwn(this.values, key) ? this.values[key] : this.defaults[key]) ?? undefined;
+  }
+
+  integer(
+    key: string,
+    { least = 1, most = maxFeatures, otherwise }: { least?: number; most?: number; otherwise?: number } = {},
+  ): number {
+    const value = this.get(key) ?? otherwise ?? this.#missing(key);
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
+      throw this.wrong(key, value, `an integer from ${least} to ${most}`);
+    }
+    return value;
+  }
+
+  number(
+    key: string,
+    { least = 0, most = 1e9, otherwise }: { least?: number; most?: number; otherwise?: number } = {},
+  ): number {
+    const value = this.get(key) ?? otherwise ?? this.#missing(key);
+    if (typeof value !== 'number' || !(value >= least && value <= most)) {
+      throw this.wrong(key, value, `a number from ${least} to ${most}`);
+    }
+    return value;
+  }
+
+  boolean(key: string, otherwise?: boolean): boolean {
+    const value = this.get(key) ?? otherwise ?? this.#missing(key);
+    if (typeof value !== 'boolean') throw this.wrong(key, value, 'true or false');
+    return value;
+  }
+
+  string(key: string, otherwise?: string): string {
+    const value = this.get(key) ?? otherwise ?? this.#missing(key);
+    if (typeof value !== 'string') throw this.wrong(key, value, 'a string');
+    return value;
+  }
+
+  /** A list of `length` elements that pass the test, or undefined where the configuration has none. */
+  list<T>(
+    key: string,
+    length: number,
+    test: (element: unknown) => element is T,
+    what: string,
+  ): readonly T[] | undefined {
+    const value = this.get(key);
+    if (value === undefined) return undefined;
+    if (!Array.isArray(value) || value.length < length || !value.every(test)) {
+      throw this.wrong(key, value, `a list of at least ${length} elements, each ${what}`);
+    }
+    return value as readonly T[];
+  }
+
+  /** An object, read in the same way, or undefined. Messages call its keys `KEY.NAME`. */
+  section(key: string): ModelConfig | undefined {
+    const value = this.get(key);
+    if (value === undefined) return undefined;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw this.wrong(key, value, 'an object');
+    return new ModelConfig(value as ConfigValues, `'${key}' of ${this.file}`);
+  }
+
+  /** The error for a value that can't be. */
+  wrong(key: string, value: unknown, expected: string): OctoformerError {
+    return new OctoformerError(
+      'INVALID_CHECKPOINT',
+      `${this.file}: '${key}' must be ${expected}, not ${describeValue(value)}`,
+    );
+  }
+
+  #missing(key: string): never {
+    throw new OctoformerError('INVALID_CHECKPOINT', `${this.file} lacks '${key}'; is it the configuration of a model?`);
+  }
+}
+
+/** Reads and checks the sizes of a decoder. @throws OctoformerError INVALID_CHECKPOINT naming key and value */
+export function decoderSizes(config: ModelConfig): DecoderSizes {
+  const hiddenSize = config.integer('hidden_size');
+  const heads = config.integer('num_attention_heads', { most: maxHeads });
+  const kvHeads = config.integer('num_key_value_heads', { most: maxHeads, otherwise: heads });
+  if (heads % kvHeads !== 0) {
+    throw config.wrong('num_key_value_heads', kvHeads, `a divisor of num_attention_heads (${heads})`);
+  }
+  if (config.get('head_dim') === undefined && hiddenSize % heads !== 0) {
+    throw config.wrong(
+      'hidden_size',
+      hiddenSize,
+      `a multiple of num_attention_heads (${heads}), as 'head_dim' is not given`,
+    );
+  }
+  return {
+    vocabularySize: config.integer('vocab_size', { most: maxVocabulary }),
+    hiddenSize,
+    innerFeatures: config.integer('intermediate_size'),
+    layers: config.integer('num_hidden_layers', { most: maxLayers }),
+    heads,
+    kvHeads,
+    headDim: config.integer('head_dim', { otherwise: hiddenSize / heads }),
+    epsilon: config.number('rms_norm_eps', { most: 1 }),
+    activation: config.string('hidden_act', 'silu'),
+    tied: config.boolean('tie_word_embeddings', false),
+  };
+}
+
+/**
+ * The window of every layer, undefined for layers that see everything: from `layer_types` or, as in older files, from
+ * `use_sliding_window` and the family's rule.
+ * @param slides the family's rule; Qwen's by default: layers from `max_window_layers` on
+ */
+export function layerWindows(
+  config: ModelConfig,
+  layers: number,
+  slides: (layer: number) => boolean = (layer) =>
+    layer >= config.integer('max_window_layers', { least: 0, most: maxPositions, otherwise: 0 }),
+): readonly (number | undefined)[] {
+  const window = config.boolean('use_sliding_window', false) ? slidingWindow(config) : undefined;
+  const types = config.list('layer_types', layers, isLayerType, "'full_attention' or 'sliding_attention'");
+  if (window === undefined && types?.slice(0, layers).includes('sliding_attention')) {
+    throw new OctoformerError(
+      'INVALID_CHECKPOINT',
+      `${config.file}: 'layer_types' has 'sliding_attention' layers, but 'use_sliding_window' and 'sliding_window' give no width`,
+    );
+  }
+  return Array.from({ length: layers }, (_, layer) => {
+    const sliding = types ? types[layer] === 'sliding_attention' : slides(layer);
+    return sliding ? window : undefined;
+  });
+}
+
+/** `sliding_window`, where the configuration has one. */
+export function slidingWindow(config: ModelConfig): number | undefined {
+  return config.get('sliding_window') === undefined
+    ? undefined
+    : config.integer('sliding_window', { most: maxPositions });
+}
+
+function isLayerType(value: unknown): value is 'full_attention' | 'sliding_attention' {
+  return value === 'full_attention' || value === 'sliding_attention';
+}

@@ -1,0 +1,194 @@
+import { OctoformerError } from '../binding/error';
+import type { NativeCheckpoint } from '../binding/native';
+import type { NameRule, TensorPlace } from '../graph/tensor_table';
+import { type ConfigValues, ModelConfig } from './config';
+
+/**
+ * What GGUF calls the parts of a decoder (ggml's `gguf-py/gguf/tensor_mapping.py`), by the end of Hugging Face's module paths.
+ * Layers are `blk.I` for `model.layers.I`.
+ */
+const layerNames: Readonly<Record<string, string>> = {
+  input_layernorm: 'attn_norm',
+  post_attention_layernorm: 'ffn_norm',
+  'self_attn.q_proj': 'attn_q',
+  'self_attn.k_proj': 'attn_k',
+  'self_attn.v_proj': 'attn_v',
+  'self_attn.qkv_proj': 'attn_qkv',
+  'self_attn.o_proj': 'attn_output',
+  'self_attn.q_norm': 'attn_q_norm',
+  'self_attn.k_norm': 'attn_k_norm',
+  'mlp.gate_proj': 'ffn_gate',
+  'mlp.up_proj': 'ffn_up',
+  'mlp.gate_up_proj': 'ffn_up',
+  'mlp.down_proj': 'ffn_down',
+};
+
+const modelNames: Readonly<Record<string, string>> = {
+  'model.embed_tokens': 'token_embd',
+  'model.norm': 'output_norm',
+  lm_head: 'output',
+};
+
+interface GgufFamily {
+  readonly model_type: string;
+  /**
+   * The converter reordered the rows of q and k so that neighbouring pairs rotate (`LlamaModel.permute` of llama.cpp's
+   * convert_hf_to_gguf.py); this must be undone.
+   */
+  readonly permuted: boolean;
+}
+
+/** By `general.architecture`. Mistral's files say `llama`. */
+const families: Readonly<Record<string, GgufFamily>> = {
+  llama: { model_type: 'llama', permuted: true },
+  qwen2: { model_type: 'qwen2', permuted: false },
+  qwen3: { model_type: 'qwen3', permuted: false },
+  phi3: { model_type: 'phi3', permuted: false },
+  smollm3: { model_type: 'smollm3', permuted: true },
+};
+
+/** A GGUF file's configuration in the form of a config.json, and its tensors' names. */
+export interface GgufModel {
+  readonly config: ConfigValues;
+  readonly names: NameRule;
+}
+
+/**
+ * Reads the configuration out of a GGUF file's metadata.
+ * @throws OctoformerError UNSUPPORTED_ARCHITECTURE, INVALID_CHECKPOINT naming file and key
+ */
+export function readGguf(checkpoint: NativeCheckpoint, file: string): GgufModel {
+  const metadata = new ModelConfig(checkpoint.metadata, file);
+  const architecture = metadata.string('general.architecture');
+  const family = Object.hasOwn(families, architecture) ? families[architecture] : undefined;
+  if (!family) {
+    throw new OctoformerError(
+      'UNSUPPORTED_ARCHITECTURE',
+      `${file}: GGUF architecture '${architecture}' is not implemented; there are ${Object.keys(families).join(', ')}`,
+    );
+  }
+  const config = configuration(checkpoint, metadata, architecture, family);
+  return { config, names: nameRule(family, new ModelConfig(config, file)) };
+}
+
+function configuration(
+  checkpoint: NativeCheckpoint,
+  metadata: ModelConfig,
+  architecture: string,
+  family: GgufFamily,
+): ConfigValues {
+  const key = (name: string) => `${architecture}.${name}`;
+  const optional = (name: string) => metadata.get(key(name));
+  const tensors = new Map(checkpoint.tensors.map((tensor) => [tensor.name, tensor]));
+  const hidden_size = metadata.integer(key('embedding_length'));
+  const num_attention_heads = metadata.integer(key('attention.head_count'));
+  const biased = tensors.has('blk.0.attn_q.bias');
+  const window = optional('attention.sliding_window');
+  const values: Record<string, unknown> = {
+    model_type: family.model_type,
+    vocab_size: tensors.get('token_embd.weight')?.shape[0] ?? optional('vocab_size'),
+    hidden_size,
+    intermediate_size: metadata.integer(key('feed_forward_length')),
+    num_hidden_layers: metadata.integer(key('block_count')),
+    num_attention_heads,
+    num_key_value_heads: optional('attention.head_count_kv') ?? num_attention_heads,
+    head_dim: optional('attention.key_length') ?? hidden_size / num_attention_heads,
+    max_position_embeddings: metadata.integer(key('context_length'), { most: 2 ** 31 - 1 }),
+    rms_norm_eps: metadata.number(key('attention.layer_norm_rms_epsilon')),
+    hidden_act: 'silu',
+    tie_word_embeddings: !tensors.has('output.weight'),
+    ...(biased ? { attention_bias: true } : {}),
+    ...(window ? { sliding_window: window } : {}),
+    ...rope(checkpoint, metadata, key, tensors.has('rope_freqs.weight')),
+    ...tokenIds(metadata),
+  };
+  return values;
+}
+
+/** Ids that generation needs; a chat model's end of turn ends a sequence as well. */
+function tokenIds(metadata: ModelConfig): ConfigValues {
+  const id = (name: string) => metadata.get(`tokenizer.ggml.${name}_token_id`);
+  const ends = [...new Set([id('eos'), id('eot')].filter((value) => typeof value === 'number'))];
+  return {
+    ...(id('bos') === undefined ? {} : { bos_token_id: id('bos') }),
+    ...(id('padding') === undefined ? {} : { pad_token_id: id('padding') }),
+    ...(ends.length === 0 ? {} : { eos_token_id: ends.length === 1 ? ends[0] : ends }),
+  };
+}
+
+function rope(
+  checkpoint: NativeCheckpoint,
+  metadata: ModelConfig,
+  key: (name: string) => string,
+  hasFrequencyFactors: boolean,
+): ConfigValues {
+  const theta = metadata.number(key('rope.freq_base'), { least: 1, most: 1e15, otherwise: 10000 });
+  const dimensions = metadata.get(key('rope.dimension_count'));
+  const length = metadata.get(key('attention.key_length'));
+  const partial = typeof dimensions === 'number' && typeof length === 'number' ? dimensions / length : undefined;
+  const shared = { rope_theta: theta, ...(partial ? { partial_rotary_factor: partial } : {}) };
+  const original = metadata.get(key('rope.scaling.original_context_length'));
+  const factors = (name: string) => Array.from(checkpoint.readRows(name, 0, 1));
+  if (hasFrequencyFactors) {
+    // Llama 3.1: the file has the divisor of every frequency already, as LongRoPE's factors are.
+    const divisors = factors('rope_freqs.weight');
+    return {
+      rope_parameters: {
+        ...shared,
+        rope_type: 'longrope',
+        short_factor: divisors,
+        long_factor: divisors,
+        attention_factor: 1,
+      },
+    };
+  }
+  if (checkpoint.tensors.some((tensor) => tensor.name === 'rope_factors_long.weight')) {
+    return {
+      ...(original === undefined ? {} : { original_max_position_embeddings: original }),
+      rope_parameters: {
+        ...shared,
+        rope_type: 'longrope',
+        short_factor: factors('rope_factors_short.weight'),
+        long_factor: factors('rope_factors_long.weight'),
+        ...(metadata.get(key('rope.scaling.attn_factor')) === undefined
+          ? {}
+          : { attention_factor: metadata.number(key('rope.scaling.attn_factor')) }),
+      },
+    };
+  }
+  const type = metadata.string(key('rope.scaling.type'), 'none');
+  if (type === 'none') return { rope_parameters: { ...shared, rope_type: 'default' } };
+  return {
+    rope_parameters: {
+      ...shared,
+      rope_type: type,
+      factor: metadata.number(key('rope.scaling.factor')),
+      ...(original === undefined ? {} : { original_max_position_embeddings: original }),
+    },
+  };
+}
+
+/** Hugging Face's names as the file has them; rows of q and k that the converter permuted are put back. */
+function nameRule(family: GgufFamily, config: ModelConfig): NameRule {
+  const headDim = config.integer('head_dim');
+  const permutation = (heads: number): Pick<TensorPlace, 'permute_rows'> => ({
+    permute_rows: { dims: [heads, headDim / 2, 2], axes: [0, 2, 1] },
+  });
+  const heads: Readonly<Record<string, number>> = family.permuted
+    ? { attn_q: config.integer('num_attention_heads'), attn_k: config.integer('num_key_value_heads') }
+    : {};
+  return (name) => {
+    const match = /^(?:model\.layers\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(name);
+    const [, layer, module = '', part] = match ?? [];
+    const names = layer === undefined ? modelNames : layerNames;
+    const known = Object.hasOwn(names, module) ? names[module] : undefined;
+    if (known === undefined) return [];
+    const permuted = heads[known];
+    return [
+      {
+        tensor: `${layer === undefined ? '' : `blk.${layer}.`}${known}.${part}`,
+        ...(layer === undefined || permuted === undefined ? {} : permutation(permuted)),
+      },
+    ];
+  };
+}

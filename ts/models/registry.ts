@@ -1,0 +1,80 @@
+import { OctoformerError } from '../binding/error';
+import { closest, describeValue } from '../binding/options';
+import { type Architecture, familyName, type Task } from './architecture';
+import { type ConfigValues, ModelConfig } from './config';
+import { llama } from './llama';
+import { mistral } from './mistral';
+import { phi3 } from './phi3';
+import { qwen2 } from './qwen2';
+import { qwen3 } from './qwen3';
+import { smollm3 } from './smollm3';
+
+const architectures = new Map<string, Architecture>(
+  [llama, mistral, phi3, qwen2, qwen3, smollm3].map((architecture) => [architecture.model_type, architecture]),
+);
+
+/**
+ * Registers an architecture of your own for checkpoints whose config.json has its `model_type`, and gives it back. A built-in
+ * family of the same `model_type` is replaced.
+ * @throws OctoformerError INVALID_ARGUMENT
+ */
+export function defineArchitecture(architecture: Architecture): Architecture {
+  const { model_type, build, tasks } = architecture;
+  if (typeof model_type !== 'string' || model_type === '') {
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `defineArchitecture(): model_type must be a name, not ${describeValue(model_type)}`,
+    );
+  }
+  if (typeof build !== 'function') {
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `defineArchitecture(): build of '${model_type}' must be a function (config, g)`,
+    );
+  }
+  if (!Array.isArray(tasks) || tasks.length === 0) {
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `defineArchitecture(): tasks of '${model_type}' must list a task, such as 'causal-lm'`,
+    );
+  }
+  architectures.set(model_type, architecture);
+  return architecture;
+}
+
+/** `model_type` of every family that can be opened. */
+export function architectureNames(): string[] {
+  return [...architectures.keys()].sort();
+}
+
+/**
+ * The family for a configuration, which must know the task, and the configuration with the family's defaults.
+ * @throws OctoformerError UNSUPPORTED_ARCHITECTURE naming what there is, INVALID_CHECKPOINT
+ */
+export function findArchitecture(
+  values: ConfigValues,
+  file: string,
+  task: Task,
+): { readonly architecture: Architecture; readonly config: ModelConfig; readonly family: string } {
+  const type = new ModelConfig(values, file).string('model_type');
+  const architecture = architectures.get(type);
+  if (!architecture) {
+    const near = closest(type, architectures.keys());
+    throw new OctoformerError(
+      'UNSUPPORTED_ARCHITECTURE',
+      `${file}: model_type '${type}' is not implemented${near ? ` (the nearest is '${near}')` : ''}; ` +
+        `there are ${architectureNames().join(', ')}, and defineArchitecture() adds others`,
+    );
+  }
+  if (!architecture.tasks.includes(task)) {
+    throw new OctoformerError(
+      'UNSUPPORTED_ARCHITECTURE',
+      `${file}: models of type '${type}' are not for '${task}'; they are for ${architecture.tasks.join(', ')}`,
+    );
+  }
+  return {
+    architecture,
+    config: new ModelConfig(values, file, architecture.defaults),
+    family: familyName(architecture),
+  };
+}

@@ -1,0 +1,114 @@
+import type { GraphBuilder } from '../graph/builder';
+import type { AttentionOp, Value } from '../graph/program';
+import { linear, linears } from './linear';
+import { rmsNorm } from './norm';
+import type { RotaryTable } from './rotary_embedding';
+
+export interface AttentionOptions {
+  /** Python's class, for the module tree. */
+  readonly kind?: string;
+  readonly heads: number;
+  /** Heads of keys and values; fewer than `heads` where queries share them (grouped-query attention). */
+  readonly kvHeads?: number;
+  readonly headDim: number;
+  readonly outFeatures: number;
+  /** Whether the query, key and value projections have biases, and whether the output projection has one. */
+  readonly bias?: boolean;
+  readonly outputBias?: boolean;
+  /** The checkpoint has one tensor for queries, keys and values, of this name. */
+  readonly fused?: string;
+  readonly outputName?: string;
+  /** Normalizes every head of queries and keys before they are rotated (`q_norm`, `k_norm`). */
+  readonly headNorm?: { readonly epsilon: number; readonly kind?: string };
+  /** Rotary positions; none when left out (NoPE layers). */
+  readonly rotary?: RotaryTable;
+  readonly pattern?: 'causal' | 'full';
+  /** A token sees this many tokens, itself among them. */
+  readonly window?: number;
+  /** Multiplies the scores; 1 / sqrt(headDim) by default. */
+  readonly scale?: number;
+  readonly softcap?: number;
+  readonly alibiSlopes?: readonly number[];
+  readonly residual?: Value;
+}
+
+/**
+ * Multi-head attention with its projections (Vaswani et al. 2017, section 3.2; grouped queries: Ainslie et al. 2023): keys and values of the new
+ * tokens join the cache, then `[tokens, features]` becomes `[tokens, outFeatures]`. Its probabilities can be asked for as
+ * `attentions.LAYER`.
+ */
+export function attention(g: GraphBuilder, name: string, input: Value, options: AttentionOptions): Value {
+  const { heads, kvHeads = heads, headDim, outFeatures } = options;
+  const kind = options.kind ?? 'Attention';
+  return g.scope(
+    name,
+    kind,
+    () => {
+      const { rotated, query, key, value } = project(g, input, options, heads, kvHeads);
+      normalizeHeads(g, query, key, options);
+      if (options.rotary) {
+        const { table, pairing } = options.rotary;
+        g.add({ op: 'rope', x: rotated, table, heads: heads + kvHeads, head_dim: headDim, pairing });
+      }
+      const layer = g.cacheLayer({ kv_heads: kvHeads, head_dim: headDim });
+      const probabilities = `attentions.${layer}`;
+      g.declareOutput(probabilities);
+      const mixed = g.buffer('tokens', heads * headDim);
+      g.add({
+        op: 'attention',
+        query,
+        key,
+        value,
+        out: mixed,
+        layer,
+        heads,
+        scale: options.scale ?? headDim ** -0.5,
+        pattern: patternOf(options),
+        ...(options.softcap === undefined ? {} : { softcap: options.softcap }),
+        ...(options.alibiSlopes ? { alibi_slopes: options.alibiSlopes } : {}),
+        probabilities,
+      });
+      return linear(g, options.outputName ?? 'o_proj', mixed, {
+        outFeatures,
+        bias: options.outputBias ?? false,
+        ...(options.residual ? { residual: options.residual } : {}),
+      });
+    },
+    { order: ['q_proj', 'k_proj', 'v_proj', 'qkv_proj', 'o_proj', 'q_norm', 'k_norm'] },
+  );
+}
+
+function patternOf({ pattern = 'causal', window }: AttentionOptions): AttentionOp['pattern'] {
+  return window === undefined ? { kind: pattern } : { kind: pattern, window };
+}
+
+/** Queries and keys lie side by side, so that one op rotates both. */
+function project(g: GraphBuilder, input: Value, options: AttentionOptions, heads: number, kvHeads: number) {
+  const { headDim, bias = false, fused } = options;
+  const [queryWidth, keyWidth] = [heads * headDim, kvHeads * headDim];
+  const all = fused
+    ? linear(g, fused, input, { outFeatures: queryWidth + 2 * keyWidth, bias })
+    : linears(
+        g,
+        [
+          { name: 'q_proj', outFeatures: queryWidth },
+          { name: 'k_proj', outFeatures: keyWidth },
+          { name: 'v_proj', outFeatures: keyWidth },
+        ],
+        input,
+        { bias },
+      ).all;
+  return {
+    rotated: g.slice(all, 0, queryWidth + keyWidth),
+    query: g.slice(all, 0, queryWidth),
+    key: g.slice(all, queryWidth, keyWidth),
+    value: g.slice(all, queryWidth + keyWidth, keyWidth),
+  };
+}
+
+function normalizeHeads(g: GraphBuilder, query: Value, key: Value, { headNorm, headDim }: AttentionOptions): void {
+  if (!headNorm) return;
+  const options = { ...headNorm, group: headDim, inPlace: true };
+  rmsNorm(g, 'q_norm', query, options);
+  rmsNorm(g, 'k_norm', key, options);
+}

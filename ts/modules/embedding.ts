@@ -1,0 +1,40 @@
+import type { GraphBuilder } from '../graph/builder';
+import type { EmbeddingOp, Value } from '../graph/program';
+
+export interface EmbeddingOptions {
+  /** Rows of the table. */
+  readonly count: number;
+  readonly width: number;
+  /** Where the indices come from; the token ids by default. */
+  readonly index?: EmbeddingOp['index'];
+  /** Added to every index. */
+  readonly offset?: number;
+  /** Multiplies the rows. */
+  readonly scale?: number;
+  /** Add to this value instead of making a new one. */
+  readonly addTo?: Value;
+}
+
+/** Rows of a table by index: `[tokens, width]`. */
+export function embedding(g: GraphBuilder, name: string, options: EmbeddingOptions): Value {
+  const { count, width, index = 'input_ids', offset, scale, addTo } = options;
+  const label = `${g.pathOf(name)}.weight`;
+  const table = g.matrix(label, [{ name: label, shape: [count, width] }]);
+  const out = addTo ?? g.buffer('tokens', width);
+  g.add({
+    op: 'embedding',
+    index,
+    ...(offset === undefined ? {} : { offset }),
+    table: table.index,
+    ...(scale === undefined ? {} : { scale }),
+    ...(addTo ? { accumulate: true } : {}),
+    out,
+  });
+  g.leaf(
+    name,
+    'Embedding',
+    `${count}, ${width}`,
+    table.parameters.map((parameter) => ({ name: 'weight', ...parameter })),
+  );
+  return out;
+}

@@ -1,0 +1,67 @@
+import type { GraphBuilder } from '../graph/builder';
+import type { Value } from '../graph/program';
+import { activationByName } from './activation';
+import { linear, linears } from './linear';
+
+export interface FeedForwardOptions {
+  /** Python's class, for the module tree. */
+  readonly kind?: string;
+  readonly innerFeatures: number;
+  readonly outFeatures: number;
+  /** Hugging Face's name, such as `silu`. */
+  readonly activation: string;
+  readonly bias?: boolean;
+  readonly residual?: Value;
+}
+
+export interface GatedFeedForwardOptions extends FeedForwardOptions {
+  /** The checkpoint has one tensor for gate and up, of this name. */
+  readonly fused?: string;
+}
+
+/** `down(activation(gate(x)) * up(x))` (Shazeer 2020, "GLU Variants Improve Transformer"). */
+export function gatedFeedForward(g: GraphBuilder, name: string, input: Value, options: GatedFeedForwardOptions): Value {
+  const { innerFeatures, outFeatures, bias = false, residual, fused } = options;
+  const activation = activationByName(options.activation);
+  return g.scope(name, options.kind ?? 'MLP', () => {
+    const all = fused
+      ? linear(g, fused, input, { outFeatures: 2 * innerFeatures, bias })
+      : linears(
+          g,
+          [
+            { name: 'gate_proj', outFeatures: innerFeatures },
+            { name: 'up_proj', outFeatures: innerFeatures },
+          ],
+          input,
+          { bias },
+        ).all;
+    const inner = g.buffer(g.rowsOf(input), innerFeatures);
+    g.add({
+      op: 'gated_activation',
+      gate: g.slice(all, 0, innerFeatures),
+      up: g.slice(all, innerFeatures, innerFeatures),
+      activation: activation.op,
+      out: inner,
+    });
+    const out = linear(g, 'down_proj', inner, { outFeatures, bias, ...(residual ? { residual } : {}) });
+    g.leaf(fused ? 'activation_fn' : 'act_fn', activation.kind, '');
+    return out;
+  });
+}
+
+/** `down(activation(up(x)))` (Vaswani et al. 2017, section 3.3), with the names that the checkpoint has for both. */
+export function feedForward(
+  g: GraphBuilder,
+  name: string,
+  input: Value,
+  options: FeedForwardOptions & { readonly upName?: string; readonly downName?: string },
+): Value {
+  const { innerFeatures, outFeatures, bias = false, residual, upName = 'up_proj', downName = 'down_proj' } = options;
+  const activation = activationByName(options.activation);
+  return g.scope(name, options.kind ?? 'MLP', () => {
+    const inner = linear(g, upName, input, { outFeatures: innerFeatures, bias, activation: activation.op });
+    const out = linear(g, downName, inner, { outFeatures, bias, ...(residual ? { residual } : {}) });
+    g.leaf('act_fn', activation.kind, '');
+    return out;
+  });
+}
