@@ -1,0 +1,274 @@
+#include "runtime/compiler.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "backend/error.h"
+
+namespace octoformer {
+
+namespace {
+
+/// Columns of a buffer that were written so far, as disjoint sorted intervals.
+class WrittenColumns {
+ public:
+  void add(int64_t begin, int64_t end) {
+    intervals_.emplace_back(begin, end);
+    std::sort(intervals_.begin(), intervals_.end());
+    std::vector<std::pair<int64_t, int64_t>> merged;
+    for (const auto& [first, last] : intervals_) {
+      if (!merged.empty() && first <= merged.back().second) {
+        merged.back().second = std::max(merged.back().second, last);
+      } else {
+        merged.emplace_back(first, last);
+      }
+    }
+    intervals_ = std::move(merged);
+  }
+
+  bool covers(int64_t begin, int64_t end) const {
+    return std::any_of(intervals_.begin(), intervals_.end(),
+                       [&](const auto& interval) { return interval.first <= begin && end <= interval.second; });
+  }
+
+ private:
+  std::vector<std::pair<int64_t, int64_t>> intervals_;
+};
+
+bool same(const Value& a, const Value& b) {
+  return a.buffer == b.buffer && a.offset == b.offset && a.columns == b.columns;
+}
+
+bool overlap(const Value& a, const Value& b) {
+  return a.buffer == b.buffer && a.offset < b.offset + b.columns && b.offset < a.offset + a.columns;
+}
+
+class Compiler {
+ public:
+  explicit Compiler(Program program) : written_(program.buffers.size()) {
+    compiled_.program = std::move(program);
+    for (const BufferDescription& buffer : compiled_.program.buffers) {
+      lifetimes_.push_back({buffer.rows, buffer.columns, -1, -1});
+    }
+    layer_used_.resize(compiled_.program.cache_layers.size());
+  }
+
+  CompiledProgram compile() {
+    for (const Op& op : compiled_.program.ops) {
+      name_ = op_name(op);
+      std::visit([this](const auto& alternative) { check(alternative); }, op);
+      ++index_;
+    }
+    compiled_.arena = plan_arena(lifetimes_);
+    return std::move(compiled_);
+  }
+
+ private:
+  template <class... Parts>
+  [[noreturn]] void refuse(const Parts&... parts) const {
+    fail(ErrorCode::invalid_argument, "program: ops[", index_, "] (", name_, "): ", parts...);
+  }
+
+  void require_equal(const char* left_name, int64_t left, const char* right_name, int64_t right) const {
+    if (left != right) refuse(left_name, " is ", left, ", but ", right_name, " is ", right);
+  }
+
+  RowSymbol symbol(const Value& value) const {
+    return compiled_.program.buffers[static_cast<size_t>(value.buffer)].rows;
+  }
+
+  void require_symbol(const char* operand, const Value& value, RowSymbol wanted) const {
+    if (symbol(value) != wanted) {
+      refuse(operand, " must have '", row_symbol_name(wanted), "' as its rows, buffer ", value.buffer, " has '",
+             row_symbol_name(symbol(value)), "'");
+    }
+  }
+
+  void touch(const Value& value) {
+    BufferLifetime& lifetime = lifetimes_[static_cast<size_t>(value.buffer)];
+    if (lifetime.first_op < 0) lifetime.first_op = index_;
+    lifetime.last_op = index_;
+  }
+
+  void read(const char* operand, const Value& value) {
+    if (!written_[static_cast<size_t>(value.buffer)].covers(value.offset, value.offset + value.columns)) {
+      refuse(operand, " reads columns [", value.offset, ", ", value.offset + value.columns, ") of buffer ",
+             value.buffer, " before all of them are written");
+    }
+    touch(value);
+  }
+
+  void write(const Value& value) {
+    written_[static_cast<size_t>(value.buffer)].add(value.offset, value.offset + value.columns);
+    touch(value);
+  }
+
+  void refuse_overlap(const char* operand, const Value& value, const Value& out) const {
+    if (overlap(value, out)) refuse("out overwrites columns that ", operand, " still reads");
+  }
+
+  /// For ops that work element by element: in place is fine, shifted is not.
+  void refuse_shifted_overlap(const char* operand, const Value& value, const Value& out) const {
+    if (!same(value, out)) refuse_overlap(operand, value, out);
+  }
+
+  const WeightDescription& weight(int32_t index) const { return compiled_.program.weights[static_cast<size_t>(index)]; }
+
+  void require_vector(const char* operand, const std::optional<int32_t>& index, int64_t length) const {
+    if (!index) return;
+    const WeightDescription& vector = weight(*index);
+    if (vector.shape[0] != length) {
+      refuse(operand, " (", vector.name, ") has ", vector.shape[0], " numbers, but ", length, " are needed");
+    }
+  }
+
+  /// Same rows, same columns, element by element.
+  void check_map(const char* operand, const Value& input, const Value& out) {
+    require_equal("input's columns", input.columns, "out's", out.columns);
+    require_symbol("out", out, symbol(input));
+    refuse_shifted_overlap(operand, input, out);
+    read(operand, input);
+  }
+
+  void check(const EmbeddingOp& op) {
+    require_symbol("out", op.out, RowSymbol::tokens);
+    require_equal("the table's width", weight(op.table).shape[1], "out's", op.out.columns);
+    if (op.accumulate) read("out (accumulated to)", op.out);
+    write(op.out);
+  }
+
+  void check(const LinearOp& op) {
+    const std::vector<int64_t>& shape = weight(op.weight).shape;
+    require_equal("input's columns", op.input.columns, "the weight's in_features", shape[1]);
+    require_equal("out's columns", op.out.columns, "the weight's out_features", shape[0]);
+    require_vector("bias", op.bias, op.out.columns);
+    require_symbol("out", op.out, symbol(op.input));
+    refuse_overlap("input", op.input, op.out);
+    read("input", op.input);
+    if (op.residual) {
+      require_equal("residual's columns", op.residual->columns, "out's", op.out.columns);
+      require_symbol("residual", *op.residual, symbol(op.out));
+      refuse_shifted_overlap("residual", *op.residual, op.out);
+      read("residual", *op.residual);
+    }
+    write(op.out);
+  }
+
+  void check(const NormOp& op) {
+    check_map("input", op.input, op.out);
+    if (op.input.columns % op.group != 0) {
+      refuse("group ", op.group, " does not divide the ", op.input.columns, " columns");
+    }
+    require_vector("weight", op.weight, op.group);
+    require_vector("bias", op.bias, op.group);
+    write(op.out);
+  }
+
+  void check(const RopeTableOp& op) {
+    require_symbol("out", op.out, RowSymbol::tokens);
+    const auto frequencies = static_cast<int64_t>(op.inv_freq.size());
+    require_equal("out's columns", op.out.columns, "twice the number of inv_freq", 2 * frequencies);
+    if (op.long_context) {
+      require_equal("the number of long.inv_freq", static_cast<int64_t>(op.long_context->inv_freq.size()),
+                    "that of inv_freq", frequencies);
+    }
+    if (op.dynamic && op.out.columns <= 2) refuse("dynamic scaling needs more than 2 rotated columns");
+    if (op.dynamic && op.long_context) refuse("dynamic and long exclude each other");
+    write(op.out);
+  }
+
+  void check(const RopeOp& op) {
+    require_symbol("x", op.x, RowSymbol::tokens);
+    require_symbol("table", op.table, RowSymbol::tokens);
+    require_equal("x's columns", op.x.columns, "heads * head_dim", op.heads * op.head_dim);
+    if (op.table.columns > op.head_dim || op.table.columns % 2 != 0) {
+      refuse("table has ", op.table.columns, " columns: must be even and at most head_dim (", op.head_dim, ")");
+    }
+    if (overlap(op.x, op.table)) refuse("x and table overlap");
+    read("x", op.x);
+    read("table", op.table);
+    write(op.x);
+  }
+
+  void check(const AttentionOp& op) {
+    const CacheLayerDescription& layer = compiled_.program.cache_layers[static_cast<size_t>(op.layer)];
+    if (layer_used_[static_cast<size_t>(op.layer)]) refuse("cache layer ", op.layer, " is used by an earlier op");
+    layer_used_[static_cast<size_t>(op.layer)] = true;
+    if (op.heads % layer.kv_heads != 0) {
+      refuse("heads (", op.heads, ") must be a multiple of the cache layer's kv_heads (", layer.kv_heads, ")");
+    }
+    require_equal("query's columns", op.query.columns, "heads * head_dim", op.heads * layer.head_dim);
+    require_equal("out's columns", op.out.columns, "heads * head_dim", op.heads * layer.head_dim);
+    require_equal("key's columns", op.key.columns, "kv_heads * head_dim", layer.kv_heads * layer.head_dim);
+    require_equal("value's columns", op.value.columns, "kv_heads * head_dim", layer.kv_heads * layer.head_dim);
+    const auto operand = [this](const char* name, const Value& value) {
+      require_symbol(name, value, RowSymbol::tokens);
+      read(name, value);
+    };
+    operand("query", op.query);
+    operand("key", op.key);
+    operand("value", op.value);
+    require_symbol("out", op.out, RowSymbol::tokens);
+    refuse_overlap("query", op.query, op.out);  // key and value lie in the cache by then
+    compiled_.causal = compiled_.causal && op.causal;
+    if (!op.probabilities.empty()) add_output(op.probabilities);
+    write(op.out);
+  }
+
+  void check(const GatedActivationOp& op) {
+    check_map("gate", op.gate, op.out);
+    check_map("up", op.up, op.out);
+    write(op.out);
+  }
+
+  void check(const ActivationOp& op) {
+    check_map("input", op.input, op.out);
+    write(op.out);
+  }
+
+  void check(const ElementwiseOp& op) {
+    check_map("left", op.left, op.out);
+    check_map("right", op.right, op.out);
+    write(op.out);
+  }
+
+  void check(const ScaleOp& op) {
+    check_map("input", op.input, op.out);
+    write(op.out);
+  }
+
+  void check(const GatherRowsOp& op) {
+    require_symbol("input", op.input, RowSymbol::tokens);
+    require_symbol("out", op.out, RowSymbol::rows);
+    require_equal("input's columns", op.input.columns, "out's", op.out.columns);
+    read("input", op.input);
+    write(op.out);
+  }
+
+  void check(const OutputOp& op) {
+    read("input", op.input);
+    add_output(op.name);
+    if (op.name == kLogitsOutput) {
+      require_symbol("the output 'logits'", op.input, RowSymbol::rows);
+      compiled_.logits_op = index_;
+    }
+  }
+
+  void add_output(const std::string& name) {
+    if (!compiled_.outputs.emplace(name, index_).second) refuse("there is an output '", name, "' already");
+  }
+
+  CompiledProgram compiled_;
+  std::vector<BufferLifetime> lifetimes_;
+  std::vector<WrittenColumns> written_;
+  std::vector<bool> layer_used_;
+  int32_t index_ = 0;
+  std::string_view name_;
+};
+
+}  // namespace
+
+CompiledProgram compile_program(Program program) { return Compiler(std::move(program)).compile(); }
+
+}  // namespace octoformer

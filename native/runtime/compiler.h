@@ -1,0 +1,28 @@
+// Checks every op of a Program and plans its memory: what the executor runs has no shape left to doubt.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "runtime/arena_plan.h"
+#include "runtime/program.h"
+
+namespace octoformer {
+
+struct CompiledProgram {
+  Program program;
+  ArenaPlan arena;
+  /// The op that makes each output: an `output` op or an attention op with probabilities.
+  std::map<std::string, int32_t, std::less<>> outputs;
+  /// The op of the output `logits`, -1 when there is none.
+  int32_t logits_op = -1;
+  /// Whether every attention is causal: then tokens can be run in chunks.
+  bool causal = true;
+};
+
+/// Throws INVALID_ARGUMENT naming op and operand: shapes and row symbols that don't fit together, columns read before
+/// they are written, results that would overwrite what is still read, cache layers used twice, outputs of one name.
+CompiledProgram compile_program(Program program);
+
+}  // namespace octoformer

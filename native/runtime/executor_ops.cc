@@ -1,0 +1,142 @@
+// How each op of a Program becomes a call of the backend.
+#include <algorithm>
+
+#include "backend/error.h"
+#include "runtime/executor.h"
+#include "runtime/rope_table.h"
+
+namespace octoformer {
+
+namespace {
+const char* index_source_name(IndexSource source) {
+  switch (source) {
+    case IndexSource::input_ids:
+      return "token id";
+    case IndexSource::position_ids:
+      return "position";
+    case IndexSource::token_type_ids:
+      return "token type";
+  }
+  return "index";
+}
+}  // namespace
+
+void Executor::check_indices(std::span<const int32_t> indices, const EmbeddingOp& op) const {
+  const int64_t entries = linear(op.table)->description().out_features;
+  for (size_t i = 0; i < indices.size(); ++i) {
+    const int64_t index = indices[i] + op.offset;
+    if (index >= 0 && index < entries) continue;
+    const auto row = static_cast<int64_t>(i);
+    const auto slice = std::find_if(slices_.begin(), slices_.end(), [row](const SequenceSlice& candidate) {
+      return row >= candidate.first_row && row < candidate.first_row + candidate.count;
+    });
+    fail(op.index == IndexSource::position_ids ? ErrorCode::context_overflow : ErrorCode::invalid_argument,
+         index_source_name(op.index), " ", indices[i], " at position ", slice->past + row - slice->first_row,
+         " (token row ", first_token_ + row, ") is outside the table of ", entries - op.offset, " entries");
+  }
+}
+
+void Executor::execute(const EmbeddingOp& op, RunResult&) {
+  const std::vector<int32_t>& all = op.index == IndexSource::input_ids      ? request_->input_ids
+                                    : op.index == IndexSource::position_ids ? positions_
+                                                                            : token_types_;
+  std::span<const int32_t> indices =
+      std::span(all).subspan(static_cast<size_t>(first_token_), static_cast<size_t>(tokens_));
+  check_indices(indices, op);
+  if (op.offset != 0) {
+    index_scratch_.assign(indices.begin(), indices.end());
+    for (int32_t& index : index_scratch_) index += static_cast<int32_t>(op.offset);
+    indices = index_scratch_;
+  }
+  backend_.embedding({indices, linear(op.table), op.scale, op.accumulate, view(op.out)});
+}
+
+void Executor::execute(const LinearOp& op, RunResult&) {
+  ConstMatrixView residual;
+  if (op.residual) residual = view(*op.residual);
+  backend_.linear({view(op.input), linear(op.weight), vector(op.bias), op.activation, residual, view(op.out)});
+}
+
+void Executor::execute(const NormOp& op, RunResult&) {
+  backend_.norm({op.kind, view(op.input), view(op.out), vector(op.weight), vector(op.bias), op.weight_offset,
+                 op.epsilon, op.group});
+}
+
+void Executor::execute(const RopeTableOp& op, RunResult&) {
+  const MatrixView out = view(op.out);
+  for (size_t i = 0; i < slices_.size(); ++i) {
+    const SequenceSlice& slice = slices_[i];
+    const RopeFrequencies frequencies = rope_frequencies(op, slice_lengths_[i], frequency_scratch_);
+    const auto first = static_cast<size_t>(first_token_ + slice.first_row);
+    fill_rope_table(std::span(positions_).subspan(first, static_cast<size_t>(slice.count)), frequencies,
+                    {out.row(slice.first_row), slice.count, out.columns, out.stride});
+  }
+}
+
+void Executor::execute(const RopeOp& op, RunResult&) {
+  backend_.rope({view(op.x), view(op.table), op.heads, op.head_dim, op.table.columns, op.pairing});
+}
+
+void Executor::execute(const AttentionOp& op, RunResult& result) {
+  const KeyValueLayer& layer = pool_->layout().layers[static_cast<size_t>(op.layer)];
+  backend_.store_key_value({view(op.key), view(op.value), slices_, layer});
+  AttentionArguments arguments;
+  arguments.query = view(op.query);
+  arguments.out = view(op.out);
+  arguments.sequences = slices_;
+  arguments.layer = layer;
+  arguments.heads = op.heads;
+  arguments.scale = op.scale;
+  arguments.causal = op.causal;
+  arguments.window = op.window;
+  arguments.softcap = op.softcap;
+  arguments.alibi_slopes = op.alibi_slopes.empty() ? nullptr : op.alibi_slopes.data();
+  if (!op.probabilities.empty()) {
+    const auto asked = result.outputs.find(op.probabilities);
+    if (asked != result.outputs.end()) arguments.probabilities = asked->second.data();
+  }
+  backend_.attention(arguments);
+}
+
+void Executor::execute(const GatedActivationOp& op, RunResult&) {
+  backend_.gated_activation(view(op.gate), view(op.up), op.activation, view(op.out));
+}
+
+void Executor::execute(const ActivationOp& op, RunResult&) {
+  backend_.activation(view(op.input), op.activation, view(op.out));
+}
+
+void Executor::execute(const ElementwiseOp& op, RunResult&) {
+  backend_.elementwise(op.kind, view(op.left), view(op.right), view(op.out));
+}
+
+void Executor::execute(const ScaleOp& op, RunResult&) {
+  backend_.scale(view(op.input), op.factor, op.softcap, view(op.out));
+}
+
+void Executor::execute(const GatherRowsOp& op, RunResult&) {
+  backend_.gather_rows(view(op.input), rows_, view(op.out));
+}
+
+void Executor::execute(const OutputOp& op, RunResult& result) {
+  if (op.name == kLogitsOutput && !request_->samplers.empty()) sample(op.input, result);
+  const auto asked = result.outputs.find(op.name);
+  if (asked == result.outputs.end()) return;
+  const ConstMatrixView source = view(op.input);
+  const RowSymbol symbol = compiled_.program.buffers[static_cast<size_t>(op.input.buffer)].rows;
+  for (int64_t row = 0; row < source.rows; ++row) {
+    const int64_t target = symbol == RowSymbol::rows ? row_targets_[static_cast<size_t>(row)] : first_token_ + row;
+    std::copy(source.row(row), source.row(row) + source.columns, asked->second.data() + target * source.columns);
+  }
+}
+
+void Executor::sample(const Value& value, RunResult& result) {
+  const ConstMatrixView logits = view(value);
+  for (int64_t row = 0; row < logits.rows; ++row) {
+    const auto target = static_cast<size_t>(row_targets_[static_cast<size_t>(row)]);
+    const std::span<const float> scores(logits.row(row), static_cast<size_t>(logits.columns));
+    result.sampled[target] = request_->samplers[target]->choose(scores, request_->rows[target]);
+  }
+}
+
+}  // namespace octoformer

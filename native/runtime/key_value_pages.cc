@@ -1,0 +1,76 @@
+#include "runtime/key_value_pages.h"
+
+#include <cstring>
+#include <new>
+
+#include "backend/error.h"
+
+namespace octoformer {
+
+namespace {
+constexpr std::align_val_t kPageAlignment{64};  // a cache line, and the widest vector
+}
+
+KeyValueLayout plan_key_value_layout(std::span<const CacheLayerDescription> layers, const Backend& backend) {
+  KeyValueLayout layout;
+  layout.layers.reserve(layers.size());
+  for (const CacheLayerDescription& layer : layers) {
+    layout.layers.push_back({layer.kv_heads, layer.head_dim, layout.page_bytes});
+    layout.page_bytes += backend.key_value_page_bytes(layer.kv_heads, layer.head_dim);
+  }
+  return layout;
+}
+
+std::shared_ptr<KeyValuePagePool> KeyValuePagePool::create(KeyValueLayout layout) {
+  return std::shared_ptr<KeyValuePagePool>(new KeyValuePagePool(std::move(layout)));
+}
+
+KeyValuePagePool::~KeyValuePagePool() {
+  for (std::byte* page : idle_) ::operator delete(page, kPageAlignment);
+}
+
+std::byte* KeyValuePagePool::take() {
+  const std::lock_guard lock(mutex_);
+  if (!idle_.empty()) {
+    std::byte* page = idle_.back();
+    idle_.pop_back();
+    return page;
+  }
+  idle_.reserve(pages_ + 1);  // here, so that give_back can't fail
+  void* memory = ::operator new(layout_.page_bytes, kPageAlignment, std::nothrow);
+  if (memory == nullptr) {
+    fail(ErrorCode::out_of_memory, "no memory for a page of ", layout_.page_bytes, " bytes of keys and values beside ",
+         pages_, " others; dispose caches that are no longer needed, or run fewer or shorter sequences");
+  }
+  ++pages_;
+  return static_cast<std::byte*>(memory);
+}
+
+void KeyValuePagePool::give_back(std::byte* page) noexcept {
+  const std::lock_guard lock(mutex_);
+  if ((idle_.size() + 1) * layout_.page_bytes <= kIdleBytes) {
+    idle_.push_back(page);
+  } else {
+    ::operator delete(page, kPageAlignment);
+    --pages_;
+  }
+}
+
+KeyValuePage KeyValuePagePool::acquire() {
+  std::byte* memory = take();
+  std::memset(memory, 0, layout_.page_bytes);
+  return KeyValuePage(memory, [pool = shared_from_this()](std::byte* page) { pool->give_back(page); });
+}
+
+KeyValuePage KeyValuePagePool::copy(const KeyValuePage& page) {
+  std::byte* memory = take();
+  std::memcpy(memory, page.get(), layout_.page_bytes);
+  return KeyValuePage(memory, [pool = shared_from_this()](std::byte* freed) { pool->give_back(freed); });
+}
+
+size_t KeyValuePagePool::bytes() const {
+  const std::lock_guard lock(mutex_);
+  return pages_ * layout_.page_bytes;
+}
+
+}  // namespace octoformer

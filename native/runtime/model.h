@@ -1,0 +1,55 @@
+// A model that can run: a compiled Program, its weights, a backend, and the pages of its caches.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backend/backend.h"
+#include "formats/checkpoint.h"
+#include "runtime/compiler.h"
+#include "runtime/executor.h"
+#include "runtime/key_value_cache.h"
+#include "runtime/run_request.h"
+#include "runtime/weights.h"
+
+namespace octoformer {
+
+struct MemoryUse {
+  uint64_t weights = 0;
+  std::map<std::string_view, uint64_t> weights_by_form;
+  uint64_t cache = 0;
+  uint64_t arena = 0;
+};
+
+class Model {
+ public:
+  /// Parses and compiles the Program (JSON), checks all weights, packs them. Nothing of the checkpoint is needed
+  /// afterwards. Throws what parse_program, compile_program and load_weights do.
+  static std::unique_ptr<Model> load(std::string program, const Checkpoint& checkpoint,
+                                     std::unique_ptr<Backend> backend, const LoadOptions& options);
+
+  const Backend& backend() const { return *backend_; }
+  std::span<const LoadedWeight> weights() const { return weights_; }
+  std::shared_ptr<KeyValueCache> create_cache() const { return std::make_shared<KeyValueCache>(pool_); }
+  const KeyValuePagePool* pool() const { return pool_.get(); }
+  /// Bytes now; may be asked during a run.
+  MemoryUse memory() const;
+  /// See Executor::run. Calls from several threads run one after another.
+  RunResult run(const RunRequest& request);
+
+ private:
+  Model(CompiledProgram compiled, std::unique_ptr<Backend> backend, std::vector<LoadedWeight> weights);
+
+  const CompiledProgram compiled_;
+  const std::unique_ptr<Backend> backend_;
+  const std::vector<LoadedWeight> weights_;
+  const std::shared_ptr<KeyValuePagePool> pool_;
+  std::mutex run_mutex_;
+  Executor executor_;
+};
+
+}  // namespace octoformer

@@ -1,0 +1,37 @@
+// What one call of a model is given, and what it gives back (NativeRunRequest and NativeRunResult in
+// ts/binding/native.ts).
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/key_value_cache.h"
+#include "runtime/sampler.h"
+
+namespace octoformer {
+
+struct RunRequest {
+  std::vector<int32_t> input_ids;  // of all sequences, one after another
+  std::vector<int32_t> lengths;    // new tokens of each sequence
+  /// One a sequence; null: without a cache.
+  std::vector<std::shared_ptr<KeyValueCache>> caches;
+  std::optional<std::vector<int32_t>> position_ids;    // default: past, past + 1, ...
+  std::optional<std::vector<int32_t>> token_type_ids;  // default: zeros
+  std::vector<int32_t> rows;                           // token rows whose logits are wanted
+  std::vector<std::string> outputs;
+  std::vector<std::shared_ptr<Sampler>> samplers;  // none, or one a row
+  /// Either one ends the run with ABORTED; null: never.
+  const std::atomic<bool>* abort = nullptr;
+  const std::atomic<bool>* abort_all = nullptr;
+};
+
+struct RunResult {
+  std::vector<int32_t> sampled;  // one a row when there were samplers
+  std::map<std::string, std::vector<float>> outputs;
+};
+
+}  // namespace octoformer
