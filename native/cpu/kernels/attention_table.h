@@ -1,0 +1,12 @@
+// The attention kernels of an ISA as their table.
+#pragma once
+#include "cpu/attention_kernels.h"
+#include "cpu/kernels/attention.h"
+
+namespace octoformer {
+namespace {
+
+constexpr AttentionKernels kAttentionKernels = {store_row, attend_tile, merge_states, finish_tile, score_group};
+
+}  // namespace
+}  // namespace octoformer
