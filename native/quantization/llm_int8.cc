@@ -1,0 +1,77 @@
+#include "quantization/llm_int8.h"
+
+#include <cmath>
+
+#include "backend/error.h"
+#include "quantization/row_range.h"
+
+namespace octoformer {
+namespace {
+
+/// A threshold of 0 turns the decomposition off, as in bitsandbytes.
+bool is_outlier(float value, float threshold) { return threshold > 0.0f && std::fabs(value) >= threshold; }
+
+void check_options(const LlmInt8Options& options) {
+  if (!(options.threshold >= 0.0f))
+    fail(ErrorCode::invalid_argument, "LLM.int8(): the threshold is ", options.threshold, "; it must be 0 or more");
+}
+
+/// Per entry of `a`: is it multiplied in float?
+std::vector<uint8_t> float_entries(ConstMatrixView a, const LlmInt8Options& options,
+                                   const std::vector<int64_t>& outlier_columns) {
+  std::vector<uint8_t> out(static_cast<size_t>(a.rows * a.columns));
+  for (int64_t m = 0; m < a.rows; ++m)
+    for (int64_t k : outlier_columns)
+      out[m * a.columns + k] = options.outliers == OutlierRule::column || is_outlier(a.row(m)[k], options.threshold);
+  return out;
+}
+
+}  // namespace
+
+LlmInt8Activations quantize_llm_int8(ConstMatrixView a, const LlmInt8Options& options) {
+  check_options(options);
+  LlmInt8Activations out;
+  for (int64_t k = 0; k < a.columns; ++k) {
+    bool any = false;
+    for (int64_t m = 0; m < a.rows; ++m) any = any || is_outlier(a.row(m)[k], options.threshold);
+    if (any) out.outlier_columns.push_back(k);
+  }
+  const std::vector<uint8_t> in_float = float_entries(a, options, out.outlier_columns);
+  out.a = QuantizedMatrix{a.rows, a.columns, options.mapping, Int8Granularity::row, {}, {}, {}};
+  out.a.data.resize(in_float.size());
+  for (int64_t m = 0; m < a.rows; ++m) {
+    ValueRange range;
+    for (int64_t k = 0; k < a.columns; ++k)
+      if (!is_outlier(a.row(m)[k], options.threshold)) range.include(a.row(m)[k]);
+    const Int8Grid grid = int8_grid(range, options.mapping);
+    out.a.scale.push_back(grid.scale);
+    if (options.mapping == Int8Mapping::zeropoint) out.a.zero_point.push_back(grid.zero_point);
+    // What goes to the float product stands for 0 here: the zero point itself, so that centered sums leave it out.
+    for (int64_t k = 0; k < a.columns; ++k)
+      out.a.data[m * a.columns + k] =
+          in_float[m * a.columns + k] ? static_cast<int8_t>(grid.zero_point) : grid.quantize(a.row(m)[k]);
+  }
+  return out;
+}
+
+std::vector<float> llm_int8_product(ConstMatrixView a, const QuantizedMatrix& w, const float* outlier_weights,
+                                    const float* bias, const LlmInt8Options& options) {
+  const LlmInt8Activations activations = quantize_llm_int8(a, options);
+  const std::vector<uint8_t> in_float = float_entries(a, options, activations.outlier_columns);
+  std::vector<float> out = scaled_int8_product(activations.a, w, nullptr);
+  for (int64_t m = 0; m < a.rows; ++m)
+    for (int64_t n = 0; n < w.rows; ++n) {
+      float sum = 0.0f;
+      for (int64_t k : activations.outlier_columns) {
+        if (!in_float[m * a.columns + k]) continue;
+        const float weight = outlier_weights ? outlier_weights[n * w.columns + k]
+                                             : static_cast<float>(w.row(n)[k] - w.row_zero_point(n)) * w.row_scale(n);
+        sum = std::fma(a.row(m)[k], weight, sum);
+      }
+      out[m * w.rows + n] += sum;
+      if (bias) out[m * w.rows + n] += bias[n];
+    }
+  return out;
+}
+
+}  // namespace octoformer

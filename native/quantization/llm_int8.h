@@ -1,0 +1,37 @@
+// LLM.int8(): vector-wise int8 with the outliers of the activations multiplied in float (Dettmers et al. 2022,
+// section 3.2).
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "quantization/quantized_matrix.h"
+
+namespace octoformer {
+
+/// What is taken out of the int8 product where |a| >= threshold.
+enum class OutlierRule {
+  column,  // the whole column k, for every row of this call (bitsandbytes)
+  token,   // that entry alone: a row's result does not depend on the other rows
+};
+
+struct LlmInt8Options {
+  float threshold = 6.0f;  // 0: no outliers
+  OutlierRule outliers = OutlierRule::column;
+  Int8Mapping mapping = Int8Mapping::absmax;
+};
+
+/// The int8 part: outliers (or whole outlier columns) are 0 in `a`, and a row's range leaves out outlier *values* only.
+struct LlmInt8Activations {
+  QuantizedMatrix a;
+  std::vector<int64_t> outlier_columns;  // increasing; the columns with at least one outlier
+};
+
+LlmInt8Activations quantize_llm_int8(ConstMatrixView a, const LlmInt8Options& options);
+
+/// out [M, N] = int8 part + outliers in float32 + bias (may be null). The outliers' weights are `outlier_weights` [N,
+/// K] where it is given (the paper keeps 16-bit rows), else the dequantized int8 weights (bitsandbytes). NaN in a row
+/// makes the row NaN; an infinity is an outlier and takes part as the float it is.
+std::vector<float> llm_int8_product(ConstMatrixView a, const QuantizedMatrix& w, const float* outlier_weights,
+                                    const float* bias, const LlmInt8Options& options);
+
+}  // namespace octoformer

@@ -1,0 +1,71 @@
+// Scale and zero point of one range of values: where every scheme starts. Shared by the reference's files.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "quantization/quantized_matrix.h"
+
+namespace octoformer {
+
+/// What is known of the values of a range before they are quantized. NaN sticks.
+struct ValueRange {
+  float low = 0.0f;   // min(0, values)
+  float high = 0.0f;  // max(0, values)
+  bool finite = true;
+
+  void include(float value) {
+    if (!std::isfinite(value)) finite = false;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  float absmax() const { return high > -low ? high : -low; }
+};
+
+/// x -> clamp(rint(x * multiplier) + zero_point): the multiplication by the float32 quotient comes first and decides
+/// ties.
+struct Int8Grid {
+  float scale = 0.0f;
+  float multiplier = 0.0f;  // absmax: 127 / absmax
+  float step = 0.0f;        // zeropoint divides by its step instead; 0 for absmax
+  int32_t zero_point = 0;
+  int32_t least = -127;
+
+  int8_t quantize(float value) const {
+    if (!(scale > 0.0f)) return 0;  // zeros, or poisoned by NaN
+    const float scaled =
+        step > 0.0f ? std::rint(value / step) + static_cast<float>(zero_point) : std::rint(value * multiplier);
+    if (scaled <= static_cast<float>(least)) return static_cast<int8_t>(least);
+    return scaled >= 127.0f ? int8_t{127} : static_cast<int8_t>(scaled);
+  }
+};
+
+inline Int8Grid int8_grid(const ValueRange& range, Int8Mapping mapping) {
+  Int8Grid grid;
+  if (!range.finite) {
+    grid.scale = std::numeric_limits<float>::quiet_NaN();
+    return grid;
+  }
+  if (mapping == Int8Mapping::absmax) {
+    const float absmax = range.absmax();
+    const float multiplier = 127.0f / absmax;
+    if (absmax == 0.0f || std::isinf(multiplier)) return grid;
+    grid.scale = absmax / 127.0f;
+    grid.multiplier = multiplier;
+    return grid;
+  }
+  const float step = (range.high - range.low) / 255.0f;
+  if (std::isinf(step)) {
+    grid.scale = std::numeric_limits<float>::quiet_NaN();
+    return grid;
+  }
+  if (step == 0.0f || std::isinf(1.0f / step)) return grid;
+  grid.least = -128;
+  grid.scale = step;
+  grid.step = step;
+  const float zero = std::rint(-128.0f - range.low / step);
+  grid.zero_point = static_cast<int32_t>(zero < -128.0f ? -128.0f : zero > 127.0f ? 127.0f : zero);
+  return grid;
+}
+
+}  // namespace octoformer

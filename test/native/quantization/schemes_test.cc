@@ -1,0 +1,149 @@
+// The schemes against values worked by hand (from the paper and its companion article) and in awkward cases.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "backend/error.h"
+#include "quantization/llm_int8.h"
+#include "quantization/quantized_matrix.h"
+
+namespace octoformer {
+namespace {
+
+ConstMatrixView view(const std::vector<float>& values, int64_t rows) {
+  const int64_t columns = rows == 0 ? 0 : static_cast<int64_t>(values.size()) / rows;
+  return {values.data(), rows, columns, columns};
+}
+
+QuantizedMatrix absmax(const std::vector<float>& values, int64_t rows = 1) {
+  return quantize(view(values, rows), Int8Mapping::absmax, Int8Granularity::row);
+}
+
+TEST(Absmax, WorkedExampleOfTheArticle) {
+  // 0.1 with maximum 3.2: round(0.1 * 127 / 3.2) = 4, and back 4 * 3.2 / 127 = 0.1008.
+  const QuantizedMatrix q = absmax({0.1f, -3.2f, 3.2f});
+  EXPECT_EQ(q.data, (std::vector<int8_t>{4, -127, 127}));
+  EXPECT_NEAR(dequantize(q)[0], 0.1008f, 5e-5f);
+}
+
+TEST(Zeropoint, WorkedExampleOfTheArticle) {
+  // Range [-3.0, 3.2]: 255 / 6.2 = 41.13 steps a unit, zero point round(-128 + 3 * 41.13) = -5; 0.1 becomes 4 - 5 = -1.
+  const QuantizedMatrix q = quantize(view({0.1f, -3.0f, 3.2f}, 1), Int8Mapping::zeropoint, Int8Granularity::tensor);
+  EXPECT_NEAR(1.0f / q.scale[0], 41.13f, 5e-3f);
+  EXPECT_EQ(q.zero_point[0], -5);
+  EXPECT_EQ(q.data[0], -1);
+  EXPECT_EQ(q.data[1], -128);
+  EXPECT_EQ(q.data[2], 127);
+}
+
+TEST(Absmax, TiesGoToEven) {
+  // 127 / 127 = 1: the values are on the grid's halves.
+  EXPECT_EQ(absmax({127.0f, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f}).data, (std::vector<int8_t>{127, 0, 2, 2, 0, -2}));
+}
+
+TEST(Quantize, ZerosHaveScaleZero) {
+  for (const Int8Mapping mapping : {Int8Mapping::absmax, Int8Mapping::zeropoint}) {
+    const QuantizedMatrix q = quantize(view({0.0f, 0.0f, -0.0f}, 1), mapping, Int8Granularity::row);
+    EXPECT_EQ(q.scale[0], 0.0f);
+    EXPECT_EQ(q.data, (std::vector<int8_t>{0, 0, 0}));
+    EXPECT_EQ(q.row_zero_point(0), 0);
+  }
+}
+
+TEST(Quantize, TinyRowsWhoseQuotientOverflowsAreZeros) {
+  const QuantizedMatrix q = absmax({1e-42f, 0.0f});
+  EXPECT_EQ(q.scale[0], 0.0f);
+  EXPECT_EQ(q.data, (std::vector<int8_t>{0, 0}));
+}
+
+TEST(Quantize, NonFiniteValuesPoisonTheirRowOnly) {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    const QuantizedMatrix a = absmax({1.0f, bad, 1.0f, 0.5f}, 2);
+    const QuantizedMatrix w = absmax({1.0f, 1.0f}, 1);
+    const std::vector<float> out = scaled_int8_product(a, w, nullptr);
+    EXPECT_TRUE(std::isnan(out[0]));
+    EXPECT_NEAR(out[1], 1.5f, 0.5f / 127);  // half a step of the row
+  }
+}
+
+TEST(Quantize, EmptyMatrices) {
+  const QuantizedMatrix none = quantize(view({}, 0), Int8Mapping::absmax, Int8Granularity::row);
+  EXPECT_TRUE(none.data.empty());
+  EXPECT_TRUE(none.scale.empty());
+  const QuantizedMatrix no_columns = quantize({nullptr, 2, 0, 0}, Int8Mapping::zeropoint, Int8Granularity::tensor);
+  EXPECT_EQ(no_columns.scale[0], 0.0f);
+}
+
+TEST(Int8Product, TheLargestDepthHoldsTheLargestSum) {
+  // Unsigned 255 times -128, the largest product of the u8 x s8 kernels, summed kLargestInt8Depth times.
+  EXPECT_LE(kLargestInt8Depth * 255 * 128, int64_t{std::numeric_limits<int32_t>::max()});
+  EXPECT_GT((kLargestInt8Depth + 1) * 255 * 128, int64_t{std::numeric_limits<int32_t>::max()});
+  const std::vector<float> ones(kLargestInt8Depth, -1.0f);
+  EXPECT_EQ(int8_product(absmax(ones), absmax(ones))[0], kLargestInt8Depth * 127 * 127);
+  const std::vector<float> more(kLargestInt8Depth + 1, 1.0f);
+  EXPECT_THROW(int8_product(absmax(more), absmax(more)), Error);
+}
+
+TEST(Int8Product, DifferentInnerSizesAreAnError) {
+  EXPECT_THROW(int8_product(absmax({1.0f, 2.0f}), absmax({1.0f})), Error);
+}
+
+TEST(LlmInt8, TheThresholdItselfIsAnOutlier) {
+  const std::vector<float> a = {1.0f, 6.0f, 2.0f, 5.999f, 0.5f, -2.0f};
+  const LlmInt8Activations column = quantize_llm_int8(view(a, 2), {});
+  EXPECT_EQ(column.outlier_columns, (std::vector<int64_t>{1}));
+  EXPECT_EQ(column.a.data[1], 0);
+  EXPECT_EQ(column.a.data[4], 0);                  // the whole column
+  EXPECT_FLOAT_EQ(column.a.scale[0], 2.0f / 127);  // the row's outlier value is left out
+  EXPECT_FLOAT_EQ(column.a.scale[1], 5.999f / 127);
+  const LlmInt8Activations token = quantize_llm_int8(view(a, 2), {.outliers = OutlierRule::token});
+  EXPECT_EQ(token.a.data[1], 0);
+  EXPECT_EQ(token.a.data[4], 11);  // round(0.5 * 127 / 5.999)
+}
+
+TEST(LlmInt8, ATokenDoesNotDependOnItsNeighbours) {
+  const std::vector<float> both = {1.0f, 60.0f, -2.0f, 0.25f, 0.5f, 3.0f};
+  const QuantizedMatrix w = absmax({0.1f, -0.2f, 0.3f, 0.7f, 0.6f, -0.5f}, 2);
+  const LlmInt8Options options{.outliers = OutlierRule::token};
+  const std::vector<float> together = llm_int8_product(view(both, 2), w, nullptr, nullptr, options);
+  const std::vector<float> second(both.begin() + 3, both.end());
+  const std::vector<float> alone = llm_int8_product(view(second, 1), w, nullptr, nullptr, options);
+  EXPECT_EQ(std::vector<float>(together.begin() + 2, together.end()), alone);
+}
+
+TEST(LlmInt8, EveryValueAnOutlierLeavesAnEmptyInt8Part) {
+  const std::vector<float> a = {10.0f, -20.0f};
+  const QuantizedMatrix w = absmax({0.5f, 1.0f}, 1);
+  const LlmInt8Activations parts = quantize_llm_int8(view(a, 1), {});
+  EXPECT_EQ(parts.a.scale[0], 0.0f);
+  const float expected = 10.0f * dequantize(w)[0] - 20.0f * dequantize(w)[1];
+  EXPECT_NEAR(llm_int8_product(view(a, 1), w, nullptr, nullptr, {})[0], expected, 1e-5f);
+}
+
+TEST(LlmInt8, AnInfinityIsAnOutlierAndStaysInfinite) {
+  const std::vector<float> a = {std::numeric_limits<float>::infinity(), 1.0f};
+  const QuantizedMatrix w = absmax({0.5f, 1.0f}, 1);
+  EXPECT_EQ(llm_int8_product(view(a, 1), w, nullptr, nullptr, {})[0], std::numeric_limits<float>::infinity());
+}
+
+TEST(LlmInt8, ZeropointLeavesOutliersOutOfTheCenteredSum) {
+  const std::vector<float> a = {0.5f, 100.0f, 2.0f, 1.0f};
+  const std::vector<float> weights = {0.25f, -0.5f, 1.0f, 0.75f};
+  const LlmInt8Options options{.mapping = Int8Mapping::zeropoint};
+  const QuantizedMatrix w = quantize(view(weights, 1), Int8Mapping::zeropoint, Int8Granularity::row);
+  const float exact = 0.5f * 0.25f - 50.0f + 2.0f + 0.75f;
+  // Half a step of a (2 / 255) times sum|w|, half a step of w (1.5 / 255) times sum|a| without the outlier.
+  const float bound = 0.5f * (2.0f / 255) * 2.5f + 0.5f * (1.5f / 255) * 3.5f;
+  EXPECT_NEAR(llm_int8_product(view(a, 1), w, weights.data(), nullptr, options)[0], exact, bound);
+}
+
+TEST(LlmInt8, AThresholdOfZeroTurnsTheDecompositionOff) {
+  const std::vector<float> a = {1.0f, 60.0f};
+  EXPECT_TRUE(quantize_llm_int8(view(a, 1), {.threshold = 0.0f}).outlier_columns.empty());
+  EXPECT_THROW(quantize_llm_int8(view(a, 1), {.threshold = -1.0f}), Error);
+}
+
+}  // namespace
+}  // namespace octoformer
