@@ -2,7 +2,6 @@
 // computes what.
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <type_traits>
 
 namespace octoformer {

@@ -1,0 +1,221 @@
+#include "cpu/thread_pool.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+namespace octoformer {
+namespace {
+
+void pause_briefly() {
+#if defined(__x86_64__) || defined(_M_X64)
+  _mm_pause();
+#elif defined(__aarch64__) && !defined(_MSC_VER)
+  __asm__ __volatile__("yield");
+#endif
+}
+
+// Two ops of a forward pass follow each other within microseconds, and waking a thread takes about ten: worth waiting
+// for actively, but no longer, and after the first moment only while nobody else wants the core.
+constexpr std::chrono::microseconds kSpinTime{5};
+constexpr std::chrono::microseconds kYieldTime{50};
+
+/// Waits actively until ready() or for about kYieldTime; returns ready().
+template <class Ready>
+bool wait_actively(const Ready& ready) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  for (;;) {
+    for (int i = 0; i < 16; ++i) {
+      if (ready()) return true;
+      pause_briefly();
+    }
+    const Clock::duration waited = Clock::now() - start;
+    if (waited > kYieldTime) return ready();
+    if (waited > kSpinTime) std::this_thread::yield();
+  }
+}
+
+constexpr uint32_t kOpen = 1u << 31;
+
+}  // namespace
+
+// One job at a time. Its owner holds `busy`. Workers enter through `gate` (an open bit and the number of those inside),
+// so a worker that wakes up late finds the gate closed and touches nothing, and the owner waits only for those inside.
+struct ThreadPool::State {
+  std::atomic_flag busy = ATOMIC_FLAG_INIT;
+  std::atomic<int> size{0};
+
+  // The job: written by its owner while the gate is closed and empty.
+  TaskFunction function = nullptr;
+  const void* context = nullptr;
+  int64_t tasks = 0;
+  int threads = 0;
+  std::atomic<int64_t> next{0};
+  std::exception_ptr error;  // of the first task that failed
+  std::atomic<bool> failed{false};
+
+  std::atomic<uint32_t> gate{0};
+  std::atomic<uint32_t> job_number{0};
+
+  std::mutex mutex;
+  std::condition_variable job_posted;
+  std::condition_variable job_left;
+  std::atomic<int> sleeping_workers{0};
+  std::atomic<bool> owner_sleeps{false};
+
+  void take_tasks(int worker);
+  bool enter();
+  void leave();
+  void post(int wanted_threads, int64_t task_count, TaskFunction task_function, const void* task_context);
+  void close_and_wait();
+  void wait_for_job(uint32_t seen);
+  void work(int worker);
+  void grow(int workers);
+};
+
+void ThreadPool::State::take_tasks(int worker) {
+  try {
+    for (;;) {
+      const int64_t task = next.fetch_add(1, std::memory_order_relaxed);
+      if (task >= tasks) return;
+      function(context, task, worker);
+    }
+  } catch (...) {
+    if (!failed.exchange(true)) error = std::current_exception();
+    next.store(tasks, std::memory_order_relaxed);
+  }
+}
+
+bool ThreadPool::State::enter() {
+  uint32_t inside = gate.load(std::memory_order_relaxed);
+  while ((inside & kOpen) != 0) {
+    if (gate.compare_exchange_weak(inside, inside + 1, std::memory_order_acquire)) return true;
+  }
+  return false;
+}
+
+void ThreadPool::State::leave() {
+  if (gate.fetch_sub(1, std::memory_order_seq_cst) == 1 && owner_sleeps.load(std::memory_order_seq_cst)) {
+    const std::lock_guard lock(mutex);
+    job_left.notify_one();
+  }
+}
+
+void ThreadPool::State::post(int wanted_threads, int64_t task_count, TaskFunction task_function,
+                             const void* task_context) {
+  function = task_function;
+  context = task_context;
+  tasks = task_count;
+  threads = wanted_threads;
+  next.store(0, std::memory_order_relaxed);
+  failed.store(false, std::memory_order_relaxed);
+  error = nullptr;
+  gate.store(kOpen, std::memory_order_release);
+  // Either a worker that goes to sleep sees the new number, or this thread sees that it sleeps.
+  job_number.fetch_add(1, std::memory_order_seq_cst);
+  if (sleeping_workers.load(std::memory_order_seq_cst) > 0) {
+    const std::lock_guard lock(mutex);
+    job_posted.notify_all();
+  }
+}
+
+void ThreadPool::State::close_and_wait() {
+  gate.fetch_and(~kOpen, std::memory_order_seq_cst);
+  const auto empty = [this] { return gate.load(std::memory_order_seq_cst) == 0; };
+  if (wait_actively(empty)) return;
+  std::unique_lock lock(mutex);
+  owner_sleeps.store(true, std::memory_order_seq_cst);
+  job_left.wait(lock, empty);
+  owner_sleeps.store(false, std::memory_order_relaxed);
+}
+
+void ThreadPool::State::wait_for_job(uint32_t seen) {
+  const auto posted = [this, seen] { return job_number.load(std::memory_order_seq_cst) != seen; };
+  if (wait_actively(posted)) return;
+  std::unique_lock lock(mutex);
+  sleeping_workers.fetch_add(1, std::memory_order_seq_cst);
+  job_posted.wait(lock, posted);
+  sleeping_workers.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void ThreadPool::State::work(int worker) {
+  uint32_t seen = 0;
+  for (;;) {
+    wait_for_job(seen);
+    seen = job_number.load(std::memory_order_seq_cst);
+    if (!enter()) continue;
+    if (worker < threads) take_tasks(worker);
+    leave();
+  }
+}
+
+void ThreadPool::State::grow(int workers) {
+  while (size.load(std::memory_order_relaxed) < workers) {
+    const int worker = size.load(std::memory_order_relaxed) + 1;  // the caller of a job is worker 0
+    try {
+      std::thread([this, worker] { work(worker); }).detach();
+    } catch (const std::system_error&) {
+      return;  // the system gives no more threads: those that are there do the work
+    }
+    size.store(worker, std::memory_order_relaxed);
+  }
+}
+
+namespace {
+
+std::atomic<ThreadPool*> shared_pool{nullptr};
+std::mutex creation;
+
+}  // namespace
+
+ThreadPool::ThreadPool() : state_(new State) {}
+
+ThreadPool& ThreadPool::shared() {
+  if (ThreadPool* pool = shared_pool.load(std::memory_order_acquire)) return *pool;
+  const std::lock_guard lock(creation);
+  if (ThreadPool* pool = shared_pool.load(std::memory_order_acquire)) return *pool;
+#if defined(__unix__) || defined(__APPLE__)
+  // A forked child has none of the threads: it starts a pool of its own.
+  static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { shared_pool.store(nullptr, std::memory_order_release); });
+  static_cast<void>(registered);
+#endif
+  ThreadPool* pool = new ThreadPool;
+  shared_pool.store(pool, std::memory_order_release);
+  return *pool;
+}
+
+int ThreadPool::size() const { return state_->size.load(std::memory_order_relaxed); }
+
+void ThreadPool::run(int threads, int64_t tasks, TaskFunction function, const void* context) {
+  State& state = *state_;
+  if (state.busy.test_and_set(std::memory_order_acquire)) {
+    for (int64_t task = 0; task < tasks; ++task) function(context, task, 0);
+    return;
+  }
+  if (threads > kMaximumThreads) threads = kMaximumThreads;
+  if (threads > tasks) threads = static_cast<int>(tasks);
+  state.grow(threads - 1);
+  state.post(threads, tasks, function, context);
+  state.take_tasks(0);
+  state.close_and_wait();
+  const std::exception_ptr error = std::move(state.error);
+  state.error = nullptr;
+  state.busy.clear(std::memory_order_release);
+  if (error) std::rethrow_exception(error);
+}
+
+}  // namespace octoformer
