@@ -25,7 +25,11 @@ export async function measureResponsiveness(source, threads) {
     const controller = new AbortController();
     const running = model.generate(input, { ...options, signal: controller.signal }).catch(() => {});
     await new Promise((resolve) => setTimeout(resolve, 100 + 37 * i));
-    abortSeconds.push((await timed(() => (controller.abort(), running))).seconds);
+    const { seconds: untilStopped } = await timed(() => {
+      controller.abort();
+      return running;
+    });
+    abortSeconds.push(untilStopped);
   }
   const layers = model.config.num_hidden_layers;
   await model.dispose();
