@@ -1,0 +1,129 @@
+#include "cpu/attention_ops.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "cpu/attention_tasks.h"
+#include "cpu/parallel_rows.h"
+#include "cpu/scratch.h"
+#include "cpu/thread_pool.h"
+
+namespace octoformer {
+namespace {
+
+// With fewer tiles than this for each thread, groups of keys become tasks of their own: else a long sequence would be
+// attended to by few threads while others wait.
+constexpr int64_t kTilesPerThread = 4;
+
+thread_local Scratch scratch;
+
+void attend_by_tiles(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks, int64_t head_dim) {
+  const int64_t state_floats = attention_state_floats(kMaximumTileRows, head_dim);
+  const int64_t worker_floats = state_floats + attention_workspace_floats(head_dim) + kHeadDimMultiple -
+                                attention_workspace_floats(head_dim) % kHeadDimMultiple;
+  float* memory = scratch.floats(static_cast<size_t>(threads * worker_floats));
+  ThreadPool::shared().parallel_for(threads, tasks.size(), [&](int64_t index, int worker) {
+    const AttentionTile tile = tasks.task(index).tile;
+    const GroupRange groups = attended_groups(tile);
+    float* state = memory + worker * worker_floats;
+    kernels.attend(tile, groups.first, groups.end, state, state + state_floats);
+    kernels.finish(tile, state);
+  });
+}
+
+/// Every group of every tile on its own, then merged in order: what `attend` does for a whole tile.
+void attend_by_groups(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks, int64_t head_dim) {
+  struct Part {
+    AttentionTile tile;
+    int64_t group;
+    int64_t state;  // offset of its state
+  };
+  struct Whole {
+    size_t first_part, end_part;
+  };
+  std::vector<Part> parts;
+  std::vector<Whole> wholes;
+  int64_t floats = 0;
+  for (int64_t index = 0; index < tasks.size(); ++index) {
+    const AttentionTile tile = tasks.task(index).tile;
+    const GroupRange groups = attended_groups(tile);
+    wholes.push_back({parts.size(), parts.size() + static_cast<size_t>(groups.end - groups.first)});
+    for (int64_t group = groups.first; group < groups.end; ++group) {
+      parts.push_back({tile, group, floats});
+      floats += attention_state_floats(tile.rows, head_dim);
+    }
+  }
+  const int64_t workspace_floats =
+      (attention_workspace_floats(head_dim) + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple;
+  float* memory = scratch.floats(static_cast<size_t>(floats + threads * workspace_floats));
+  ThreadPool::shared().parallel_for(threads, static_cast<int64_t>(parts.size()), [&](int64_t index, int worker) {
+    const Part& part = parts[static_cast<size_t>(index)];
+    kernels.attend(part.tile, part.group, part.group + 1, memory + part.state,
+                   memory + floats + worker * workspace_floats);
+  });
+  for (const Whole& whole : wholes) {
+    const Part& first = parts[whole.first_part];
+    for (size_t index = whole.first_part + 1; index < whole.end_part; ++index) {
+      kernels.merge(first.tile, parts[index].group, memory + first.state, memory + parts[index].state);
+    }
+    kernels.finish(first.tile, memory + first.state);
+  }
+}
+
+}  // namespace
+
+size_t key_value_layer_bytes(int64_t kv_heads, int64_t head_dim) {
+  constexpr size_t kAlignment = 64;
+  return (head_offset(kv_heads, head_dim) + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+void run_store_key_value(const AttentionKernels& kernels, int threads, const StoreKeyValueArguments& arguments) {
+  // One task a page: its lines are written by one thread, and the transposed keys of its tokens share them.
+  struct PageRows {
+    const SequenceSlice* sequence;
+    int64_t page;
+  };
+  const KeyValueLayer& layer = arguments.layer;
+  const auto store_page = [&](const SequenceSlice& sequence, int64_t page) {
+    const int64_t first = std::max(sequence.past, page * kPageKeys);
+    const int64_t end = std::min(sequence.past + sequence.count, (page + 1) * kPageKeys);
+    for (int64_t head = 0; head < layer.kv_heads; ++head) {
+      std::byte* memory =
+          sequence.pages[static_cast<size_t>(page)] + layer.page_offset + head_offset(head, layer.head_dim);
+      for (int64_t position = first; position < end; ++position) {
+        const int64_t row = sequence.first_row + position - sequence.past;
+        kernels.store({.key = arguments.key.row(row) + head * layer.head_dim,
+                       .value = arguments.value.row(row) + head * layer.head_dim,
+                       .head = memory,
+                       .slot = position % kPageKeys,
+                       .head_dim = layer.head_dim});
+      }
+    }
+  };
+  thread_local std::vector<PageRows> pages;
+  pages.clear();
+  for (const SequenceSlice& sequence : arguments.sequences) {
+    const int64_t end = (sequence.past + sequence.count + kPageKeys - 1) / kPageKeys;
+    for (int64_t page = sequence.past / kPageKeys; sequence.count > 0 && page < end; ++page) {
+      pages.push_back({&sequence, page});
+    }
+  }
+  const int64_t values = arguments.key.rows * layer.kv_heads * layer.head_dim * 2;
+  if (values < kMinimumParallelValues) threads = 1;
+  ThreadPool::shared().parallel_for(
+      threads, static_cast<int64_t>(pages.size()),
+      [&, list = pages.data()](int64_t index, int) { store_page(*list[index].sequence, list[index].page); });
+}
+
+void run_attention(const AttentionKernels& kernels, int threads, const AttentionArguments& arguments) {
+  const AttentionTasks tasks(arguments);
+  if (tasks.size() == 0) return;
+  if (tasks.products() < kMinimumParallelProducts) threads = 1;
+  if (threads > 1 && tasks.size() < kTilesPerThread * threads) {
+    attend_by_groups(kernels, threads, tasks, arguments.layer.head_dim);
+  } else {
+    attend_by_tiles(kernels, threads, tasks, arguments.layer.head_dim);
+  }
+}
+
+}  // namespace octoformer

@@ -1,0 +1,58 @@
+#include <algorithm>
+#include <vector>
+
+#include "cpu/attention_ops.h"
+#include "cpu/attention_tasks.h"
+#include "cpu/scratch.h"
+#include "cpu/thread_pool.h"
+
+namespace octoformer {
+
+void run_attention_probabilities(const AttentionKernels& kernels, const RowKernels& rows, int threads,
+                                 const AttentionArguments& arguments) {
+  const AttentionTasks tasks(arguments);
+  // Where each sequence's [heads, count, past + count] begins.
+  std::vector<float*> begins;
+  float* next = arguments.probabilities;
+  for (const SequenceSlice& sequence : arguments.sequences) {
+    begins.push_back(next);
+    next += arguments.heads * sequence.count * (sequence.past + sequence.count);
+  }
+  ThreadPool::shared().parallel_for(threads, tasks.size(), [&](int64_t index, int) {
+    thread_local Scratch scratch;
+    const AttentionTask task = tasks.task(index);
+    const AttentionTile& tile = task.tile;
+    float* begin = begins[static_cast<size_t>(task.sequence - arguments.sequences.data())];
+    const auto out_row = [&](int64_t row) {
+      const int64_t token = (tile.first_row + row) / tile.heads_per_kv;
+      const int64_t head = task.first_head + (tile.first_row + row) % tile.heads_per_kv;
+      return begin + (head * task.sequence->count + token) * tile.keys;
+    };
+    const auto range_of = [&](int64_t row) { return attended_keys(tile, (tile.first_row + row) / tile.heads_per_kv); };
+
+    float* scores =
+        scratch.floats(static_cast<size_t>(kMaximumTileRows * kGroupKeys + attention_workspace_floats(tile.head_dim)));
+    const GroupRange groups = attended_groups(tile);
+    for (int64_t group = groups.first; group < groups.end; ++group) {
+      kernels.scores(tile, group, scores, scores + kMaximumTileRows * kGroupKeys);
+      for (int64_t row = 0; row < tile.rows; ++row) {
+        const KeyRange range = range_of(row);
+        const int64_t start = group * kGroupKeys;
+        const int64_t first = std::max(range.first, start), end = std::min(range.end, start + kGroupKeys);
+        if (first < end) {
+          const float* from = scores + row * kGroupKeys - start;
+          std::copy(from + first, from + end, out_row(row) + first);
+        }
+      }
+    }
+    for (int64_t row = 0; row < tile.rows; ++row) {
+      const KeyRange range = range_of(row);
+      float* out = out_row(row);
+      rows.softmax(out + range.first, out + range.first, range.end - range.first);
+      std::fill(out, out + range.first, 0.0f);
+      std::fill(out + range.end, out + tile.keys, 0.0f);
+    }
+  });
+}
+
+}  // namespace octoformer

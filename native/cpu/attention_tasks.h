@@ -1,0 +1,48 @@
+// How attention over a ragged batch is cut into tiles. Results do not depend on the cut.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "backend/backend.h"
+#include "cpu/attention_kernels.h"
+
+namespace octoformer {
+
+static_assert(kPageKeys == kKeyValuePageTokens);
+
+/// A tile and where it comes from.
+struct AttentionTask {
+  AttentionTile tile;
+  const SequenceSlice* sequence;
+  int64_t first_head;  // query head of the tile's kv head
+};
+
+/// Groups [first, end) that some row of the tile attends to.
+struct GroupRange {
+  int64_t first;
+  int64_t end;
+};
+
+GroupRange attended_groups(const AttentionTile& tile);
+
+/// Numbers the tiles of a batch, so that a task is found from its number without storing all.
+class AttentionTasks {
+ public:
+  explicit AttentionTasks(const AttentionArguments& arguments);
+
+  int64_t size() const { return ends_.empty() ? 0 : ends_.back(); }
+  /// Tiles of one kv head come one after another (they read the same pages), those with the most keys first.
+  AttentionTask task(int64_t index) const;
+  /// About how many products of a query's and a key's component all tiles need.
+  double products() const { return products_; }
+
+ private:
+  const AttentionArguments& arguments_;
+  std::vector<int64_t> ends_;  // for each sequence: tiles of all sequences up to and including it
+  double products_ = 0.0;
+};
+
+/// Products below which one thread is done before a second one has woken up: about ten microseconds.
+inline constexpr double kMinimumParallelProducts = 200'000.0;
+
+}  // namespace octoformer
