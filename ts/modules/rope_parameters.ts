@@ -154,10 +154,12 @@ function longrope(parameters: RopeParameters): RopeTable {
     }
     return powersOfTheta.map((power, pair) => round(1 / round(round(factors[pair] ?? 1) * power)));
   };
+  const [short, long] = [scaled('short_factor'), scaled('long_factor')];
+  const same = short.every((frequency, pair) => frequency === long[pair]);
   return {
-    inv_freq: scaled('short_factor'),
+    inv_freq: short,
     attention_factor,
-    long: { original_max: context, inv_freq: scaled('long_factor'), attention_factor },
+    ...(same ? {} : { long: { original_max: context, inv_freq: long, attention_factor } }),
   };
 }
 

@@ -1,0 +1,29 @@
+import { OctoformerError } from './error';
+import { nativeAddon } from './load';
+import type { NativeAbortFlag } from './native';
+
+/** @throws OctoformerError ABORTED if the signal was raised before `what` began */
+export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
+  if (signal?.aborted) throw new OctoformerError('ABORTED', `${what} was aborted`, { cause: signal.reason });
+}
+
+/** An AbortSignal as the flag that native code polls. `release()` stops listening; call it when the work is over. */
+export class AbortBridge {
+  /** Null without a signal: nothing to poll. */
+  readonly flag: NativeAbortFlag | null;
+  readonly #signal: AbortSignal | undefined;
+  readonly #raise: () => void;
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+    const flag = signal ? new (nativeAddon().AbortFlag)() : null;
+    this.flag = flag;
+    this.#raise = () => flag?.abort();
+    if (signal?.aborted) this.#raise();
+    else signal?.addEventListener('abort', this.#raise, { once: true });
+  }
+
+  release(): void {
+    this.#signal?.removeEventListener('abort', this.#raise);
+  }
+}

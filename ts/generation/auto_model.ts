@@ -1,0 +1,30 @@
+import { loadModel } from '../models/load_model';
+import type { LoadOptions } from '../models/load_options';
+import { Model } from '../models/model';
+import { type GenerateInputs, type GenerateOutput, generate } from './generate';
+import type { GenerateOptions } from './options';
+
+/** A language model that continues text: `forward` for logits, `generate` for tokens. */
+export class CausalLanguageModel extends Model {
+  /**
+   * Continues prompts: greedily, or sampled with `do_sample: true`.
+   * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, CONTEXT_OVERFLOW, ABORTED, DISPOSED
+   */
+  generate(inputs: GenerateInputs, options: GenerateOptions = {}): Promise<GenerateOutput> {
+    return generate(this, inputs, options);
+  }
+}
+
+/** Opens decoder-only language models. */
+export const AutoModelForCausalLM = {
+  /**
+   * @param source a folder, a `.gguf` file, or a hub id `owner/name`
+   * @throws OctoformerError NOT_FOUND, INVALID_CHECKPOINT, MISSING_WEIGHT, SHAPE_MISMATCH, UNSUPPORTED_ARCHITECTURE,
+   *   UNKNOWN_OPTION, UNSUPPORTED_OPTION, INVALID_ARGUMENT, DEVICE_UNAVAILABLE, NETWORK, OFFLINE, ABORTED, OUT_OF_MEMORY
+   */
+  async from_pretrained(source: string, options: LoadOptions = {}): Promise<CausalLanguageModel> {
+    return new CausalLanguageModel(
+      await loadModel('AutoModelForCausalLM.from_pretrained()', source, 'causal-lm', options),
+    );
+  },
+};

@@ -1,0 +1,70 @@
+import { OctoformerError } from '../binding/error';
+import { checkOptions, describeValue } from '../binding/options';
+import { KVCache } from '../models/kv_cache';
+import type { Model } from '../models/model';
+import { concatenateIds, type TokenIds } from '../models/token_ids';
+import { type FinishReason, GenerationRun, type GenerationStatistics } from './generation_run';
+import { type GenerateOptions, generationSettings } from './options';
+
+/** The prompts of `generate`, of any lengths. */
+export interface GenerateInputs {
+  readonly input_ids: TokenIds;
+  /**
+   * A cache a sequence (one alone for one sequence) that has the beginning of its prompt, which is not computed again. It grows
+   * by what is computed, so that it can begin the next turn, and stays the caller's.
+   */
+  readonly past?: KVCache | readonly (KVCache | null)[];
+}
+
+export interface GenerateOutput {
+  /** Each prompt with its new tokens, the one that ended it among them. */
+  readonly sequences: number[][];
+  readonly finishReasons: readonly FinishReason[];
+  readonly statistics: GenerationStatistics;
+}
+
+/** Checks the inputs and begins a generation, for callers that want every step. */
+export function beginGeneration(model: Model, inputs: GenerateInputs, options: GenerateOptions): GenerationRun {
+  checkOptions('the inputs of generate()', inputs, ['input_ids', 'past']);
+  concatenateIds('generate()', 'input_ids', inputs.input_ids, model.vocabularySize);
+  const count = inputs.input_ids.length;
+  const settings = generationSettings(options, model.generationConfig, model.config, count);
+  return new GenerationRun(model, inputs.input_ids, pastCaches(inputs.past, count), settings);
+}
+
+/**
+ * Continues prompts token by token. A batch gives every sequence the same tokens as it would get alone; sequences that end leave the batch.
+ * A prompt longer than `max_position_embeddings` throws; a sequence that reaches that length ends with reason `context`.
+ * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, CONTEXT_OVERFLOW, ABORTED, DISPOSED, OUT_OF_MEMORY
+ */
+export async function generate(
+  model: Model,
+  inputs: GenerateInputs,
+  options: GenerateOptions = {},
+): Promise<GenerateOutput> {
+  const run = beginGeneration(model, inputs, options);
+  const { streamer } = options;
+  try {
+    streamer?.put(inputs.input_ids[0] ?? []);
+    while (!run.done) {
+      const gained = await run.step();
+      if (streamer && gained > 0) streamer.put(run.lastTokens(gained));
+    }
+    streamer?.end();
+    return { sequences: run.sequences, finishReasons: run.finishReasons, statistics: run.statistics };
+  } finally {
+    run.dispose();
+  }
+}
+
+function pastCaches(past: GenerateInputs['past'], count: number): readonly (KVCache | null)[] | undefined {
+  if (past === undefined) return undefined;
+  const caches: readonly unknown[] = past instanceof KVCache ? [past] : past;
+  const valid = Array.isArray(caches) && caches.length === count;
+  if (valid && caches.every((cache): cache is KVCache | null => cache === null || cache instanceof KVCache))
+    return caches;
+  throw new OctoformerError(
+    'INVALID_ARGUMENT',
+    `generate(): past must have one cache (or null) a sequence: ${count}, not ${describeValue(past)}`,
+  );
+}

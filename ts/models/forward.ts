@@ -1,0 +1,169 @@
+import { OctoformerError } from '../binding/error';
+import type { NativeRunRequest, NativeRunResult } from '../binding/native';
+import { checkNumber, checkOptions, describeValue } from '../binding/options';
+import { KVCache, nativeCache } from './kv_cache';
+import { splitRows, splitShapes, type Tensor } from './tensor';
+import { concatenateIds, type TokenIds } from './token_ids';
+
+/** What `forward` takes. Lists have one entry a sequence; sequences may have different lengths, and nothing is padded. */
+export interface ForwardInputs {
+  readonly input_ids: TokenIds;
+  /** Default: 0, 1, ... of each sequence, going on from its `past`. */
+  readonly position_ids?: TokenIds;
+  /** A cache a sequence (one alone for one sequence): its tokens come before `input_ids`, which join it. */
+  readonly past?: KVCache | readonly (KVCache | null)[];
+  readonly output_hidden_states?: boolean;
+  readonly output_attentions?: boolean;
+  /** Gives `past` back: new caches where none was given. */
+  readonly use_cache?: boolean;
+  /** Logits of this many last tokens of each sequence only; 0 (default): of all. */
+  readonly logits_to_keep?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What `forward` gives: one tensor a sequence, without a batch dimension. */
+export interface ForwardOutputs {
+  /** `[tokens, vocabulary]`. */
+  readonly logits: readonly Tensor[];
+  /** `[tokens, features]`, after the final norm. */
+  readonly last_hidden_state: readonly Tensor[];
+  /** By layer, then by sequence: `[tokens, features]`; 0 enters the first layer, the last is after the final norm. */
+  readonly hidden_states?: readonly (readonly Tensor[])[];
+  /** By layer, then by sequence: probabilities `[heads, tokens, past + tokens]`. */
+  readonly attentions?: readonly (readonly Tensor[])[];
+  /** With `use_cache`: a cache a sequence, the caller's to dispose. */
+  readonly past?: readonly KVCache[];
+}
+
+const where = 'forward()';
+const known = [
+  'input_ids',
+  'position_ids',
+  'past',
+  'output_hidden_states',
+  'output_attentions',
+  'use_cache',
+  'logits_to_keep',
+  'signal',
+];
+const unsupported = {
+  token_type_ids: 'decoder-only models have no token types',
+  attention_mask: 'sequences have their own lengths here, so nothing is padded',
+  decoder_input_ids: 'decoder-only models have no second sequence',
+};
+
+/** A checked call of `forward`: the request that the runtime gets, and how to read its answer. */
+export interface PreparedForward {
+  readonly request: Omit<NativeRunRequest, 'abort'>;
+  readonly read: (result: NativeRunResult) => ForwardOutputs;
+}
+
+/**
+ * @param outputs names that the model can give
+ * @param heads query heads of each attention layer
+ * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION
+ */
+export function prepareForward(
+  inputs: ForwardInputs,
+  model: {
+    readonly vocabularySize: number;
+    readonly outputs: ReadonlySet<string>;
+    readonly heads: readonly number[];
+    readonly createCache: () => KVCache;
+  },
+): PreparedForward {
+  checkOptions(where, inputs, known, unsupported);
+  const input_ids = concatenateIds(where, 'input_ids', inputs.input_ids, model.vocabularySize);
+  const lengths = inputs.input_ids.map((sequence) => sequence.length);
+  const position_ids = positions(inputs, lengths);
+  const keep = checkNumber(where, 'logits_to_keep', inputs.logits_to_keep ?? 0, { least: 0, integer: true });
+  const kept = lengths.map((length) => (keep === 0 ? length : Math.min(keep, length)));
+  const caches = cachesOf(inputs, model.createCache);
+  const pastLengths = caches.map((cache) => cache?.length ?? 0);
+  const hidden = inputs.output_hidden_states ? numbered(model.outputs, 'hidden_states.') : [];
+  const attentions = inputs.output_attentions ? numbered(model.outputs, 'attentions.') : [];
+  const request = {
+    input_ids,
+    lengths: Int32Array.from(lengths),
+    caches: caches.map((cache) => (cache ? nativeCache(cache) : null)),
+    ...(position_ids ? { position_ids } : {}),
+    rows: lastRows(lengths, kept),
+    outputs: ['logits', 'last_hidden_state', ...hidden, ...attentions],
+  };
+  const read = ({ outputs }: NativeRunResult): ForwardOutputs => ({
+    logits: splitRows(output(outputs, 'logits'), kept),
+    last_hidden_state: splitRows(output(outputs, 'last_hidden_state'), lengths),
+    ...(inputs.output_hidden_states
+      ? { hidden_states: hidden.map((name) => splitRows(output(outputs, name), lengths)) }
+      : {}),
+    ...(inputs.output_attentions
+      ? {
+          attentions: attentions.map((name, layer) => {
+            const shapes = lengths.map((length, index) => [
+              model.heads[layer] ?? 0,
+              length,
+              (pastLengths[index] ?? 0) + length,
+            ]);
+            return splitShapes(output(outputs, name), shapes);
+          }),
+        }
+      : {}),
+    ...(inputs.use_cache ? { past: caches.filter((cache) => cache !== null) } : {}),
+  });
+  return { request, read };
+}
+
+function output(outputs: NativeRunResult['outputs'], name: string): Float32Array {
+  const data = outputs[name];
+  if (data) return data;
+  throw new OctoformerError('INTERNAL', `the runtime gave no output '${name}'`);
+}
+
+/** Output names with this prefix, by number. */
+function numbered(outputs: ReadonlySet<string>, prefix: string): string[] {
+  const names: string[] = [];
+  while (outputs.has(`${prefix}${names.length}`)) names.push(`${prefix}${names.length}`);
+  return names;
+}
+
+/** Rows, in the concatenation of all sequences, of the last `kept[i]` tokens of sequence i. */
+function lastRows(lengths: readonly number[], kept: readonly number[]): Int32Array {
+  const rows: number[] = [];
+  let end = 0;
+  for (const [index, length] of lengths.entries()) {
+    end += length;
+    for (let row = end - (kept[index] ?? 0); row < end; row++) rows.push(row);
+  }
+  return Int32Array.from(rows);
+}
+
+function positions({ position_ids, input_ids }: ForwardInputs, lengths: readonly number[]): Int32Array | undefined {
+  if (position_ids === undefined) return undefined;
+  const all = concatenateIds(where, 'position_ids', position_ids, 2 ** 31 - 1);
+  const fits =
+    position_ids.length === input_ids.length && position_ids.every((list, index) => list.length === lengths[index]);
+  if (fits) return all;
+  throw new OctoformerError(
+    'INVALID_ARGUMENT',
+    `${where}: position_ids must have one number for every one of input_ids, whose sequences have ${lengths.join(', ')} tokens`,
+  );
+}
+
+function cachesOf({ past, input_ids, use_cache }: ForwardInputs, create: () => KVCache): (KVCache | null)[] {
+  const given: readonly unknown[] =
+    past === undefined ? input_ids.map(() => null) : past instanceof KVCache ? [past] : past;
+  if (!Array.isArray(given) || given.length !== input_ids.length) {
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `${where}: past must have one cache (or null) a sequence: ${input_ids.length}, not ${describeValue(past)}`,
+    );
+  }
+  return given.map((cache: unknown) => {
+    if (cache instanceof KVCache) return cache;
+    if (cache === null) return use_cache ? create() : null;
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `${where}: past has ${describeValue(cache)} where a cache of model.createCache() is expected`,
+    );
+  });
+}

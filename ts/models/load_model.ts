@@ -1,0 +1,102 @@
+import { basename } from 'node:path';
+import { AbortBridge, throwIfAborted } from '../binding/abort';
+import { OctoformerError } from '../binding/error';
+import { callNative, nativeAddon } from '../binding/load';
+import type { NativeCheckpoint } from '../binding/native';
+import { GraphBuilder } from '../graph/builder';
+import { type NameRule, TensorTable } from '../graph/tensor_table';
+import { type ModelFiles, resolveModelFiles } from '../hub';
+import { floatPolicy } from '../quantization/float_policy';
+import type { Task } from './architecture';
+import { safetensorsNames } from './checkpoint_names';
+import { type ConfigValues, maxVocabulary } from './config';
+import { readGguf } from './gguf';
+import { readJsonObject } from './json_file';
+import { checkLoadOptions, type LoadOptions, refuseQuantizedCheckpoint } from './load_options';
+import type { LoadedModel } from './model';
+import { findArchitecture } from './registry';
+
+/** Python's class names by task: `LlamaForCausalLM`. */
+const classSuffixes: Readonly<Record<Task, string>> = { 'causal-lm': 'ForCausalLM' };
+
+/**
+ * Opens a checkpoint for a task: finds its files, reads its configuration, builds the graph against its tensors, and packs the weights.
+ * @param where what was called, for messages about options
+ * @throws OctoformerError of every kind that options, files, configurations and weights can have
+ */
+export async function loadModel(where: string, source: string, task: Task, options: LoadOptions): Promise<LoadedModel> {
+  const { dtype, threads, isa } = checkLoadOptions(where, options);
+  const { signal, onProgress } = options;
+  throwIfAborted(signal, `loading ${source}`);
+  const files = await resolveModelFiles(source, {
+    revision: options.revision,
+    gguf_file: options.gguf_file,
+    signal,
+    onProgress,
+  });
+  const checkpoint = await callNative(() => nativeAddon().openCheckpoint(files.weights));
+  const bridge = new AbortBridge(signal);
+  try {
+    const described = await describeCheckpoint(files, checkpoint, source);
+    refuseQuantizedCheckpoint(described.config, described.configFile);
+    const { architecture, config, family } = findArchitecture(described.config, described.configFile, task);
+    const builder = new GraphBuilder(
+      new TensorTable(checkpoint.tensors, described.names),
+      floatPolicy(dtype),
+      `${family}${classSuffixes[task]}`,
+    );
+    architecture.build(config, builder);
+    const program = builder.lower();
+    throwIfAborted(signal, `loading ${source}`);
+    const file = basename(files.weights[0] ?? source);
+    const native = await callNative(() =>
+      nativeAddon().loadModel(
+        checkpoint,
+        JSON.stringify(program),
+        { threads, isa },
+        bridge.flag,
+        onProgress ? (loaded, total) => onProgress({ phase: 'load', file, loaded, total }) : null,
+      ),
+    );
+    return {
+      native,
+      program,
+      modules: builder.modules,
+      outputs: builder.outputs,
+      config: Object.freeze({ ...config.defaults, ...config.values }),
+      generationConfig: Object.freeze({ ...described.generationConfig }),
+      vocabularySize: config.integer('vocab_size', { most: maxVocabulary }),
+      source,
+    };
+  } finally {
+    bridge.release();
+    checkpoint.dispose();
+  }
+}
+
+interface DescribedCheckpoint {
+  readonly config: ConfigValues;
+  readonly configFile: string;
+  readonly generationConfig: ConfigValues;
+  readonly names: NameRule;
+}
+
+async function describeCheckpoint(
+  files: ModelFiles,
+  checkpoint: NativeCheckpoint,
+  source: string,
+): Promise<DescribedCheckpoint> {
+  const generationConfig = files.generationConfig ? await readJsonObject(files.generationConfig) : {};
+  if (checkpoint.format === 'gguf') {
+    const configFile = files.gguf ?? source;
+    return { ...readGguf(checkpoint, configFile), configFile, generationConfig };
+  }
+  if (!files.config) {
+    throw new OctoformerError(
+      'NOT_FOUND',
+      `${files.folder} has no config.json, which says what model its weights are of`,
+    );
+  }
+  const config = await readJsonObject(files.config);
+  return { config, configFile: files.config, generationConfig, names: safetensorsNames };
+}

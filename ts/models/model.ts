@@ -1,0 +1,226 @@
+import { AbortBridge, throwIfAborted } from '../binding/abort';
+import { OctoformerError } from '../binding/error';
+import { callNative } from '../binding/load';
+import type { NativeModel, NativeRunRequest, NativeRunResult } from '../binding/native';
+import { closest } from '../binding/options';
+import { describeModules, findModule, type ModuleNode, walkModules } from '../graph/module_tree';
+import type { Op, Program } from '../graph/program';
+import type { ConfigValues } from './config';
+import { type ForwardInputs, type ForwardOutputs, prepareForward } from './forward';
+import { KVCache } from './kv_cache';
+
+/** Everything that a loaded model is made of. */
+export interface LoadedModel {
+  readonly native: NativeModel;
+  readonly program: Program;
+  readonly modules: ModuleNode;
+  readonly outputs: ReadonlySet<string>;
+  readonly config: ConfigValues;
+  readonly generationConfig: ConfigValues;
+  readonly vocabularySize: number;
+  /** For messages: where it came from. */
+  readonly source: string;
+}
+
+export interface MemoryFootprint {
+  /** Bytes of the weights, and by the form they are kept in. */
+  readonly weights: number;
+  readonly weightsByForm: Readonly<Record<string, number>>;
+  /** Bytes of all caches of this model, and of the buffers between ops. */
+  readonly cache: number;
+  readonly buffers: number;
+  readonly total: number;
+}
+
+/** A module as `model.module(path)` shows it. */
+export interface ModuleDescription {
+  readonly path: string;
+  /** Python's class, such as `LlamaAttention`. */
+  readonly kind: string;
+  /** What Python prints in its parentheses. */
+  readonly detail: string;
+  readonly children: readonly string[];
+  /** Those of the module itself; `form` is how the runtime keeps them, `dtype` how the checkpoint does. */
+  readonly parameters: readonly {
+    readonly name: string;
+    readonly tensor: string;
+    readonly shape: readonly number[];
+    readonly dtype: string;
+    readonly form: string;
+  }[];
+  /** Numbers in the module and all below it; shared ones once. */
+  readonly parameterCount: number;
+}
+
+/** What limits the lengths of sequences. */
+export interface LengthLimits {
+  /** Tokens that a sequence may have. */
+  readonly context: number;
+  /** Longer sequences have other rotary frequencies, so that their cache must be computed anew when it grows beyond. */
+  readonly recomputeBeyond?: number;
+  /** The frequencies depend on the length of the sequence: a prompt must be read in one run. */
+  readonly wholePrompts: boolean;
+}
+
+/** A causal language model: token ids in, logits out. Holds native memory until `dispose()`. */
+export class Model {
+  readonly #loaded: LoadedModel;
+  #disposed = false;
+
+  constructor(loaded: LoadedModel) {
+    this.#loaded = loaded;
+  }
+
+  /** The values of config.json, with the architecture's defaults for those it leaves out. */
+  get config(): ConfigValues {
+    return this.#loaded.config;
+  }
+
+  /** The values of generation_config.json: defaults of `generate`. */
+  get generationConfig(): ConfigValues {
+    return this.#loaded.generationConfig;
+  }
+
+  get vocabularySize(): number {
+    return this.#loaded.vocabularySize;
+  }
+
+  /** The instruction set in use, such as `avx512`. */
+  get isa(): string {
+    return this.#alive().isa;
+  }
+
+  get threads(): number {
+    return this.#alive().threads;
+  }
+
+  get lengthLimits(): LengthLimits {
+    const table = this.#loaded.program.ops.find((op) => op.op === 'rope_table');
+    const configured = this.config.max_position_embeddings;
+    const context = typeof configured === 'number' ? configured : Number.POSITIVE_INFINITY;
+    return {
+      context: table?.dynamic ? Math.floor(context * Math.max(1, table.dynamic.factor)) : context,
+      ...(table?.long ? { recomputeBeyond: table.long.original_max } : {}),
+      wholePrompts: Boolean(table?.long ?? table?.dynamic),
+    };
+  }
+
+  /**
+   * One pass over a ragged batch, off the main thread.
+   * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, ABORTED, DISPOSED, OUT_OF_MEMORY
+   */
+  async forward(inputs: ForwardInputs): Promise<ForwardOutputs> {
+    this.#alive();
+    const { request, read } = prepareForward(inputs, {
+      vocabularySize: this.#loaded.vocabularySize,
+      outputs: this.#loaded.outputs,
+      heads: this.#loaded.program.ops.filter(isAttention).map((op) => op.heads),
+      createCache: () => this.createCache(),
+    });
+    return read(await this.run(request, inputs.signal));
+  }
+
+  /** Runs a request of the binding: what `forward` and generation are made of. */
+  async run(request: NativeRunRequest, signal?: AbortSignal): Promise<NativeRunResult> {
+    throwIfAborted(signal, 'the run');
+    const native = this.#alive();
+    if (!signal) return callNative(() => native.run(request));
+    const bridge = new AbortBridge(signal);
+    try {
+      return await callNative(() => native.run(bridge.flag ? { ...request, abort: bridge.flag } : request));
+    } finally {
+      bridge.release();
+    }
+  }
+
+  /** An empty cache for one sequence. */
+  createCache(): KVCache {
+    const native = this.#alive();
+    return new KVCache(callNative(() => native.createCache()));
+  }
+
+  /** The tree of modules, as Python prints a model. */
+  describe(): string {
+    return describeModules(this.#loaded.modules);
+  }
+
+  /** Numbers in the model; shared ones once. */
+  get parameterCount(): number {
+    return countParameters(this.#loaded.modules);
+  }
+
+  /** Bytes in use now, by kind. */
+  memoryFootprint(): MemoryFootprint {
+    const native = this.#alive();
+    const memory = callNative(() => native.memory());
+    return {
+      weights: memory.weights,
+      weightsByForm: memory.weights_by_form,
+      cache: memory.cache,
+      buffers: memory.arena,
+      total: memory.weights + memory.cache + memory.arena,
+    };
+  }
+
+  /**
+   * A module by its path, such as `model.layers.0.self_attn`; the empty path is the whole model.
+   * @throws OctoformerError NOT_FOUND, with the nearest path
+   */
+  module(path: string): ModuleDescription {
+    const native = this.#alive();
+    const node = findModule(this.#loaded.modules, path);
+    if (!node) {
+      const near = closest(
+        path,
+        [...walkModules(this.#loaded.modules)].map((module) => module.path),
+      );
+      throw new OctoformerError(
+        'NOT_FOUND',
+        `the model has no module '${path}'${near ? `; did you mean '${near}'?` : '; model.describe() shows all of them'}`,
+      );
+    }
+    return {
+      path: node.path,
+      kind: node.kind,
+      detail: node.detail,
+      children: node.children.map((child) => child.name),
+      parameters: node.parameters.map(({ weight, ...parameter }) => ({
+        ...parameter,
+        form: callNative(() => native.weightInfo(weight)).form,
+      })),
+      parameterCount: countParameters(node),
+    };
+  }
+
+  /** Frees the native memory; runs under way end with ABORTED, later calls fail with DISPOSED. Twice is allowed. */
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    callNative(() => this.#loaded.native.dispose());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  #alive(): NativeModel {
+    if (!this.#disposed) return this.#loaded.native;
+    throw new OctoformerError('DISPOSED', `the model of ${this.#loaded.source} was disposed; load it again to use it`);
+  }
+}
+
+function isAttention(op: Op): op is Extract<Op, { op: 'attention' }> {
+  return op.op === 'attention';
+}
+
+function countParameters(root: ModuleNode): number {
+  const tensors = new Map<string, number>();
+  for (const { parameters } of walkModules(root)) {
+    for (const { tensor, shape } of parameters)
+      tensors.set(
+        tensor,
+        shape.reduce((product, size) => product * size, 1),
+      );
+  }
+  return [...tensors.values()].reduce((sum, count) => sum + count, 0);
+}
