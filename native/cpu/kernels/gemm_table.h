@@ -1,0 +1,34 @@
+// The matrix products of an ISA as their table.
+#pragma once
+#include "cpu/gemm_kernels.h"
+#include "cpu/kernels/gemm_blocks.h"
+#if defined(OCTOFORMER_TILES)
+#include "cpu/kernels/gemm_amx.h"
+#endif
+
+namespace octoformer {
+namespace {
+
+template <class Form>
+constexpr GemmKernel<typename Form::Activation, typename Form::Weight> vector_kernel(int depth_granule) {
+  return {kPanel, kTileRows, depth_granule, 1, kPanel, few_rows<Form>, many_rows<Form>};
+}
+
+constexpr GemmKernel<uint16_t, uint16_t> bfloat16_unit_kernel() {
+#if defined(OCTOFORMER_TILES)
+  static_assert(kPanel == kTilePanel, "one packing for all kernels of an ISA");
+  return {kTilePanel, kTileRow, kTileDepth, kTileRow, 2 * kTileColumns, few_rows_amx, many_rows_amx};
+#elif defined(OCTOFORMER_BFLOAT16_UNIT)
+  return vector_kernel<Bfloat16UnitForm>(2);
+#else
+  return {};
+#endif
+}
+
+constexpr GemmKernels kGemmKernels = {
+    vector_kernel<Float32Form>(1), vector_kernel<Bfloat16Form>(1), vector_kernel<Float16Form>(1),
+    bfloat16_unit_kernel(),        round_row_to_bfloat16,          narrow_row_to_bfloat16,
+};
+
+}  // namespace
+}  // namespace octoformer

@@ -1,0 +1,218 @@
+#include "cpu/linear.h"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+#include "cpu/cpu_info.h"
+#include "cpu/packed_weight.h"
+#include "cpu/thread_pool.h"
+
+namespace octoformer {
+namespace {
+
+int64_t divide_up(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
+int64_t round_up(int64_t value, int64_t multiple) { return divide_up(value, multiple) * multiple; }
+
+/// Waking a thread costs some microseconds. Reading 128 KB of weights, or 1M multiply-adds, takes a core longer.
+constexpr int64_t kWeightBytesPerThread = 128 * 1024;
+constexpr int64_t kMultiplyAddsPerThread = 1 << 20;
+/// Tasks a thread gets, so that one that is held up does not hold up all.
+constexpr int64_t kTasksPerThread = 4;
+/// Columns of a task in prefill. Its activations are read again for every 256 columns: at 32 multiply-adds a cycle
+/// that is one float in 8 cycles, far below what a third-level cache gives.
+constexpr int64_t kTaskColumns = 256;
+
+/// Runs of k that keep a block of a panel in the first-level cache: two thirds of it, the rest is for activations.
+int64_t choose_depth_block(int64_t hot_columns, int64_t element_bytes) {
+  static const CacheSizes caches = cache_sizes();
+  constexpr int64_t kGranule = 32;  // of every kernel's depth_granule a multiple
+  const int64_t fitting = caches.first_level * 2 / 3 / (hot_columns * element_bytes);
+  return std::clamp<int64_t>(fitting / kGranule * kGranule, 2 * kGranule, 1024);
+}
+
+/// Rows whose block of activations and partial sums take half of the second-level cache.
+int64_t choose_row_block(int64_t depth_block_bytes, int64_t columns, int64_t granule) {
+  static const CacheSizes caches = cache_sizes();
+  const int64_t row_bytes = depth_block_bytes + columns * static_cast<int64_t>(sizeof(float));
+  return std::max<int64_t>(caches.second_level / 2 / row_bytes / granule, 1) * granule;
+}
+
+int usable_threads(int threads, int64_t work, int64_t work_per_thread) {
+  return static_cast<int>(std::clamp<int64_t>(work / work_per_thread, 1, threads));
+}
+
+}  // namespace
+
+template <class A, class W>
+struct LinearDriver::Product {
+  const GemmKernel<A, W>& kernel;
+  const LinearArguments& arguments;
+  const PackedWeight& weight;
+  int64_t rows;
+  GemmTask<A, W> task;  // what all tasks share
+};
+
+std::unique_ptr<LinearWeight> LinearDriver::pack(const LinearWeightDescription& description, const RowSource& rows,
+                                                 const std::atomic<bool>* abort) const {
+  return PackedWeight::pack(kernels_, threads_, description, rows, abort);
+}
+
+void LinearDriver::linear(const LinearArguments& arguments) {
+  const auto& weight = static_cast<const PackedWeight&>(*arguments.weight);
+  if (arguments.input.rows == 0 || weight.panels() == 0) return;
+  switch (weight.description().form) {
+    case WeightForm::float32:
+      return multiply(kernels_.float32, weight.floats(), arguments);
+    case WeightForm::float16:
+      return multiply(kernels_.float16, weight.halves(), arguments);
+    case WeightForm::bfloat16:
+      if (weight.uses_bfloat16_units()) return multiply(kernels_.bfloat16_units, weight.halves(), arguments);
+      return multiply(kernels_.bfloat16, weight.halves(), arguments);
+  }
+}
+
+template <class A, class W>
+void LinearDriver::multiply(const GemmKernel<A, W>& kernel, const W* weights, const LinearArguments& arguments) {
+  const auto& weight = static_cast<const PackedWeight&>(*arguments.weight);
+  Product<A, W> product{kernel, arguments, weight, arguments.input.rows, {}};
+  GemmTask<A, W>& task = product.task;
+  task.weights = weights;
+  task.panel_stride = weight.panel_stride();
+  // Only the units read K filled up; widened weights meet activations as they are.
+  task.depth = std::is_same_v<A, float> ? weight.description().in_features : weight.depth();
+  task.out_features = weight.description().out_features;
+  task.epilogue = {arguments.bias,     arguments.activation, arguments.residual.data, arguments.residual.stride,
+                   arguments.out.data, arguments.out.stride};
+  // A product over nothing has no blocks of k to walk; few_rows starts and finishes sums regardless.
+  const bool few = product.rows <= kernel.row_tile || task.depth == 0;
+  task.depth_block =
+      few ? std::max<int64_t>(task.depth, 1) : std::min(choose_depth_block(kernel.hot_columns, sizeof(A)), task.depth);
+  prepare_activations(product);
+  if (few) {
+    multiply_few_rows(product);
+  } else {
+    multiply_many_rows(product);
+  }
+}
+
+/// Puts A where the kernel finds each block of k of all rows together, rounded if the compute type says so. A few
+/// float32 rows are read in place.
+template <class A, class W>
+void LinearDriver::prepare_activations(Product<A, W>& product) {
+  const ConstMatrixView& input = product.arguments.input;
+  const int64_t in_features = product.weight.description().in_features;
+  const bool round = product.weight.description().compute == ComputeType::bfloat16;
+  GemmTask<A, W>& task = product.task;
+  const int64_t blocks = divide_up(task.depth, task.depth_block);
+  if constexpr (std::is_same_v<A, float>) {
+    if (!round && (blocks <= 1 || product.rows <= product.kernel.row_tile)) {
+      task.activations = input.data;
+      task.row_stride = input.stride;
+      task.block_stride = task.depth_block;
+      return;
+    }
+  }
+  const int64_t rows = round_up(product.rows, product.kernel.row_granule);
+  task.row_stride = task.depth_block;
+  task.block_stride = rows * task.row_stride;
+  activations_.reserve(static_cast<size_t>(blocks * task.block_stride) * sizeof(A), "activations of a linear layer");
+  A* const blocked = reinterpret_cast<A*>(activations_.data());
+  task.activations = blocked;
+
+  // Copying is a small part of the whole: shares of 64 KB are worth a thread.
+  const int64_t share = std::max<int64_t>(16 * 1024 / std::max<int64_t>(in_features, 1), 1);
+  ThreadPool::shared().parallel_for(threads_, divide_up(rows, share), [&](int64_t index, int) {
+    for (int64_t row = index * share; row < std::min((index + 1) * share, rows); ++row) {
+      for (int64_t block = 0; block < blocks; ++block) {
+        const int64_t first = block * task.depth_block;
+        const int64_t filled = std::min(task.depth_block, task.depth - first);
+        const int64_t count = row < product.rows ? std::clamp<int64_t>(in_features - first, 0, task.depth_block) : 0;
+        A* out = blocked + block * task.block_stride + row * task.row_stride;
+        if (count > 0) {
+          const float* from = input.row(row) + first;
+          if constexpr (std::is_same_v<A, uint16_t>) {
+            kernels_.narrow_row_to_bfloat16(from, count, out);
+          } else if (round) {
+            kernels_.round_row_to_bfloat16(from, count, out);
+          } else {
+            std::memcpy(out, from, static_cast<size_t>(count) * sizeof(A));
+          }
+        }
+        std::fill(out + count, out + std::max(count, filled), A{});
+      }
+    }
+  });
+}
+
+template <class A, class W>
+void LinearDriver::multiply_few_rows(Product<A, W>& product) {
+  const GemmKernel<A, W>& kernel = product.kernel;
+  const int64_t panels = product.weight.panels();
+  const int threads = usable_threads(threads_, static_cast<int64_t>(product.weight.bytes()), kWeightBytesPerThread);
+  // Whole groups of panels that a lone row takes together (kernels/gemm_blocks.h) where panels are narrow.
+  const int64_t group = std::max(64 / kernel.panel, 1);
+  const int64_t share = round_up(divide_up(panels, threads * kTasksPerThread), group);
+  const int64_t scratch = gemm_scratch_floats(kernel, kernel.row_tile, group * 2, 0);
+  scratch_.reserve(static_cast<size_t>(scratch * threads) * sizeof(float), "sums of a linear layer");
+  ThreadPool::shared().parallel_for(threads, divide_up(panels, share), [&](int64_t index, int worker) {
+    GemmTask<A, W> task = product.task;
+    task.scratch = reinterpret_cast<float*>(scratch_.data()) + worker * scratch;
+    task.first_panel = index * share;
+    task.last_panel = std::min(task.first_panel + share, panels);
+    for (int64_t row = 0; row < product.rows; row += kernel.row_tile) {  // more than one tile only if K is 0
+      task.first_row = row;
+      task.last_row = std::min(row + kernel.row_tile, product.rows);
+      kernel.few_rows(task);
+    }
+  });
+}
+
+template <class A, class W>
+void LinearDriver::multiply_many_rows(Product<A, W>& product) {
+  const GemmKernel<A, W>& kernel = product.kernel;
+  const GemmTask<A, W>& shared = product.task;
+  const int64_t panels = product.weight.panels();
+  const int threads =
+      usable_threads(threads_, product.rows * shared.out_features * shared.depth, kMultiplyAddsPerThread);
+  // Every edge between tasks is one between tiles of both kinds of rows: 2 row tiles of AMX share their weights.
+  const int64_t row_granule = 2 * kernel.row_tile;
+  int64_t task_panels = std::max<int64_t>(kTaskColumns / kernel.panel, 1);
+  int64_t task_rows =
+      choose_row_block(shared.depth_block * static_cast<int64_t>(sizeof(A)), task_panels * kernel.panel, row_granule);
+  const auto count_tasks = [&] { return divide_up(panels, task_panels) * divide_up(product.rows, task_rows); };
+  // Too few tasks for the threads: narrower ones first, then (a weight is read once more each time) shorter ones.
+  while (threads > 1 && count_tasks() < threads * kTasksPerThread && task_panels > 1) --task_panels;
+  while (threads > 1 && count_tasks() < threads && task_rows > 4 * row_granule) task_rows -= row_granule;
+  // Rows in even shares: no small rest.
+  task_rows = round_up(divide_up(product.rows, divide_up(product.rows, task_rows)), row_granule);
+
+  const int64_t row_tasks = divide_up(product.rows, task_rows);
+  const int64_t scratch = gemm_scratch_floats(kernel, std::min(task_rows, round_up(product.rows, kernel.row_tile)),
+                                              task_panels, shared.depth_block);
+  scratch_.reserve(static_cast<size_t>(scratch * threads) * sizeof(float), "sums of a linear layer");
+  // Tasks beside each other share weights.
+  ThreadPool::shared().parallel_for(threads, count_tasks(), [&](int64_t index, int worker) {
+    GemmTask<A, W> task = shared;
+    task.scratch = reinterpret_cast<float*>(scratch_.data()) + worker * scratch;
+    task.first_row = index % row_tasks * task_rows;
+    task.last_row = std::min(task.first_row + task_rows, product.rows);
+    task.first_panel = index / row_tasks * task_panels;
+    task.last_panel = std::min(task.first_panel + task_panels, panels);
+    kernel.many_rows(task);
+  });
+}
+
+void LinearDriver::embedding(const EmbeddingArguments& arguments) const {
+  const auto& table = static_cast<const PackedWeight&>(*arguments.table);
+  const int64_t columns = table.description().in_features;
+  const int64_t count = static_cast<int64_t>(arguments.indices.size());
+  // A row lies scattered in its panel, a cache line for every step of k.
+  const int threads = usable_threads(threads_, count * columns * 64, kWeightBytesPerThread);
+  ThreadPool::shared().parallel_for(threads, count, [&](int64_t i, int) {
+    table.read_row(arguments.indices[static_cast<size_t>(i)], arguments.scale, arguments.accumulate,
+                   arguments.out.row(i));
+  });
+}
+
+}  // namespace octoformer

@@ -1,0 +1,150 @@
+#include "cpu/packed_weight.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "backend/error.h"
+#include "backend/half.h"
+#include "cpu/thread_pool.h"
+
+namespace octoformer {
+namespace {
+
+/// The bits of the smallest magnitude that the form cannot hold as a finite number, rounding considered.
+uint32_t first_bits_out_of_range(WeightForm form) {
+  switch (form) {
+    case WeightForm::float32:
+      return 0x7f800000u;  // infinity
+    case WeightForm::bfloat16:
+      return 0x7f7f8000u;  // half a unit above the largest bfloat16
+    case WeightForm::float16:
+      return 0x477ff000u;  // 65520
+  }
+  fail(ErrorCode::internal, "unknown weight form ", static_cast<int>(form));
+}
+
+const char* form_name(WeightForm form) {
+  return form == WeightForm::float32 ? "float32" : form == WeightForm::bfloat16 ? "bfloat16" : "float16";
+}
+
+[[noreturn]] void fail_at(const LinearWeightDescription& description, int64_t row, int64_t column, float value) {
+  const char* form = form_name(description.form);
+  if ((bits_of(value) & 0x7f800000u) == 0x7f800000u) {
+    fail(ErrorCode::invalid_checkpoint, description.name, ": the weight at [", row, ", ", column, "] is ", value,
+         ", not a finite number; the checkpoint is damaged, fetch it again");
+  }
+  fail(ErrorCode::invalid_checkpoint, description.name, ": the weight at [", row, ", ", column, "] is ", value,
+       ", beyond the range of ", form, "; load it as float32",
+       description.form == WeightForm::float16 ? " or bfloat16" : "");
+}
+
+void check_values(const LinearWeightDescription& description, int64_t first_row, int64_t count, const float* rows) {
+  const uint32_t limit = first_bits_out_of_range(description.form);
+  for (int64_t r = 0; r < count; ++r) {
+    const float* row = rows + r * description.in_features;
+    int32_t largest = 0;  // magnitudes compare as signed integers
+    for (int64_t k = 0; k < description.in_features; ++k) {
+      largest = std::max(largest, static_cast<int32_t>(bits_of(row[k]) & 0x7fffffffu));
+    }
+    if (static_cast<uint32_t>(largest) < limit) continue;
+    for (int64_t k = 0; k < description.in_features; ++k) {
+      if ((bits_of(row[k]) & 0x7fffffffu) >= limit) fail_at(description, first_row + r, k, row[k]);
+    }
+  }
+}
+
+/// Depths copied at a time: 16 x a panel of 64 float32 is 4 KB, well within any first-level cache.
+constexpr int64_t kTransposeDepth = 16;
+
+/// Calls put(row, k) in an order that keeps both sides in the cache.
+template <class Put>
+void transpose(int64_t rows, int64_t depth, const Put& put) {
+  for (int64_t first = 0; first < depth; first += kTransposeDepth) {
+    const int64_t last = std::min(first + kTransposeDepth, depth);
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t k = first; k < last; ++k) put(row, k);
+    }
+  }
+}
+
+int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+}  // namespace
+
+PackedWeight::PackedWeight(LinearWeightDescription given, const GemmKernels& kernels) : LinearWeight(std::move(given)) {
+  const WeightForm form = description().form;
+  uses_bfloat16_units_ = form == WeightForm::bfloat16 && description().compute == ComputeType::bfloat16 &&
+                         kernels.bfloat16_units.few_rows != nullptr;
+  int64_t granule = 1;
+  if (form == WeightForm::bfloat16) granule = uses_bfloat16_units_ ? kernels.bfloat16_units.depth_granule : 2;
+  panel_ = kernels.float32.panel;
+  panels_ = (description().out_features + panel_ - 1) / panel_;
+  depth_ = round_up(description().in_features, granule);
+  const size_t element = form == WeightForm::float32 ? sizeof(float) : sizeof(uint16_t);
+  memory_ = AlignedMemory(static_cast<size_t>(panels_ * panel_ * depth_) * element, description().name.c_str());
+}
+
+std::unique_ptr<PackedWeight> PackedWeight::pack(const GemmKernels& kernels, int threads,
+                                                 LinearWeightDescription description, const RowSource& rows,
+                                                 const std::atomic<bool>* abort) {
+  std::unique_ptr<PackedWeight> weight(new PackedWeight(std::move(description), kernels));
+  const LinearWeightDescription& shape = weight->description();
+  std::vector<std::vector<float>> buffers(static_cast<size_t>(std::max(threads, 1)));
+  ThreadPool::shared().parallel_for(threads, weight->panels_, [&](int64_t panel, int worker) {
+    if (abort != nullptr && abort->load(std::memory_order_relaxed)) {
+      fail(ErrorCode::aborted, "loading was aborted at ", shape.name);
+    }
+    const int64_t first = panel * weight->panel_;
+    const int64_t count = std::min<int64_t>(weight->panel_, shape.out_features - first);
+    std::vector<float>& buffer = buffers[static_cast<size_t>(worker)];
+    buffer.resize(static_cast<size_t>(weight->panel_ * shape.in_features));
+    rows.read_rows(first, count, buffer.data());
+    check_values(shape, first, count, buffer.data());
+    weight->pack_panel(panel, buffer.data(), count);
+  });
+  return weight;
+}
+
+void PackedWeight::pack_panel(int64_t panel, const float* rows, int64_t count) {
+  const int64_t in_features = description().in_features;
+  const WeightForm form = description().form;
+  std::byte* memory = memory_.data();
+  if (form == WeightForm::float32) {
+    float* out = reinterpret_cast<float*>(memory) + panel * panel_stride();
+    if (count < panel_) std::fill_n(out, panel_stride(), 0.0f);
+    transpose(count, in_features, [&](int64_t n, int64_t k) { out[k * panel_ + n] = rows[n * in_features + k]; });
+    return;
+  }
+  uint16_t* out = reinterpret_cast<uint16_t*>(memory) + panel * panel_stride();
+  if (count < panel_ || depth_ > in_features) std::fill_n(out, panel_stride(), uint16_t{0});
+  if (form == WeightForm::float16) {
+    transpose(count, in_features,
+              [&](int64_t n, int64_t k) { out[k * panel_ + n] = float_to_float16(rows[n * in_features + k]); });
+  } else {
+    transpose(count, in_features, [&](int64_t n, int64_t k) {
+      out[(k / 2 * panel_ + n) * 2 + k % 2] = float_to_bfloat16(rows[n * in_features + k]);
+    });
+  }
+}
+
+void PackedWeight::read_row(int64_t index, float scale, bool accumulate, float* out) const {
+  const int64_t start = index / panel_ * panel_stride(), column = index % panel_;
+  const auto write = [&](const auto& element) {
+    for (int64_t k = 0; k < description().in_features; ++k) {
+      const float value = element(k) * scale;
+      out[k] = accumulate ? out[k] + value : value;
+    }
+  };
+  switch (description().form) {
+    case WeightForm::float32:
+      return write([&](int64_t k) { return floats()[start + k * panel_ + column]; });
+    case WeightForm::float16:
+      return write([&](int64_t k) { return float16_to_float(halves()[start + k * panel_ + column]); });
+    case WeightForm::bfloat16:
+      return write(
+          [&](int64_t k) { return bfloat16_to_float(halves()[start + (k / 2 * panel_ + column) * 2 + k % 2]); });
+  }
+}
+
+}  // namespace octoformer

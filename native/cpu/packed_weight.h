@@ -1,0 +1,50 @@
+// The CPU backend's LinearWeight: panels in the layout of gemm_kernels.h. One packing serves prefill, decoding and the
+// lookup of embeddings, so a tied embedding is stored once.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "backend/linear_weight.h"
+#include "cpu/aligned_memory.h"
+#include "cpu/gemm_kernels.h"
+
+namespace octoformer {
+
+class PackedWeight final : public LinearWeight {
+ public:
+  /// Takes description.out_features x in_features weights from `rows`, on up to `threads` threads. Extra memory while
+  /// packing: one panel of float32 rows a thread. Throws INVALID_CHECKPOINT naming the first value found that is not
+  /// finite or does not fit the form; ABORTED when `abort` (may be null) becomes true.
+  static std::unique_ptr<PackedWeight> pack(const GemmKernels& kernels, int threads,
+                                            LinearWeightDescription description, const RowSource& rows,
+                                            const std::atomic<bool>* abort);
+
+  uint64_t bytes() const override { return memory_.bytes(); }
+
+  /// Whether products run on the machine's bfloat16 units.
+  bool uses_bfloat16_units() const { return uses_bfloat16_units_; }
+  int64_t panels() const { return panels_; }
+  int64_t panel_stride() const { return depth_ * panel_; }
+  /// in_features filled up as the form's layout wants.
+  int64_t depth() const { return depth_; }
+
+  /// The packed elements: float32 or the 16 bits of a half.
+  const float* floats() const { return reinterpret_cast<const float*>(memory_.data()); }
+  const uint16_t* halves() const { return reinterpret_cast<const uint16_t*>(memory_.data()); }
+
+  /// out [in_features] = row `index` of W, widened, times `scale`; added to `out` if `accumulate`.
+  void read_row(int64_t index, float scale, bool accumulate, float* out) const;
+
+ private:
+  PackedWeight(LinearWeightDescription description, const GemmKernels& kernels);
+  void pack_panel(int64_t panel, const float* rows, int64_t count);
+
+  bool uses_bfloat16_units_ = false;
+  int panel_ = 0;
+  int64_t panels_ = 0;
+  int64_t depth_ = 0;
+  AlignedMemory memory_;
+};
+
+}  // namespace octoformer
