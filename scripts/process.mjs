@@ -8,8 +8,9 @@ export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 /** What a script stops with: the message is all that the person needs to see. */
 export class ScriptError extends Error {}
 
-/** Lines of a failed command's output worth showing: errors stand near the end. */
-const shownLines = 60;
+/** Lines of a failed command's output worth showing: compilers put the error at the end, npm at the beginning. */
+const shownFirst = 15;
+const shownLast = 50;
 
 /**
  * Runs a command to its end and gives its status and output (null status: it could not be started).
@@ -42,9 +43,16 @@ export function run(command, args, { cwd = root, env = {}, show = false, timeout
 export function runOrFail(what, command, args, { remedy = '', ...options } = {}) {
   const result = run(command, args, options);
   if (result.status === 0) return result;
-  const tail = result.output.trimEnd().split('\n').slice(-shownLines).join('\n');
+  const shown = shorten(result.output);
   const end = result.missing ? `'${command}' was not found` : `exit status ${result.status ?? result.signal}`;
-  throw new ScriptError(`${what} failed (${end})${tail ? `:\n${tail}` : ''}${remedy ? `\n${remedy}` : ''}`);
+  throw new ScriptError(`${what} failed (${end})${shown ? `:\n${shown}` : ''}${remedy ? `\n${remedy}` : ''}`);
+}
+
+function shorten(output) {
+  const lines = output.trimEnd().split('\n');
+  if (lines.length <= shownFirst + shownLast) return lines.join('\n');
+  const left = lines.length - shownFirst - shownLast;
+  return [...lines.slice(0, shownFirst), `... (${left} lines)`, ...lines.slice(-shownLast)].join('\n');
 }
 
 /** Whether the command can be started. */
