@@ -77,3 +77,9 @@ function runs(nodes: readonly ModuleNode[]): Run[] {
   }
   return found;
 }
+
+/** A number as Python prints a float: `1e-06` where JavaScript says 0.000001. */
+export function pythonNumber(value: number): string {
+  if (value !== 0 && Math.abs(value) < 1e-4) return value.toExponential().replace(/e-(\d)$/, 'e-0$1');
+  return Number.isInteger(value) && Math.abs(value) < 1e16 ? `${value}.0` : String(value);
+}

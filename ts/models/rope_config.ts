@@ -10,7 +10,7 @@ const scaledTypes: ReadonlySet<string> = new Set(['llama3', 'yarn', 'longrope'])
  * The rotary embedding's parameters from any spelling that configurations have: `rope_parameters` (since transformers 5; perhaps by
  * layer type), or `rope_theta` beside `rope_scaling` with `rope_type` or `type` in it.
  * @param layerType for configurations with parameters by layer type
- * @throws OctoformerError INVALID_CHECKPOINT, UNSUPPORTED_ARCHITECTURE (unknown type) naming key and value
+ * @throws OctoformerError INVALID_CHECKPOINT naming key and value
  */
 export function ropeParameters(config: ModelConfig, headDim: number, layerType?: string): RopeParameters {
   const shared = config.section('rope_scaling') ?? config.section('rope_parameters');
@@ -59,8 +59,8 @@ function ropeType(config: ModelConfig, section: ModelConfig | undefined): RopePa
   if (known) return known;
   const near = closest(name, ropeTypes);
   throw new OctoformerError(
-    'UNSUPPORTED_ARCHITECTURE',
-    `${config.file}: rope type '${given}' is not implemented${near ? `; did you mean '${near}'?` : `; there are ${ropeTypes.join(', ')}`}`,
+    'INVALID_CHECKPOINT',
+    `${section?.file ?? config.file}: rope type '${given}' is not known${near ? `; did you mean '${near}'?` : `; there are ${ropeTypes.join(', ')}`}`,
   );
 }
 

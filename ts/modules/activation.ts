@@ -22,14 +22,14 @@ const activations: Readonly<Record<string, { readonly op: ActivationName; readon
 
 /**
  * The op for a name such as `hidden_act` has, and the class that Python prints for it.
- * @throws OctoformerError UNSUPPORTED_ARCHITECTURE naming key and value
+ * @throws OctoformerError INVALID_CHECKPOINT naming key and value
  */
 export function activationByName(name: string, key = 'hidden_act'): { op: ActivationName; kind: string } {
   const found = Object.hasOwn(activations, name) ? activations[name] : undefined;
   if (found) return found;
   const near = closest(name, Object.keys(activations));
   throw new OctoformerError(
-    'UNSUPPORTED_ARCHITECTURE',
+    'INVALID_CHECKPOINT',
     `the configuration's '${key}' is '${name}', an activation function that is not implemented` +
       `${near ? `; did you mean '${near}'?` : `; there are ${Object.keys(activations).join(', ')}`}`,
   );

@@ -1,4 +1,5 @@
 import type { BuiltWeight, GraphBuilder } from '../graph/builder';
+import { pythonNumber } from '../graph/module_tree';
 import type { Value } from '../graph/program';
 
 export interface NormOptions {
@@ -54,7 +55,7 @@ function norm(
     epsilon,
     ...(group === undefined ? {} : { group }),
   });
-  g.leaf(name, options.kind, `(${length},), eps=${epsilon}`, [
+  g.leaf(name, options.kind, `(${length},), eps=${pythonNumber(epsilon)}`, [
     ...named('weight', weight),
     ...(shift ? named('bias', shift) : []),
   ]);

@@ -1,0 +1,209 @@
+import type { NativeTensorInfo } from '../../../ts/binding/native';
+import { GraphBuilder } from '../../../ts/graph/builder';
+import { describeModules } from '../../../ts/graph/module_tree';
+import type { AttentionOp, NormOp, Op, Program, RopeOp } from '../../../ts/graph/program';
+import { type FoundTensor, TensorTable } from '../../../ts/graph/tensor_table';
+import type { ConfigValues } from '../../../ts/models/config';
+import { findArchitecture } from '../../../ts/models/registry';
+import { failure } from '../failure';
+
+/** A checkpoint that has whatever is asked for: here only the graph is looked at. */
+class AnyTensor extends TensorTable {
+  constructor() {
+    super([]);
+  }
+  override require(name: string, shape: readonly number[]): FoundTensor {
+    const info: NativeTensorInfo = { name, dtype: 'F32', shape, bytes: 0, file: 'any' };
+    return { tensor: name, info };
+  }
+}
+
+const small = {
+  hidden_size: 32,
+  intermediate_size: 40,
+  num_hidden_layers: 4,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  vocab_size: 50,
+};
+
+function build(values: ConfigValues): { program: Program; text: string } {
+  const { architecture, config, family } = findArchitecture({ ...small, ...values }, 'config.json', 'causal-lm');
+  const g = new GraphBuilder(new AnyTensor(), { form: 'auto', compute: 'float32' }, `${family}ForCausalLM`);
+  architecture.build(config, g);
+  return { program: g.lower(), text: describeModules(g.modules) };
+}
+
+const attentions = (program: Program) => program.ops.filter((op): op is AttentionOp => op.op === 'attention');
+const windows = (values: ConfigValues) => attentions(build(values).program).map((op) => op.pattern.window);
+const tensors = (program: Program) => program.weights.flatMap((weight) => weight.parts.map((part) => part.tensor));
+const isRope = (op: Op): op is RopeOp => op.op === 'rope';
+
+describe('llama', () => {
+  it('reads the tensors of its checkpoints, biases only where the configuration has them', () => {
+    const layer = (name: string) => `model.layers.3.${name}`;
+    const names = tensors(build({ model_type: 'llama' }).program);
+    expect(names.filter((name) => name.startsWith('model.layers.3.')).sort()).toEqual(
+      [
+        layer('input_layernorm.weight'),
+        layer('mlp.down_proj.weight'),
+        layer('mlp.gate_proj.weight'),
+        layer('mlp.up_proj.weight'),
+        layer('post_attention_layernorm.weight'),
+        layer('self_attn.k_proj.weight'),
+        layer('self_attn.o_proj.weight'),
+        layer('self_attn.q_proj.weight'),
+        layer('self_attn.v_proj.weight'),
+      ].sort(),
+    );
+    expect(names.filter((name) => !name.startsWith('model.layers.'))).toEqual([
+      'model.embed_tokens.weight',
+      'model.norm.weight',
+      'lm_head.weight',
+    ]);
+    const biased = tensors(build({ model_type: 'llama', attention_bias: true, mlp_bias: true }).program);
+    expect(biased.filter((name) => name.endsWith('.bias'))).toHaveLength(4 * 7);
+    expect(tensors(build({ model_type: 'llama', tie_word_embeddings: true }).program)).not.toContain('lm_head.weight');
+  });
+
+  it('prints as Python prints it', () => {
+    expect(build({ model_type: 'llama' }).text).toBe(`LlamaForCausalLM(
+  (model): LlamaModel(
+    (embed_tokens): Embedding(50, 32)
+    (layers): ModuleList(
+      (0-3): 4 x LlamaDecoderLayer(
+        (self_attn): LlamaAttention(
+          (q_proj): Linear(in_features=32, out_features=32, bias=False)
+          (k_proj): Linear(in_features=32, out_features=16, bias=False)
+          (v_proj): Linear(in_features=32, out_features=16, bias=False)
+          (o_proj): Linear(in_features=32, out_features=32, bias=False)
+        )
+        (mlp): LlamaMLP(
+          (gate_proj): Linear(in_features=32, out_features=40, bias=False)
+          (up_proj): Linear(in_features=32, out_features=40, bias=False)
+          (down_proj): Linear(in_features=40, out_features=32, bias=False)
+          (act_fn): SiLUActivation()
+        )
+        (input_layernorm): LlamaRMSNorm((32,), eps=1e-06)
+        (post_attention_layernorm): LlamaRMSNorm((32,), eps=1e-06)
+      )
+    )
+    (norm): LlamaRMSNorm((32,), eps=1e-06)
+    (rotary_emb): LlamaRotaryEmbedding()
+  )
+  (lm_head): Linear(in_features=32, out_features=50, bias=False)
+)`);
+  });
+
+  it('takes head_dim as given, whatever hidden_size and heads say', () => {
+    const { program } = build({ model_type: 'llama', head_dim: 6 });
+    expect(program.cache_layers[0]).toEqual({ kv_heads: 2, head_dim: 6 });
+    expect(attentions(program)[0]?.scale).toBe(6 ** -0.5);
+  });
+
+  it('reads both spellings of rope scaling alike', () => {
+    const scaling = { factor: 8, high_freq_factor: 4, low_freq_factor: 1, original_max_position_embeddings: 32 };
+    const table = (values: ConfigValues) =>
+      build({ model_type: 'llama', ...values }).program.ops.find((op) => op.op === 'rope_table');
+    const older = table({ rope_theta: 5e5, rope_scaling: { ...scaling, rope_type: 'llama3' } });
+    expect(older).toEqual(table({ rope_parameters: { ...scaling, rope_theta: 5e5, rope_type: 'llama3' } }));
+    expect(older).toEqual(table({ rope_theta: 5e5, rope_scaling: { ...scaling, type: 'llama3' } }));
+    expect(older).not.toEqual(table({ rope_theta: 5e5 }));
+  });
+});
+
+describe('sliding windows', () => {
+  it('mistral: every layer, 4096 where the key is left out, none where it is null', () => {
+    expect(windows({ model_type: 'mistral', sliding_window: 8 })).toEqual([8, 8, 8, 8]);
+    expect(windows({ model_type: 'mistral' })).toEqual([4096, 4096, 4096, 4096]);
+    expect(windows({ model_type: 'mistral', sliding_window: null })).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it('qwen2: from max_window_layers on, only when switched on; layer_types wins', () => {
+    const none = [undefined, undefined, undefined, undefined];
+    expect(windows({ model_type: 'qwen2', sliding_window: 8, max_window_layers: 1 })).toEqual(none);
+    const on = { model_type: 'qwen2', use_sliding_window: true, sliding_window: 8 };
+    expect(windows({ ...on, max_window_layers: 1 })).toEqual([undefined, 8, 8, 8]);
+    const layer_types = ['sliding_attention', 'full_attention', 'sliding_attention', 'full_attention'];
+    expect(windows({ ...on, max_window_layers: 1, layer_types })).toEqual([8, undefined, 8, undefined]);
+    const error = failure(() => windows({ model_type: 'qwen2', sliding_window: 8, layer_types }));
+    expect([error.code, error.message]).toEqual(['INVALID_CHECKPOINT', expect.stringContaining("'layer_types'")]);
+  });
+});
+
+describe('what the other families have of their own', () => {
+  it('qwen2: biases on q, k and v only', () => {
+    const biases = tensors(build({ model_type: 'qwen2' }).program).filter((name) => name.endsWith('.bias'));
+    expect(biases).toHaveLength(4 * 3);
+    expect(biases.some((name) => name.includes('o_proj'))).toBe(false);
+  });
+
+  it('qwen3: heads of 128 by default, normalized before they are rotated', () => {
+    const { program } = build({ model_type: 'qwen3' });
+    expect(program.cache_layers[0]?.head_dim).toBe(128);
+    const heads = program.ops.filter((op): op is NormOp => op.op === 'norm' && op.group === 128);
+    expect(heads).toHaveLength(2 * 4);
+    const firstRope = program.ops.findIndex(isRope);
+    expect(program.ops.slice(firstRope - 2, firstRope).map((op) => op.op)).toEqual(['norm', 'norm']);
+    const [query] = heads;
+    expect(query?.input).toEqual(query?.out);
+  });
+
+  it('phi3: fused tensors; su and yarn are longrope', () => {
+    const { program } = build({ model_type: 'phi3' });
+    expect(tensors(program)).toContain('model.layers.0.self_attn.qkv_proj.weight');
+    expect(tensors(program)).toContain('model.layers.0.mlp.gate_up_proj.weight');
+    const factors = { short_factor: [1, 1, 1, 1], long_factor: [2, 2, 2, 2] };
+    for (const type of ['su', 'yarn', 'longrope']) {
+      const scaled = build({
+        model_type: 'phi3',
+        max_position_embeddings: 256,
+        original_max_position_embeddings: 64,
+        rope_scaling: { type, ...factors },
+      });
+      const table = scaled.program.ops.find((op) => op.op === 'rope_table');
+      expect(table?.long?.original_max).toBe(64);
+      expect(table?.attention_factor).toBeCloseTo(Math.sqrt(1 + Math.log(4) / Math.log(64)), 12);
+    }
+  });
+
+  it('smollm3: every fourth layer without positions, or those that are listed', () => {
+    const rotated = (values: ConfigValues) => {
+      const { ops } = build({ model_type: 'smollm3', ...values }).program;
+      return ops.filter((op) => isRope(op) || op.op === 'attention').map((op) => op.op);
+    };
+    const [yes, no] = [['rope', 'attention'], ['attention']];
+    expect(rotated({})).toEqual([...yes, ...yes, ...yes, ...no]);
+    expect(rotated({ no_rope_layers: [0, 1, 0, 1] })).toEqual([...no, ...yes, ...no, ...yes]);
+    expect(tensors(build({ model_type: 'smollm3' }).program)).not.toContain('lm_head.weight');
+  });
+});
+
+describe('configurations that cannot be', () => {
+  it.each([
+    [{ num_hidden_layers: 1e9 }, 'num_hidden_layers'],
+    [{ hidden_size: -1 }, 'hidden_size'],
+    [{ hidden_size: 33 }, 'hidden_size'],
+    [{ num_key_value_heads: 3 }, 'num_key_value_heads'],
+    [{ vocab_size: '50' }, 'vocab_size'],
+    [{ hidden_act: 'sulu' }, 'hidden_act'],
+    [{ rms_norm_eps: Number.NaN }, 'rms_norm_eps'],
+    [{ rope_scaling: { rope_type: 'spiral' } }, 'spiral'],
+    [{ rope_scaling: { rope_type: 'linear' } }, "'factor'"],
+    [{ rope_scaling: 7 }, 'rope_scaling'],
+  ])('%j is named', (values, key) => {
+    const error = failure(() => build({ model_type: 'llama', ...values }));
+    expect([error.code, error.message]).toEqual(['INVALID_CHECKPOINT', expect.stringContaining(key)]);
+  });
+
+  it('an unknown model_type gives the families there are', () => {
+    const error = failure(() => build({ model_type: 'lama' }));
+    expect(error.code).toBe('UNSUPPORTED_ARCHITECTURE');
+    expect(error.message).toMatch(/'lama'.*nearest is 'llama'.*mistral, phi3, qwen2, qwen3, smollm3/);
+  });
+});
