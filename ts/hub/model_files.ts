@@ -1,0 +1,179 @@
+import { OctoformerError } from '../binding/error';
+import { type FileListing, isInnerFileName } from './file_listing';
+import { quote } from './repository_id';
+import { INDEX_FILE, parseShardIndex } from './shard_index';
+
+export const TOKENIZER_FILES = {
+  tokenizer: 'tokenizer.json',
+  tokenizerConfig: 'tokenizer_config.json',
+  specialTokensMap: 'special_tokens_map.json',
+  addedTokens: 'added_tokens.json',
+  chatTemplate: 'chat_template.jinja',
+  chatTemplateJson: 'chat_template.json',
+} as const;
+export type TokenizerFile = keyof typeof TOKENIZER_FILES;
+
+export const CONFIG_FILE = 'config.json';
+export const GENERATION_CONFIG_FILE = 'generation_config.json';
+const SINGLE_WEIGHTS_FILE = 'model.safetensors';
+
+/** Names of the files that are needed, relative to the listing. */
+export interface FilePlan {
+  readonly kind: 'folder' | 'gguf';
+  readonly config?: string;
+  readonly generationConfig?: string;
+  readonly weights: readonly string[];
+  readonly tokenizerFiles: Readonly<Partial<Record<TokenizerFile, string>>>;
+}
+
+export interface FileRequest {
+  readonly what: 'model' | 'tokenizer';
+  readonly gguf_file?: string | undefined;
+}
+
+/** Files that a plan takes when they exist and does without when they don't. */
+export function optionalFiles(what: FileRequest['what']): readonly string[] {
+  if (what === 'model') return [GENERATION_CONFIG_FILE];
+  const { tokenizer: _required, ...optional } = TOKENIZER_FILES;
+  return [CONFIG_FILE, ...Object.values(optional)];
+}
+
+/**
+ * Which files of a listing make the model or its tokenizer. Weights as transformers chooses them: `model.safetensors`, else
+ * the shards of `model.safetensors.index.json`; GGUF when it is asked for or when there is nothing else.
+ *
+ * @throws OctoformerError NOT_FOUND naming what is missing, where it was looked for and what to do.
+ */
+export async function planFiles(listing: FileListing, request: FileRequest): Promise<FilePlan> {
+  if (request.gguf_file !== undefined) return ggufPlan(listing, await namedGguf(listing, request.gguf_file));
+  return request.what === 'model' ? planModel(listing) : planTokenizer(listing);
+}
+
+async function planModel(listing: FileListing): Promise<FilePlan> {
+  const weights = await safetensorsFiles(listing);
+  if (weights === undefined) {
+    const gguf = onlyGguf(listing);
+    if (gguf !== undefined) return ggufPlan(listing, gguf);
+    throw new OctoformerError('NOT_FOUND', explainMissingWeights(listing));
+  }
+  if (!(await listing.has(CONFIG_FILE))) {
+    throw new OctoformerError(
+      'NOT_FOUND',
+      `${CONFIG_FILE} is not in ${listing.place}; it says what the weights beside it mean: take it from the model's origin`,
+    );
+  }
+  const hasGenerationConfig = await listing.has(GENERATION_CONFIG_FILE);
+  return {
+    kind: 'folder',
+    config: CONFIG_FILE,
+    ...(hasGenerationConfig ? { generationConfig: GENERATION_CONFIG_FILE } : {}),
+    weights,
+    tokenizerFiles: {},
+  };
+}
+
+async function planTokenizer(listing: FileListing): Promise<FilePlan> {
+  const found: Partial<Record<TokenizerFile, string>> = {};
+  for (const [key, name] of Object.entries(TOKENIZER_FILES) as [TokenizerFile, string][]) {
+    if (await listing.has(name)) found[key] = name;
+  }
+  if (found.tokenizer === undefined) {
+    const gguf = onlyGguf(listing);
+    if (gguf !== undefined) return ggufPlan(listing, gguf);
+    throw new OctoformerError(
+      'NOT_FOUND',
+      `${TOKENIZER_FILES.tokenizer} is not in ${listing.place} (${summary(listing)}); older models have other tokenizer files ` +
+        'only: in Python, AutoTokenizer.from_pretrained(SOURCE).save_pretrained(FOLDER) writes it',
+    );
+  }
+  const hasConfig = await listing.has(CONFIG_FILE);
+  return { kind: 'folder', ...(hasConfig ? { config: CONFIG_FILE } : {}), weights: [], tokenizerFiles: found };
+}
+
+async function safetensorsFiles(listing: FileListing): Promise<readonly string[] | undefined> {
+  if (await listing.has(SINGLE_WEIGHTS_FILE)) return [SINGLE_WEIGHTS_FILE];
+  if (!(await listing.has(INDEX_FILE))) return undefined;
+  const shards = await parseShardIndex(listing);
+  const missing: string[] = [];
+  for (const shard of shards) if (!(await listing.has(shard))) missing.push(shard);
+  if (missing.length > 0) {
+    throw new OctoformerError(
+      'NOT_FOUND',
+      `${list(missing)}, named by ${INDEX_FILE}, ${missing.length === 1 ? 'is' : 'are'} not in ${listing.place}; fetch the missing shards from the model's origin`,
+    );
+  }
+  return shards;
+}
+
+const SPLIT = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/i;
+
+/** The one GGUF of a listing (the first part when it is split), or undefined when there is none. */
+function onlyGguf(listing: FileListing): string | undefined {
+  const heads = listing.names.filter((name) => {
+    if (!name.toLowerCase().endsWith('.gguf')) return false;
+    const split = SPLIT.exec(name);
+    return split === null || Number(split[2]) === 1;
+  });
+  if (heads.length > 1) {
+    throw new OctoformerError(
+      'NOT_FOUND',
+      `${listing.place} has several GGUF files: choose one with gguf_file: ${list(heads)}`,
+    );
+  }
+  return heads[0];
+}
+
+async function namedGguf(listing: FileListing, name: string): Promise<string> {
+  if (!isInnerFileName(name)) {
+    throw new OctoformerError('INVALID_ARGUMENT', `gguf_file ${quote(name)} is no file name inside ${listing.place}`);
+  }
+  if (await listing.has(name)) return name;
+  const others = listing.names.filter((other) => other.toLowerCase().endsWith('.gguf'));
+  throw new OctoformerError(
+    'NOT_FOUND',
+    `gguf_file ${quote(name)} is not in ${listing.place}; ${others.length > 0 ? `there are ${list(others)}` : 'it has no GGUF file'}`,
+  );
+}
+
+async function ggufPlan(listing: FileListing, first: string): Promise<FilePlan> {
+  const weights = splitNames(first);
+  for (const part of weights) {
+    if (!(await listing.has(part))) {
+      throw new OctoformerError('NOT_FOUND', `${quote(part)}, a part of ${quote(first)}, is not in ${listing.place}`);
+    }
+  }
+  return { kind: 'gguf', weights, tokenizerFiles: {} };
+}
+
+/** Names of all parts, as llama.cpp's gguf-split writes them; a name that claims to be a part beyond the last is no part. */
+function splitNames(first: string): readonly string[] {
+  const split = SPLIT.exec(first);
+  if (split === null || Number(split[2]) > Number(split[3])) return [first];
+  const count = Number(split[3]);
+  return Array.from({ length: count }, (_, i) => `${split[1]}-${String(i + 1).padStart(5, '0')}-of-${split[3]}.gguf`);
+}
+
+function explainMissingWeights(listing: FileListing): string {
+  const pickled = listing.names.filter((name) => /\.(bin|pt|pth|ckpt)$/.test(name));
+  if (pickled.length > 0) {
+    return (
+      `${listing.place} has its weights only as ${list(pickled)}, Python pickles, which can run code and are never opened; ` +
+      `in Python, AutoModel.from_pretrained(SOURCE).save_pretrained(FOLDER) writes ${SINGLE_WEIGHTS_FILE}`
+    );
+  }
+  return (
+    `no weights in ${listing.place}: looked for ${SINGLE_WEIGHTS_FILE}, ${INDEX_FILE} and *.gguf (${summary(listing)}); ` +
+    'give the folder that save_pretrained wrote, a .gguf file or a hub id'
+  );
+}
+
+function summary(listing: FileListing): string {
+  return listing.names.length === 0 ? 'it holds no files' : `it holds ${list(listing.names)}`;
+}
+
+const LISTED_NAMES = 8;
+
+function list(names: readonly string[]): string {
+  const shown = names.slice(0, LISTED_NAMES).map(quote).join(', ');
+  return names.length > LISTED_NAMES ? `${shown} and ${names.length - LISTED_NAMES} more` : shown;
+}
