@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "cpu/aligned_memory.h"
 #include "cpu/attention_tasks.h"
 #include "cpu/parallel_rows.h"
-#include "cpu/scratch.h"
 #include "cpu/thread_pool.h"
 
 namespace octoformer {
@@ -15,13 +15,18 @@ namespace {
 // attended to by few threads while others wait.
 constexpr int64_t kTilesPerThread = 4;
 
-thread_local Scratch scratch;
+/// Of the calling thread, kept between ops: a step of decoding allocates nothing.
+float* scratch_floats(int64_t count) {
+  thread_local AlignedMemory scratch;
+  scratch.reserve(static_cast<size_t>(count) * sizeof(float), "attention workspace");
+  return reinterpret_cast<float*>(scratch.data());
+}
 
 void attend_by_tiles(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks, int64_t head_dim) {
   const int64_t state_floats = attention_state_floats(kMaximumTileRows, head_dim);
   const int64_t worker_floats = state_floats + attention_workspace_floats(head_dim) + kHeadDimMultiple -
                                 attention_workspace_floats(head_dim) % kHeadDimMultiple;
-  float* memory = scratch.floats(static_cast<size_t>(threads * worker_floats));
+  float* memory = scratch_floats(threads * worker_floats);
   ThreadPool::shared().parallel_for(threads, tasks.size(), [&](int64_t index, int worker) {
     const AttentionTile tile = tasks.task(index).tile;
     const GroupRange groups = attended_groups(tile);
@@ -55,7 +60,7 @@ void attend_by_groups(const AttentionKernels& kernels, int threads, const Attent
   }
   const int64_t workspace_floats =
       (attention_workspace_floats(head_dim) + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple;
-  float* memory = scratch.floats(static_cast<size_t>(floats + threads * workspace_floats));
+  float* memory = scratch_floats(floats + threads * workspace_floats);
   ThreadPool::shared().parallel_for(threads, static_cast<int64_t>(parts.size()), [&](int64_t index, int worker) {
     const Part& part = parts[static_cast<size_t>(index)];
     kernels.attend(part.tile, part.group, part.group + 1, memory + part.state,

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "cpu/aligned_memory.h"
 #include "cpu/attention_ops.h"
 #include "cpu/attention_tasks.h"
-#include "cpu/scratch.h"
 #include "cpu/thread_pool.h"
 
 namespace octoformer {
@@ -19,7 +19,7 @@ void run_attention_probabilities(const AttentionKernels& kernels, const RowKerne
     next += arguments.heads * sequence.count * (sequence.past + sequence.count);
   }
   ThreadPool::shared().parallel_for(threads, tasks.size(), [&](int64_t index, int) {
-    thread_local Scratch scratch;
+    thread_local AlignedMemory scratch;
     const AttentionTask task = tasks.task(index);
     const AttentionTile& tile = task.tile;
     float* begin = begins[static_cast<size_t>(task.sequence - arguments.sequences.data())];
@@ -30,8 +30,10 @@ void run_attention_probabilities(const AttentionKernels& kernels, const RowKerne
     };
     const auto range_of = [&](int64_t row) { return attended_keys(tile, (tile.first_row + row) / tile.heads_per_kv); };
 
-    float* scores =
-        scratch.floats(static_cast<size_t>(kMaximumTileRows * kGroupKeys + attention_workspace_floats(tile.head_dim)));
+    scratch.reserve(
+        static_cast<size_t>(kMaximumTileRows * kGroupKeys + attention_workspace_floats(tile.head_dim)) * sizeof(float),
+        "attention workspace");
+    float* scores = reinterpret_cast<float*>(scratch.data());
     const GroupRange groups = attended_groups(tile);
     for (int64_t group = groups.first; group < groups.end; ++group) {
       kernels.scores(tile, group, scores, scores + kMaximumTileRows * kGroupKeys);

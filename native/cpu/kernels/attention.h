@@ -197,7 +197,7 @@ void attend_tile(const AttentionTile& tile, int64_t first_group, int64_t group_e
   }
 }
 
-void finish_tile(const AttentionTile& tile, const float* state) {
+void finish_attention(const AttentionTile& tile, const float* state) {
   const AttentionState from = state_parts(tile, const_cast<float*>(state));
   const int64_t stride = padded_head_dim(tile.head_dim);
   for (int64_t row = 0; row < tile.rows; ++row) {

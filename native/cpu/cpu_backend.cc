@@ -1,0 +1,87 @@
+#include "cpu/cpu_backend.h"
+
+#include <mutex>
+
+#include "backend/error.h"
+#include "cpu/attention_ops.h"
+#include "cpu/cpu_info.h"
+#include "cpu/isa.h"
+#include "cpu/isa_dispatch.h"
+#include "cpu/linear.h"
+#include "cpu/row_ops.h"
+#include "cpu/thread_pool.h"
+
+namespace octoformer {
+namespace {
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(Isa isa, int threads)
+      : isa_(isa), threads_(threads), kernels_(kernel_table(isa)), linear_(kernels_.gemm, threads) {}
+
+  std::string_view name() const override { return "cpu"; }
+  std::string_view isa() const override { return isa_name(isa_); }
+  int threads() const override { return threads_; }
+
+  std::unique_ptr<LinearWeight> pack_linear(const LinearWeightDescription& description, const RowSource& rows,
+                                            const std::atomic<bool>* abort) override {
+    return linear_.pack(description, rows, abort);
+  }
+  void linear(const LinearArguments& arguments) override {
+    const std::lock_guard lock(linear_in_use_);
+    linear_.linear(arguments);
+  }
+  void embedding(const EmbeddingArguments& arguments) override { linear_.embedding(arguments); }
+
+  void norm(const NormArguments& arguments) override { run_norm(kernels_.rows, threads_, arguments); }
+  void rope(const RopeArguments& arguments) override { run_rope(kernels_.rows, threads_, arguments); }
+
+  size_t key_value_page_bytes(int64_t kv_heads, int64_t head_dim) const override {
+    return key_value_layer_bytes(kv_heads, head_dim);
+  }
+  void store_key_value(const StoreKeyValueArguments& arguments) override {
+    run_store_key_value(kernels_.attention, threads_, arguments);
+  }
+  void attention(const AttentionArguments& arguments) override {
+    run_attention(kernels_.attention, threads_, arguments);
+    if (arguments.probabilities != nullptr) {
+      run_attention_probabilities(kernels_.attention, kernels_.rows, threads_, arguments);
+    }
+  }
+
+  void gated_activation(ConstMatrixView gate, ConstMatrixView up, Activation activation, MatrixView out) override {
+    run_gated_activation(kernels_.rows, threads_, gate, up, activation, out);
+  }
+  void activation(ConstMatrixView input, Activation activation, MatrixView out) override {
+    run_activation(kernels_.rows, threads_, input, activation, out);
+  }
+  void elementwise(ElementwiseKind kind, ConstMatrixView left, ConstMatrixView right, MatrixView out) override {
+    run_elementwise(kernels_.rows, threads_, kind, left, right, out);
+  }
+  void scale(ConstMatrixView input, float factor, float softcap, MatrixView out) override {
+    run_scale(kernels_.rows, threads_, input, factor, softcap, out);
+  }
+  void gather_rows(ConstMatrixView input, std::span<const int32_t> rows, MatrixView out) override {
+    run_gather_rows(threads_, input, rows, out);
+  }
+
+ private:
+  const Isa isa_;
+  const int threads_;
+  const KernelTable& kernels_;
+  LinearDriver linear_;
+  std::mutex linear_in_use_;  // its workspace serves one call at a time
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(const CpuBackendOptions& options) {
+  if (options.threads < 0 || options.threads > kMaximumThreads) {
+    fail(ErrorCode::invalid_argument, "threads: ", options.threads, " is not a number of threads; give 1 to ",
+         kMaximumThreads, ", or 0 for the ", default_threads(), " cores that this process may use");
+  }
+  return std::make_unique<CpuBackend>(choose_isa(options.isa),
+                                      options.threads == 0 ? default_threads() : options.threads);
+}
+
+}  // namespace octoformer

@@ -1,0 +1,152 @@
+// The bounds that native/cpu/kernels/math.h states, against long double, over every ISA. Inputs run through the bit
+// patterns of float32 in steps of a prime, so every exponent and all kinds of mantissas occur.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <vector>
+
+#include "backend/half.h"
+#include "cpu/isa_dispatch.h"
+
+namespace octoformer {
+namespace {
+
+using RowFunction = std::function<void(const RowKernels&, const float*, float*, int64_t)>;
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+const RowFunction kExponential = [](const RowKernels& k, const float* x, float* y, int64_t n) { k.exp(x, y, n); };
+const RowFunction kErf = [](const RowKernels& k, const float* x, float* y, int64_t n) { k.erf(x, y, n); };
+const RowFunction kTanh = [](const RowKernels& k, const float* x, float* y, int64_t n) {
+  k.activation(Activation::tanh, x, y, n);
+};
+const RowFunction kSigmoid = [](const RowKernels& k, const float* x, float* y, int64_t n) {
+  k.activation(Activation::sigmoid, x, y, n);
+};
+
+/// |got - exact| in units of the last place of the float32 next to `exact` (2^-149 for subnormal ones).
+double error_in_last_places(float got, long double exact) {
+  if (std::isnan(got)) return kInfinity;
+  if (std::isinf(got)) return std::fabs(exact) > static_cast<long double>(0x1.ffffffp127) ? 0.0 : kInfinity;
+  int exponent = 0;
+  std::frexp(exact, &exponent);
+  const long double unit = std::ldexp(1.0L, std::max(exponent - 24, -149));
+  return static_cast<double>(std::fabs(static_cast<long double>(got) - exact) / unit);
+}
+
+/// The largest error over finite float32, in steps of `stride` bit patterns, both signs.
+double largest_error(const RowKernels& kernels, const RowFunction& function, long double (*exact)(long double),
+                     uint32_t stride, float* worst) {
+  constexpr size_t kBatch = 4096;
+  std::vector<float> x, y(kBatch);
+  double largest = 0.0;
+  const auto flush = [&] {
+    function(kernels, x.data(), y.data(), static_cast<int64_t>(x.size()));
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double error = error_in_last_places(y[i], exact(static_cast<long double>(x[i])));
+      if (error > largest) {
+        largest = error;
+        *worst = x[i];
+      }
+    }
+    x.clear();
+  };
+  for (uint64_t bits = 0; bits < 0x7f800000u; bits += stride) {
+    x.push_back(float_of(static_cast<uint32_t>(bits)));
+    x.push_back(float_of(static_cast<uint32_t>(bits) | 0x80000000u));
+    if (x.size() == kBatch) flush();
+  }
+  flush();
+  return largest;
+}
+
+struct Bound {
+  const char* name;
+  const RowFunction* function;
+  long double (*exact)(long double);
+  double last_places;
+};
+
+long double exact_sigmoid(long double x) { return 1.0L / (1.0L + std::exp(-x)); }
+
+TEST(Math, ErrorsStayWithinTheStatedBounds) {
+  const Bound bounds[] = {
+      {"exp", &kExponential, [](long double x) { return std::exp(x); }, 1.0},
+      {"tanh", &kTanh, [](long double x) { return std::tanh(x); }, 1.5},
+      {"erf", &kErf, [](long double x) { return std::erf(x); }, 1.5},
+      {"sigmoid", &kSigmoid, exact_sigmoid, 2.5},
+  };
+  for (const Isa isa : available_isas()) {
+    for (const Bound& bound : bounds) {
+      float worst = 0.0f;
+      const double error = largest_error(kernel_table(isa).rows, *bound.function, bound.exact, 8191, &worst);
+      EXPECT_LE(error, bound.last_places) << bound.name << " at " << worst << ", " << isa_name(isa);
+      RecordProperty(std::string(bound.name) + "_" + std::string(isa_name(isa)), std::to_string(error));
+    }
+  }
+}
+
+TEST(Math, SpecialValues) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  struct Case {
+    const char* name;
+    const RowFunction* function;
+    float at_minus_infinity, at_infinity, at_zero;
+    bool odd;
+  };
+  const Case cases[] = {
+      {"exp", &kExponential, 0.0f, kInfinity, 1.0f, false},
+      {"tanh", &kTanh, -1.0f, 1.0f, 0.0f, true},
+      {"erf", &kErf, -1.0f, 1.0f, 0.0f, true},
+      {"sigmoid", &kSigmoid, 0.0f, 1.0f, 0.5f, false},
+  };
+  for (const Isa isa : available_isas()) {
+    for (const Case& c : cases) {
+      const float x[] = {-kInfinity, kInfinity, 0.0f, -0.0f, nan, -nan, 1e30f, -1e30f, 0x1p-149f, -0x1p-149f};
+      float y[10];
+      (*c.function)(kernel_table(isa).rows, x, y, 10);
+      EXPECT_EQ(y[0], c.at_minus_infinity) << c.name << " " << isa_name(isa);
+      EXPECT_EQ(y[1], c.at_infinity) << c.name << " " << isa_name(isa);
+      EXPECT_EQ(y[2], c.at_zero) << c.name << " " << isa_name(isa);
+      EXPECT_EQ(y[3], c.at_zero) << c.name << " " << isa_name(isa);
+      EXPECT_EQ(std::signbit(y[3]), c.odd) << c.name << " " << isa_name(isa);
+      EXPECT_TRUE(std::isnan(y[4]) && std::isnan(y[5])) << c.name << " " << isa_name(isa);
+      EXPECT_EQ(y[6], c.at_infinity) << c.name << " " << isa_name(isa);
+      EXPECT_EQ(y[7], c.at_minus_infinity) << c.name << " " << isa_name(isa);
+    }
+  }
+}
+
+TEST(Math, ExponentialAtTheEdgesOfFloat32) {
+  // Around the largest finite result, the smallest normal one, and the smallest of all (e^-103.97 rounds to 2^-149).
+  const float x[] = {88.7228f, 88.72284f, 88.8f, -87.33654f, -87.4f, -103.2789f, -103.97f, -103.98f, -104.5f, -1000.0f};
+  constexpr int64_t kCount = sizeof x / sizeof x[0];
+  for (const Isa isa : available_isas()) {
+    float y[kCount];
+    kernel_table(isa).rows.exp(x, y, kCount);
+    for (int64_t i = 0; i < kCount; ++i) {
+      EXPECT_LE(error_in_last_places(y[i], std::exp(static_cast<long double>(x[i]))), 1.0) << x[i];
+    }
+    EXPECT_EQ(y[2], kInfinity);
+    EXPECT_EQ(y[6], 0x1p-149f);
+    EXPECT_EQ(y[7], 0.0f);
+  }
+}
+
+TEST(Math, AValueDoesNotDependOnItsPlaceInTheRow) {
+  for (const Isa isa : available_isas()) {
+    for (const RowFunction* function : {&kExponential, &kTanh, &kErf, &kSigmoid}) {
+      std::vector<float> x(67, 0.7321f), y(67);
+      for (int64_t count : {1, 2, 3, 7, 16, 31, 67}) {
+        (*function)(kernel_table(isa).rows, x.data(), y.data(), count);
+        for (int64_t i = 0; i < count; ++i) EXPECT_EQ(y[static_cast<size_t>(i)], y[0]) << isa_name(isa);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace octoformer
