@@ -1,0 +1,315 @@
+import { invalidTokenizer, JsonPart } from './json_part';
+import { Tokenizer } from './tokenizer';
+
+/** Kinds of tokens in `tokenizer.ggml.token_type` (llama.cpp, `llama_token_type`). */
+const TOKEN_UNKNOWN = 2;
+const TOKEN_CONTROL = 3;
+const TOKEN_USER_DEFINED = 4;
+
+const CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
+
+function split(pattern: string): object {
+  return { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false };
+}
+
+function words(digits: string): string {
+  return `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+}
+
+const gpt2Words = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
+const bytesOnly = { ...gpt2Words, use_regex: false };
+
+interface WordRules {
+  readonly steps: readonly object[];
+  readonly normalizer?: object;
+  /** A word that is a token as a whole is not built by merges. */
+  readonly ignoreMerges?: boolean;
+}
+
+/** How byte-level BPE tokenizers cut words, by `tokenizer.ggml.pre`; patterns as in the models' own tokenizer.json. */
+const WORD_RULES: Readonly<Record<string, WordRules>> = {
+  default: { steps: [gpt2Words] },
+  'gpt-2': { steps: [gpt2Words] },
+  smollm: { steps: [{ type: 'Digits', individual_digits: true }, gpt2Words] },
+  'llama-bpe': { steps: [split(words('\\p{N}{1,3}')), bytesOnly], ignoreMerges: true },
+  qwen2: { steps: [split(words('\\p{N}')), bytesOnly], normalizer: { type: 'NFC' } },
+};
+
+/** What the keys `tokenizer.ggml.*` say. */
+class GgufVocabulary {
+  readonly tokens: readonly string[];
+  readonly types: readonly unknown[];
+
+  constructor(private readonly metadata: Readonly<Record<string, unknown>>) {
+    this.tokens = this.strings('tokens');
+    if (this.tokens.length === 0) throw this.part('tokens').fail('the list of tokens is empty');
+    const types = this.part('token_type');
+    this.types = types.isMissing ? [] : items(types);
+    if (this.types.length > 0 && this.types.length !== this.tokens.length)
+      throw types.fail(`${this.types.length} types for ${this.tokens.length} tokens`);
+  }
+
+  part(key: string): JsonPart {
+    const value = this.metadata[`tokenizer.ggml.${key}`];
+    return new JsonPart(typeof value === 'bigint' ? Number(value) : value, `GGUF metadata tokenizer.ggml.${key}`);
+  }
+
+  strings(key: string): string[] {
+    const part = this.part(key);
+    return items(part).map((item, i) => {
+      if (typeof item !== 'string') throw part.fail(`item ${i} is not a string`);
+      return item;
+    });
+  }
+
+  numbers(key: string): number[] {
+    const part = this.part(key);
+    const numbers = items(part).map(Number);
+    if (numbers.length !== this.tokens.length)
+      throw part.fail(`${numbers.length} values for ${this.tokens.length} tokens`);
+    return numbers;
+  }
+
+  /** The id of a role such as `bos`, or null. */
+  id(role: string): number | null {
+    const part = this.part(`${role}_token_id`);
+    if (part.isMissing) return null;
+    const id = part.count();
+    // Converters write an id out of range, such as 4294967295, for "none".
+    return id < this.tokens.length ? id : null;
+  }
+
+  token(role: string): string | null {
+    const id = this.id(role);
+    return id === null ? null : (this.tokens[id] as string);
+  }
+
+  flag(key: string, fallback: boolean): boolean {
+    return this.part(key).boolean(fallback);
+  }
+
+  vocab(): Record<string, number> {
+    const vocab: Record<string, number> = Object.create(null);
+    this.tokens.forEach((token, id) => {
+      if (vocab[token] !== undefined)
+        throw this.part('tokens').fail(`the tokens ${vocab[token]} and ${id} are both ${JSON.stringify(token)}`);
+      vocab[token] = id;
+    });
+    return vocab;
+  }
+
+  addedTokens(): object[] {
+    return this.tokens.flatMap((content, id) => {
+      const type = Number(this.types[id]);
+      if (type !== TOKEN_CONTROL && type !== TOKEN_USER_DEFINED && type !== TOKEN_UNKNOWN) return [];
+      return [
+        {
+          id,
+          content,
+          special: type !== TOKEN_USER_DEFINED,
+          normalized: false,
+          single_word: false,
+          lstrip: false,
+          rstrip: false,
+        },
+      ];
+    });
+  }
+}
+
+/** Items of a list; GGUF's lists of numbers may come as typed arrays. */
+function items(part: JsonPart): readonly unknown[] {
+  if (ArrayBuffer.isView(part.value)) return Array.from(part.value as unknown as ArrayLike<unknown>);
+  if (part.isMissing) throw part.fail('the key is missing', 'convert the model again with its tokenizer');
+  return part.values();
+}
+
+function byteLevelBpe(vocabulary: GgufVocabulary): object {
+  const pre = vocabulary.part('pre').string('default');
+  const rules = Object.hasOwn(WORD_RULES, pre) ? WORD_RULES[pre] : undefined;
+  if (rules === undefined)
+    throw vocabulary
+      .part('pre')
+      .fail(
+        `unknown pre-tokenizer ${JSON.stringify(pre)}`,
+        `known are ${Object.keys(WORD_RULES).join(', ')}; use the model's safetensors checkpoint`,
+      );
+  return {
+    normalizer: rules.normalizer ?? null,
+    pre_tokenizer: { type: 'Sequence', pretokenizers: rules.steps },
+    post_processor: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: false, use_regex: true },
+    decoder: gpt2Words,
+    model: {
+      type: 'BPE',
+      vocab: vocabulary.vocab(),
+      merges: vocabulary.strings('merges'),
+      ignore_merges: rules.ignoreMerges ?? false,
+    },
+  };
+}
+
+/**
+ * Merges that give what SentencePiece's BPE gives: it joins the pair whose token has the highest score, so every way to make a token
+ * out of two becomes a merge, in the order of the scores.
+ */
+function mergesFromScores(
+  vocab: Readonly<Record<string, number>>,
+  tokens: readonly string[],
+  scores: readonly number[],
+): [string, string][] {
+  const merges: { pair: [string, string]; score: number; order: [number, number] }[] = [];
+  tokens.forEach((token, id) => {
+    for (let cut = 1; cut < token.length; cut++) {
+      const pair: [string, string] = [token.slice(0, cut), token.slice(cut)];
+      const order: [number | undefined, number | undefined] = [vocab[pair[0]], vocab[pair[1]]];
+      if (order[0] !== undefined && order[1] !== undefined)
+        merges.push({ pair, score: scores[id] as number, order: [order[0], order[1]] });
+    }
+  });
+  // Higher scores first; among equals the longer left part, then the longer right part, then the smaller ids.
+  merges.sort(
+    (a, b) =>
+      b.score - a.score ||
+      [...b.pair[0]].length - [...a.pair[0]].length ||
+      [...b.pair[1]].length - [...a.pair[1]].length ||
+      a.order[0] - b.order[0] ||
+      a.order[1] - b.order[1],
+  );
+  return merges.map(({ pair }) => pair);
+}
+
+function sentencePieceBpe(vocabulary: GgufVocabulary): object {
+  const vocab = vocabulary.vocab();
+  const addPrefix = vocabulary.flag('add_space_prefix', true);
+  const spaces = { type: 'Replace', pattern: { String: ' ' }, content: '▁' };
+  return {
+    normalizer: { type: 'Sequence', normalizers: addPrefix ? [{ type: 'Prepend', prepend: '▁' }, spaces] : [spaces] },
+    pre_tokenizer: null,
+    decoder: {
+      type: 'Sequence',
+      decoders: [
+        { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
+        { type: 'ByteFallback' },
+        { type: 'Fuse' },
+        ...(addPrefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
+      ],
+    },
+    model: {
+      type: 'BPE',
+      vocab,
+      merges: mergesFromScores(vocab, vocabulary.tokens, vocabulary.numbers('scores')),
+      unk_token: vocabulary.token('unknown'),
+      fuse_unk: true,
+      byte_fallback: true,
+    },
+  };
+}
+
+function unigram(vocabulary: GgufVocabulary): object {
+  const scores = vocabulary.numbers('scores');
+  const charsmap = vocabulary.part('precompiled_charsmap');
+  const steps: object[] = [];
+  if (!charsmap.isMissing)
+    steps.push({
+      type: 'Precompiled',
+      precompiled_charsmap: Buffer.from(items(charsmap).map(Number)).toString('base64'),
+    });
+  if (vocabulary.flag('remove_extra_whitespaces', true))
+    steps.push(
+      { type: 'Strip', strip_left: true, strip_right: true },
+      { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' },
+    );
+  const metaspace = {
+    type: 'Metaspace',
+    replacement: '▁',
+    prepend_scheme: vocabulary.flag('add_space_prefix', true) ? 'always' : 'never',
+    split: true,
+  };
+  return {
+    normalizer: { type: 'Sequence', normalizers: steps },
+    pre_tokenizer: metaspace,
+    decoder: metaspace,
+    model: {
+      type: 'Unigram',
+      unk_id: vocabulary.id('unknown'),
+      vocab: vocabulary.tokens.map((token, id) => [token, scores[id]]),
+      byte_fallback: false,
+    },
+  };
+}
+
+/** BERT's tokens come with `▁` before a word's first piece and without `##` before the others (as llama.cpp's converter writes them). */
+function wordPiece(vocabulary: GgufVocabulary): object {
+  const vocab: Record<string, number> = Object.create(null);
+  vocabulary.tokens.forEach((token, id) => {
+    const isOrdinary = Number(vocabulary.types[id] ?? 1) === 1;
+    const piece = token.startsWith('▁') ? token.slice(1) : isOrdinary && !/^\[.*\]$/.test(token) ? `##${token}` : token;
+    vocab[piece] = id;
+  });
+  return {
+    normalizer: {
+      type: 'BertNormalizer',
+      clean_text: true,
+      handle_chinese_chars: true,
+      strip_accents: null,
+      lowercase: true,
+    },
+    pre_tokenizer: { type: 'BertPreTokenizer' },
+    decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
+    model: {
+      type: 'WordPiece',
+      vocab,
+      unk_token: vocabulary.token('unknown') ?? '[UNK]',
+      continuing_subword_prefix: '##',
+    },
+  };
+}
+
+const MODELS: Readonly<Record<string, (vocabulary: GgufVocabulary) => object>> = {
+  gpt2: byteLevelBpe,
+  llama: sentencePieceBpe,
+  t5: unigram,
+  bert: wordPiece,
+};
+
+/**
+ * Builds the tokenizer that a GGUF file describes in its metadata (`tokenizer.ggml.*`, `tokenizer.chat_template`). Throws INVALID_TOKENIZER
+ * for a kind of tokenizer, or a `tokenizer.ggml.pre`, that is not known: cutting words by the wrong rules would silently give wrong ids.
+ */
+export function tokenizerFromGguf(metadata: Readonly<Record<string, unknown>>): Tokenizer {
+  const kind = metadata['tokenizer.ggml.model'];
+  const build = typeof kind === 'string' && Object.hasOwn(MODELS, kind) ? MODELS[kind] : undefined;
+  if (build === undefined)
+    throw invalidTokenizer(
+      'GGUF metadata tokenizer.ggml.model',
+      kind === undefined ? 'the file holds no tokenizer' : `unknown kind of tokenizer ${JSON.stringify(String(kind))}`,
+      `known are ${Object.keys(MODELS).join(', ')}; use the model's safetensors checkpoint`,
+    );
+  const vocabulary = new GgufVocabulary(metadata);
+  const addsBos = vocabulary.flag('add_bos_token', kind === 'llama');
+  const addsEos = vocabulary.flag('add_eos_token', kind === 't5');
+  const bos = vocabulary.token('bos');
+  const eos = vocabulary.token('eos');
+  const isBert = kind === 'bert';
+  const config: Record<string, unknown> = {
+    bos_token: bos,
+    eos_token: eos,
+    unk_token: vocabulary.token('unknown'),
+    pad_token: vocabulary.token('padding'),
+    sep_token: vocabulary.token('seperator') ?? vocabulary.token('separator'),
+    cls_token: vocabulary.token('cls'),
+    mask_token: vocabulary.token('mask'),
+    chat_template: metadata['tokenizer.chat_template'],
+  };
+  const tokenizerJson: Record<string, unknown> = { added_tokens: vocabulary.addedTokens(), ...build(vocabulary) };
+  if (isBert) {
+    const cls = vocabulary.id('cls') ?? vocabulary.id('bos');
+    const sep = vocabulary.id('seperator') ?? vocabulary.id('separator') ?? vocabulary.id('eos');
+    if (cls !== null && sep !== null)
+      tokenizerJson['post_processor'] = { type: 'BertProcessing', cls: ['', cls], sep: ['', sep] };
+  } else if (addsBos || addsEos) {
+    config['add_bos_token'] = addsBos && bos !== null;
+    config['add_eos_token'] = addsEos && eos !== null;
+  }
+  return Tokenizer.fromFiles({ tokenizerJson, tokenizerConfig: config });
+}

@@ -1,0 +1,10 @@
+export type { ChatMessage, ChatTemplateOptions } from './chat_template';
+export { tokenizerFromGguf } from './gguf_tokenizer';
+export { TokenStreamDecoder } from './stream_decoder';
+export {
+  type DecodeOptions,
+  type EncodeOptions,
+  type TokenizedText,
+  Tokenizer,
+  type TokenizerFiles,
+} from './tokenizer';

@@ -1,0 +1,116 @@
+import { type AlignedText, applyChanges } from './aligned_text';
+import type { JsonPart } from './json_part';
+
+/**
+ * SentencePiece's precompiled character map: a double-array trie (Darts) over UTF-8 bytes whose values point into a pool of
+ * zero-terminated replacements. As the reference does, the shortest key that begins a grapheme replaces the whole grapheme.
+ */
+export class PrecompiledCharsmap {
+  private readonly units: Uint32Array;
+  private readonly pool: Uint8Array;
+  private readonly encoder = new TextEncoder();
+  private readonly decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  private readonly graphemes = new Intl.Segmenter('und', { granularity: 'grapheme' });
+  private readonly known = new Map<string, string | null>();
+
+  constructor(part: JsonPart) {
+    const bytes = Buffer.from(part.string(), 'base64');
+    if (bytes.length < 4) throw part.fail('the character map is shorter than its header of 4 bytes');
+    const size = bytes.readUInt32LE(0);
+    if (size % 4 !== 0 || size > bytes.length - 4)
+      throw part.fail(`the character map says its trie takes ${size} bytes, but ${bytes.length - 4} follow`);
+    this.units = new Uint32Array(size / 4);
+    for (let i = 0; i < this.units.length; i++) this.units[i] = bytes.readUInt32LE(4 + 4 * i);
+    this.pool = bytes.subarray(4 + size);
+  }
+
+  /** What a piece of text becomes, or null when it stays. */
+  private replacement(piece: string): string | null {
+    const cached = this.known.get(piece);
+    if (cached !== undefined) return cached;
+    const found = this.lookUp(this.encoder.encode(piece));
+    this.known.set(piece, found);
+    return found;
+  }
+
+  private lookUp(key: Uint8Array): string | null {
+    let position = 0;
+    let unit = this.units[0] ?? 0;
+    position ^= offsetOf(unit);
+    for (const byte of key) {
+      if (byte === 0) return null;
+      position ^= byte;
+      unit = this.units[position] ?? 0;
+      // The label is the low byte; the top bit marks a value, which never equals a byte.
+      if ((unit & 0x800000ff) >>> 0 !== byte) return null;
+      position ^= offsetOf(unit);
+      if (((unit >>> 8) & 1) === 1) {
+        const start = (this.units[position] ?? 0) & 0x7fffffff;
+        let end = start;
+        while (end < this.pool.length && this.pool[end] !== 0) end++;
+        return this.decoder.decode(this.pool.subarray(start, end));
+      }
+    }
+    return null;
+  }
+
+  normalize(source: AlignedText): AlignedText {
+    const characters: string[] = [];
+    const changes: number[] = [];
+    let isModified = false;
+    const replace = (oldPart: string, newPart: string): void => {
+      isModified = true;
+      const added = Array.from(newPart);
+      const difference = added.length - Array.from(oldPart).length;
+      for (let i = 0; i < added.length; i++) {
+        characters.push(added[i] as string);
+        changes.push(i >= added.length - difference ? 1 : 0);
+      }
+      // What was removed counts with the last character before it, even if that one came from another grapheme.
+      if (difference < 0 && changes.length > 0)
+        changes[changes.length - 1] = (changes[changes.length - 1] as number) + difference;
+    };
+    const visit = (grapheme: string): void => {
+      // Longer graphemes are looked up character by character only (6 bytes, as in the reference).
+      if (Buffer.byteLength(grapheme) < 6) {
+        const whole = this.replacement(grapheme);
+        if (whole !== null) {
+          replace(grapheme, whole);
+          return;
+        }
+      }
+      for (const character of grapheme) {
+        const part = this.replacement(character);
+        if (part !== null) replace(character, part);
+        else {
+          characters.push(character);
+          changes.push(0);
+        }
+      }
+    };
+    for (const grapheme of this.split(source.text)) visit(grapheme);
+    return isModified ? applyChanges(source, { characters, changes }) : source;
+  }
+
+  /** Grapheme clusters. Between two ASCII characters there is always a border (but in CR LF), so only the rest is segmented. */
+  private *split(text: string): Generator<string> {
+    let i = 0;
+    while (i < text.length) {
+      let end = i + 1;
+      while (end < text.length && !(text.charCodeAt(end - 1) < 0x80 && text.charCodeAt(end) < 0x80)) end++;
+      if (text.charCodeAt(i) === 0x0d && text.charCodeAt(i + 1) === 0x0a) {
+        // CR LF is one grapheme, and nothing joins it.
+        yield '\r\n';
+        i += 2;
+        continue;
+      }
+      if (end === i + 1) yield text.charAt(i);
+      else for (const { segment } of this.graphemes.segment(text.slice(i, end))) yield segment;
+      i = end;
+    }
+  }
+}
+
+function offsetOf(unit: number): number {
+  return (unit >>> 10) << ((unit & 0x200) >>> 6);
+}

@@ -1,0 +1,130 @@
+import type { JsonPart } from './json_part';
+import type { TokenModel } from './model';
+import { Trie } from './pair_table';
+import { Vocabulary } from './vocabulary';
+
+/** How much worse than the worst token an unknown character is (SentencePiece's constant). */
+const UNKNOWN_PENALTY = 10;
+
+/**
+ * Unigram language model (Kudo 2018): the cut of the word with the largest sum of log-probabilities, found by Viterbi's algorithm over
+ * the pieces of a trie. Unknown characters in a row become one unknown token, or their bytes where the vocabulary has those.
+ */
+export function readUnigram(part: JsonPart): TokenModel {
+  const vocab = part.get('vocab');
+  if (vocab.isMissing) throw vocab.fail('the vocabulary is missing');
+  const items = vocab.values();
+  if (items.length === 0) throw vocab.fail('the vocabulary is empty');
+  const vocabulary = new Vocabulary();
+  const scores = new Float64Array(items.length);
+  let lowest = Number.POSITIVE_INFINITY;
+  let characters = 0;
+  items.forEach((item, id) => {
+    if (!Array.isArray(item) || typeof item[0] !== 'string' || typeof item[1] !== 'number')
+      throw vocab.fail(`entry ${id} is ${JSON.stringify(item)?.slice(0, 60)}, not [token, score]`);
+    vocabulary.add(item[0], id);
+    scores[id] = item[1];
+    lowest = Math.min(lowest, item[1]);
+    characters += item[0].length;
+  });
+  const unknownPart = part.get('unk_id');
+  const unknown = unknownPart.isMissing ? null : unknownPart.count();
+  if (unknown !== null && unknown >= items.length)
+    throw unknownPart.fail(`the unknown token's id ${unknown} is outside of the vocabulary of ${items.length} tokens`);
+  const byteFallback = part.get('byte_fallback').boolean(false);
+
+  const trie = new Trie(characters);
+  for (const [token, id] of vocabulary.entries()) if (token.length > 0) trie.add(token, id);
+  const unknownScore = lowest - UNKNOWN_PENALTY;
+
+  function needUnknown(): number {
+    if (unknown === null)
+      throw unknownPart.fail(
+        'a text has characters outside of the vocabulary, but there is no unknown token',
+        'set unk_id',
+      );
+    return unknown;
+  }
+
+  /** Borders of the best cut, from the end to the start, with the id of each piece. */
+  function bestCut(word: string): { ids: Int32Array; starts: Int32Array } {
+    const size = word.length;
+    const best = new Float64Array(size + 1);
+    const starts = new Int32Array(size + 1).fill(-1);
+    const ids = new Int32Array(size + 1);
+    for (let start = 0; start < size; ) {
+      const here = best[start] as number;
+      const step = (word.codePointAt(start) as number) > 0xffff ? 2 : 1;
+      let hasSingle = false;
+      for (let at = start, node = 0; at < size; ) {
+        node = trie.step(node, word.charCodeAt(at++));
+        if (node < 0) break;
+        const id = trie.valueAt(node);
+        if (id < 0) continue;
+        const candidate = here + (scores[id] as number);
+        if (starts[at] === -1 || candidate > (best[at] as number)) {
+          best[at] = candidate;
+          starts[at] = start;
+          ids[at] = id;
+        }
+        if (at - start === step) hasSingle = true;
+      }
+      if (!hasSingle) {
+        const at = start + step;
+        const candidate = here + unknownScore;
+        if (starts[at] === -1 || candidate > (best[at] as number)) {
+          best[at] = candidate;
+          starts[at] = start;
+          ids[at] = needUnknown();
+        }
+      }
+      start += step;
+    }
+    return { ids, starts };
+  }
+
+  return {
+    type: 'Unigram',
+    vocabulary,
+    tokenize(word) {
+      const cut = bestCut(word);
+      const pieces: [number, number][] = [];
+      let unknownEnd = -1;
+      for (let end = word.length; end > 0; ) {
+        const start = cut.starts[end] as number;
+        if (cut.ids[end] === unknown) {
+          const joined = pieces.at(-1);
+          if (unknownEnd === end && joined !== undefined) joined[0] = start;
+          else pieces.push([start, end]);
+          unknownEnd = start;
+        } else pieces.push([start, end]);
+        end = start;
+      }
+      const ids: number[] = [];
+      const starts: number[] = [];
+      const ends: number[] = [];
+      for (const [start, end] of pieces.reverse()) {
+        const text = word.slice(start, end);
+        const id = vocabulary.id(text);
+        const bytes = id === undefined && byteFallback ? byteTokens(vocabulary, text) : null;
+        for (const token of bytes ?? [id ?? needUnknown()]) {
+          ids.push(token);
+          starts.push(start);
+          ends.push(end);
+        }
+      }
+      return { ids, starts, ends };
+    },
+  };
+}
+
+/** Ids of `<0x..>` for the bytes of a text, or null where one of them is not in the vocabulary. */
+export function byteTokens(vocabulary: Vocabulary, text: string): number[] | null {
+  const ids: number[] = [];
+  for (const byte of Buffer.from(text, 'utf8')) {
+    const id = vocabulary.id(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
+    if (id === undefined) return null;
+    ids.push(id);
+  }
+  return ids;
+}
