@@ -1,0 +1,90 @@
+// The module octoformer.node: NativeAddon of ts/binding/native.ts.
+#include <napi.h>
+
+#include <memory>
+#include <utility>
+
+#include "addon/abort_flag_object.h"
+#include "addon/addon_data.h"
+#include "addon/arguments.h"
+#include "addon/checkpoint_object.h"
+#include "addon/js_error.h"
+#include "addon/load_model_task.h"
+#include "addon/open_checkpoint_task.h"
+#include "addon/sampler_object.h"
+#include "addon/wrapped.h"
+#include "cpu/cpu_info.h"
+
+namespace octoformer {
+
+namespace {
+
+/// Far above any machine's; only keeps the number within an int.
+constexpr int64_t kMaxThreads = 1 << 20;
+
+Napi::Value info(const Napi::CallbackInfo& call) {
+  const Napi::Env env = call.Env();
+  return guarded(env, [&] {
+    const CpuInfo cpu = cpu_info();
+    Napi::Array isas = Napi::Array::New(env, cpu.isas.size());
+    for (size_t i = 0; i < cpu.isas.size(); ++i) isas.Set(static_cast<uint32_t>(i), cpu.isas[i]);
+    Napi::Object cuda = Napi::Object::New(env);
+    cuda.Set("available", Napi::Boolean::New(env, false));
+    cuda.Set("reason", "this build has no CUDA backend");
+    cuda.Set("devices", Napi::Array::New(env));
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("cpu", cpu.model);
+    object.Set("isa", cpu.isa);
+    object.Set("isas", isas);
+    object.Set("threads", Napi::Number::New(env, cpu.threads));
+    object.Set("cuda", cuda);
+    return object;
+  });
+}
+
+Napi::Value open_checkpoint(const Napi::CallbackInfo& call) {
+  return promised(call.Env(), [&]() -> Napi::Value {
+    auto task = std::make_unique<OpenCheckpointTask>(call.Env(), as_strings(call[0], "files"));
+    const Napi::Promise promise = task->promise();
+    Task::queue(std::move(task));
+    return promise;
+  });
+}
+
+Napi::Value load_model(const Napi::CallbackInfo& call) {
+  return promised(call.Env(), [&]() -> Napi::Value {
+    const std::shared_ptr<Checkpoint> checkpoint = unwrap<CheckpointObject>(call[0], "checkpoint").checkpoint();
+    const Napi::Object object = as_object(call[2], "options");
+    CpuBackendOptions options;
+    options.threads = static_cast<int>(as_integer(object.Get("threads"), "threads", 0, kMaxThreads));
+    options.isa = as_string(object.Get("isa"), "isa");
+    std::shared_ptr<const std::atomic<bool>> abort;
+    if (!is_absent(call[3])) abort = unwrap<AbortFlagObject>(call[3], "abort").flag();
+    std::unique_ptr<ProgressChannel> progress;
+    if (!is_absent(call[4])) {
+      if (!call[4].IsFunction()) fail(ErrorCode::invalid_argument, "onProgress must be a function or null");
+      progress = std::make_unique<ProgressChannel>(call.Env(), call[4].As<Napi::Function>());
+    }
+    auto task = std::make_unique<LoadModelTask>(call.Env(), checkpoint, as_string(call[1], "program"),
+                                                std::move(options), std::move(abort), std::move(progress));
+    const Napi::Promise promise = task->promise();
+    Task::queue(std::move(task));
+    return promise;
+  });
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  AddonData::install(env);
+  exports.Set("info", Napi::Function::New<info>(env, "info"));
+  exports.Set("openCheckpoint", Napi::Function::New<open_checkpoint>(env, "openCheckpoint"));
+  exports.Set("loadModel", Napi::Function::New<load_model>(env, "loadModel"));
+  exports.Set(AbortFlagObject::kClassName, AbortFlagObject::define(env));
+  exports.Set(SamplerObject::kClassName, SamplerObject::define(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(octoformer, initialize)
+
+}  // namespace octoformer

@@ -1,0 +1,106 @@
+#include "addon/run_task.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "addon/abort_flag_object.h"
+#include "addon/arguments.h"
+#include "addon/cache_object.h"
+#include "addon/float_array.h"
+#include "addon/sampler_object.h"
+#include "addon/wrapped.h"
+
+namespace octoformer {
+
+RunTask::RunTask(Napi::Env env, std::shared_ptr<RunQueue> queue, Napi::Object request)
+    : Task(env, "octoformer.run"), queue_(std::move(queue)) {
+  request_.input_ids = as_int32s(request.Get("input_ids"), "input_ids");
+  request_.lengths = as_int32s(request.Get("lengths"), "lengths");
+  request_.rows = as_int32s(request.Get("rows"), "rows");
+  request_.outputs = as_strings(request.Get("outputs"), "outputs");
+  const auto optional_ids = [&](const char* name, std::optional<std::vector<int32_t>>& ids) {
+    const Napi::Value value = request.Get(name);
+    if (!is_absent(value)) ids = as_int32s(value, name);
+  };
+  optional_ids("position_ids", request_.position_ids);
+  optional_ids("token_type_ids", request_.token_type_ids);
+  const Napi::Value abort = request.Get("abort");
+  if (!is_absent(abort)) abort_ = unwrap<AbortFlagObject>(abort, "abort").flag();
+  request_.abort = abort_.get();
+  request_.abort_all = &queue_->aborted();
+  read_caches(request);
+  try {
+    read_samplers(request);
+  } catch (...) {
+    return_samplers();
+    throw;
+  }
+}
+
+RunTask::~RunTask() { return_samplers(); }
+
+void RunTask::read_caches(Napi::Object request) {
+  const Napi::Array caches = as_array(request.Get("caches"), "caches");
+  for (uint32_t i = 0; i < caches.Length(); ++i) {
+    const Napi::Value value = caches.Get(i);
+    if (is_absent(value)) {
+      request_.caches.emplace_back();
+      continue;
+    }
+    CacheObject& object = unwrap<CacheObject>(value, "caches[" + std::to_string(i) + "]");
+    request_.caches.push_back(object.cache());
+    uses_.emplace_back(object.cache());
+    references_.push_back(Napi::Persistent(value.As<Napi::Object>()));
+    caches_.push_back(&object);
+  }
+}
+
+void RunTask::read_samplers(Napi::Object request) {
+  const Napi::Value value = request.Get("samplers");
+  if (is_absent(value)) return;
+  const Napi::Array samplers = as_array(value, "samplers");
+  for (uint32_t i = 0; i < samplers.Length(); ++i) {
+    const Napi::Value element = samplers.Get(i);
+    SamplerObject& object = unwrap<SamplerObject>(element, "samplers[" + std::to_string(i) + "]");
+    references_.push_back(Napi::Persistent(element.As<Napi::Object>()));
+    request_.samplers.push_back(object.begin_use());
+    samplers_.push_back(&object);
+  }
+}
+
+void RunTask::work() { result_ = queue_->model().run(request_); }
+
+void RunTask::worked() {
+  uses_.clear();
+  return_samplers();
+  for (CacheObject* cache : caches_) cache->report_memory();
+}
+
+void RunTask::return_samplers() {
+  for (SamplerObject* sampler : samplers_) sampler->end_use();
+  samplers_.clear();
+}
+
+Napi::Value RunTask::result(Napi::Env env) {
+  Napi::Object result = Napi::Object::New(env);
+  if (!request_.samplers.empty()) {
+    auto sampled = Napi::Int32Array::New(env, result_.sampled.size());
+    std::copy(result_.sampled.begin(), result_.sampled.end(), sampled.Data());
+    result.Set("sampled", sampled);
+  }
+  Napi::Object outputs = Napi::Object::New(env);
+  for (auto& [name, values] : result_.outputs) outputs.Set(name, to_float32_array(env, std::move(values)));
+  result.Set("outputs", outputs);
+  return result;
+}
+
+void RunTask::settled(bool alive) {
+  if (alive) {
+    queue_->next();
+  } else {
+    queue_->drop_waiting();
+  }
+}
+
+}  // namespace octoformer
