@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { callNative, nativeAddon } from './load';
+import type { NativeInfo } from './native';
+
+/** What runs where. */
+export interface Info extends NativeInfo {
+  /** The package's version. */
+  readonly version: string;
+}
+
+/** The package's version, the CPU with the instruction sets that can be used, the default number of threads, and CUDA. */
+export function info(): Info {
+  const manifest = readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8');
+  const { version } = JSON.parse(manifest) as { version: string };
+  return { version, ...callNative(() => nativeAddon().info()) };
+}

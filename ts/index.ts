@@ -1,0 +1,35 @@
+/** Transformer inference for Node.js: opens Hugging Face checkpoints as they are and runs them on its own C++ kernels. */
+export { OctoformerError, type OctoformerErrorCode } from './binding/error';
+export { type Info, info } from './binding/info';
+export { AutoModelForCausalLM, CausalLanguageModel } from './generation/auto_model';
+export type { GenerateInputs, GenerateOutput } from './generation/generate';
+export type { FinishReason, GenerationStatistics } from './generation/generation_run';
+export type { GenerateOptions } from './generation/options';
+export type { Streamer } from './generation/streamer';
+export { GraphBuilder } from './graph/builder';
+export type { Value } from './graph/program';
+export type { Architecture, Task } from './models/architecture';
+export { AutoTokenizer, type TokenizerLoadOptions } from './models/auto_tokenizer';
+export { decoderSizes, ModelConfig } from './models/config';
+export type { ForwardInputs, ForwardOutputs } from './models/forward';
+export { KVCache } from './models/kv_cache';
+export type { LoadOptions, LoadProgress } from './models/load_options';
+export type { MemoryFootprint, ModuleDescription } from './models/model';
+export { architectureNames, defineArchitecture } from './models/registry';
+export { ropeParameters } from './models/rope_config';
+export type { Tensor } from './models/tensor';
+export * as nn from './modules';
+export type { ChatOptions, ChatSession } from './pipelines/chat_session';
+export { pipeline, type TextGenerationPipeline } from './pipelines/pipeline';
+export type { Chat, Prompt } from './pipelines/prompt';
+export type { GeneratedText, TextGenerationOptions } from './pipelines/text_generation';
+export type { TextStream } from './pipelines/text_stream';
+export {
+  type ChatMessage,
+  type ChatTemplateOptions,
+  type DecodeOptions,
+  type EncodeOptions,
+  type TokenizedText,
+  Tokenizer,
+  TokenStreamDecoder,
+} from './tokenization';

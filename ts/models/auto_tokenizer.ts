@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import { OctoformerError } from '../binding/error';
+import { callNative, nativeAddon } from '../binding/load';
+import { checkOptions } from '../binding/options';
+import { type ModelFiles, resolveModelFiles } from '../hub';
+import { Tokenizer, tokenizerFromGguf } from '../tokenization';
+import { readJsonObject } from './json_file';
+import type { LoadProgress } from './load_options';
+
+/** Options of `AutoTokenizer.from_pretrained`. */
+export interface TokenizerLoadOptions {
+  readonly revision?: string;
+  readonly gguf_file?: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: LoadProgress) => void;
+}
+
+const where = 'AutoTokenizer.from_pretrained()';
+
+/** Opens the tokenizer of a checkpoint. */
+export const AutoTokenizer = {
+  /**
+   * @param source a folder with tokenizer.json, a `.gguf` file, or a hub id `owner/name`
+   * @throws OctoformerError NOT_FOUND, INVALID_TOKENIZER, INVALID_CHECKPOINT, UNKNOWN_OPTION, NETWORK, OFFLINE, ABORTED
+   */
+  async from_pretrained(source: string, options: TokenizerLoadOptions = {}): Promise<Tokenizer> {
+    checkOptions(where, options, ['revision', 'gguf_file', 'signal', 'onProgress']);
+    const { revision, gguf_file, signal, onProgress } = options;
+    const files = await resolveModelFiles(source, { what: 'tokenizer', revision, gguf_file, signal, onProgress });
+    return files.gguf ? openGguf(files.gguf) : openFiles(files);
+  },
+};
+
+async function openGguf(file: string): Promise<Tokenizer> {
+  const checkpoint = await callNative(() => nativeAddon().openCheckpoint([file]));
+  try {
+    return tokenizerFromGguf(checkpoint.metadata);
+  } finally {
+    checkpoint.dispose();
+  }
+}
+
+async function openFiles({ folder, tokenizerFiles }: ModelFiles): Promise<Tokenizer> {
+  const { tokenizer, tokenizerConfig, specialTokensMap, addedTokens, chatTemplate, chatTemplateJson } = tokenizerFiles;
+  if (!tokenizer) throw new OctoformerError('NOT_FOUND', `${folder} has no tokenizer.json`);
+  const json = (path: string | undefined) => (path ? readJsonObject(path) : undefined);
+  return Tokenizer.fromFiles({
+    tokenizerJson: await json(tokenizer),
+    tokenizerConfig: await json(tokenizerConfig),
+    specialTokensMap: await json(specialTokensMap),
+    addedTokens: await json(addedTokens),
+    chatTemplate: chatTemplate ? await readFile(chatTemplate, 'utf8') : await templateOf(chatTemplateJson),
+  });
+}
+
+async function templateOf(path: string | undefined): Promise<string | undefined> {
+  if (!path) return undefined;
+  const { chat_template } = await readJsonObject(path);
+  return typeof chat_template === 'string' ? chat_template : undefined;
+}

@@ -1,0 +1,135 @@
+import { OctoformerError } from '../binding/error';
+import { checkNumber, describeValue } from '../binding/options';
+import type { CausalLanguageModel } from '../generation/auto_model';
+import { chatEndTokenIds } from '../generation/chat_end';
+import { beginGeneration } from '../generation/generate';
+import type { GenerateOptions } from '../generation/options';
+import type { Tokenizer } from '../tokenization';
+import { type ChatOptions, ChatSession } from './chat_session';
+import { type Chat, checkPrompt, continuesAnswer, isChat, type Prompt, promptIds } from './prompt';
+import { TextStream } from './text_stream';
+
+/** Options of a text generation pipeline: those of `generate`, and these. */
+export interface TextGenerationOptions extends GenerateOptions {
+  /** The prompt with the answer (true, the default), or the answer alone. */
+  readonly return_full_text?: boolean;
+  /** Prompts of a list that are run together; all by default. */
+  readonly batch_size?: number;
+}
+
+/** What one prompt gives: a text, or for a conversation the messages with the answer. */
+export interface GeneratedText {
+  readonly generated_text: string | Chat;
+}
+
+/** What Python's pipeline takes where neither the call nor generation_config.json says otherwise. */
+const defaults = { max_new_tokens: 256, do_sample: true, temperature: 0.7 } as const;
+
+const where = "pipeline('text-generation')";
+
+/** The work of a text generation pipeline, on an open model and tokenizer. */
+export class TextGenerator {
+  constructor(
+    readonly model: CausalLanguageModel,
+    readonly tokenizer: Tokenizer,
+  ) {}
+
+  /** One prompt gives a list with one text, a list of prompts a list of such lists. */
+  async run(
+    input: Prompt | readonly Prompt[],
+    options: TextGenerationOptions = {},
+  ): Promise<GeneratedText[] | GeneratedText[][]> {
+    if (typeof input === 'string' || isChat(input)) {
+      const [texts = []] = await this.#runAll([input], options);
+      return texts;
+    }
+    if (!Array.isArray(input)) checkPrompt(where, input);
+    return this.#runAll(
+      input.map((prompt) => checkPrompt(where, prompt)),
+      options,
+    );
+  }
+
+  async #runAll(prompts: readonly Prompt[], options: TextGenerationOptions): Promise<GeneratedText[][]> {
+    const { return_full_text = true, batch_size = Math.max(1, prompts.length), ...given } = options;
+    checkNumber(where, 'batch_size', batch_size, { least: 1, integer: true });
+    if (typeof return_full_text !== 'boolean') {
+      throw new OctoformerError(
+        'INVALID_ARGUMENT',
+        `option 'return_full_text' of ${where} must be true or false, not ${describeValue(return_full_text)}`,
+      );
+    }
+    const results: GeneratedText[][] = [];
+    for (let first = 0; first < prompts.length; first += batch_size) {
+      const batch = prompts.slice(first, first + batch_size);
+      const input_ids = batch.map((prompt) => promptIds(this.tokenizer, prompt));
+      const { sequences } = await this.model.generate(
+        { input_ids },
+        { ...this.#options(batch, given), ...seedsOf(given, first, batch.length) },
+      );
+      for (const [index, prompt] of batch.entries()) {
+        const ids = (sequences[index] ?? []).slice(input_ids[index]?.length);
+        const text = this.tokenizer.decode(ids, { skip_special_tokens: true });
+        results.push([{ generated_text: return_full_text ? join(prompt, text) : text }]);
+      }
+    }
+    return results;
+  }
+
+  /** The answer to one prompt, piece by piece. */
+  stream(input: Prompt, options: GenerateOptions = {}): TextStream {
+    const prompt = checkPrompt(`${where}.stream()`, input);
+    return new TextStream(this.tokenizer, () =>
+      beginGeneration(this.model, { input_ids: [promptIds(this.tokenizer, prompt)] }, this.#options([prompt], options)),
+    );
+  }
+
+  /** A conversation that keeps its cache over the turns. */
+  chat(options: ChatOptions = {}): ChatSession {
+    return new ChatSession(this.model, this.tokenizer, (chat, given) => this.#options([chat], given), options);
+  }
+
+  /** Options with the pipeline's defaults below those of generation_config.json, and the ends of a turn for conversations. */
+  #options(prompts: readonly Prompt[], options: GenerateOptions): GenerateOptions {
+    const given: GenerateOptions = Object.fromEntries(
+      Object.entries(options).filter(([, value]) => value !== undefined),
+    );
+    const configured = this.model.generationConfig;
+    const limited = [given.max_new_tokens, given.max_length, configured.max_new_tokens, configured.max_length];
+    const chats = prompts.some((prompt) => typeof prompt !== 'string');
+    return {
+      ...(limited.every((limit) => limit === undefined || limit === null)
+        ? { max_new_tokens: defaults.max_new_tokens }
+        : {}),
+      ...(configured.do_sample === undefined ? { do_sample: defaults.do_sample } : {}),
+      ...(configured.temperature === undefined ? { temperature: defaults.temperature } : {}),
+      ...(chats && given.eos_token_id === undefined ? { eos_token_id: this.#chatEnds() } : {}),
+      ...(given.stop_strings === undefined ? {} : { tokenizer: this.tokenizer }),
+      ...given,
+    };
+  }
+
+  #chatEnds(): number[] {
+    const configured = this.model.generationConfig.eos_token_id ?? this.model.config.eos_token_id ?? [];
+    const ids: readonly unknown[] = Array.isArray(configured) ? configured : [configured];
+    const known = ids.filter((id): id is number => typeof id === 'number');
+    return [...new Set([...known, ...chatEndTokenIds(this.tokenizer)])];
+  }
+
+  async dispose(): Promise<void> {
+    await this.model.dispose();
+  }
+}
+
+/** The seeds of a part of the prompts, where each has its own. */
+function seedsOf({ seed }: GenerateOptions, first: number, count: number): Pick<GenerateOptions, 'seed'> {
+  return Array.isArray(seed) ? { seed: seed.slice(first, first + count) } : {};
+}
+
+/** The prompt with the answer: one text, or the conversation with one more message (or a longer last one). */
+function join(prompt: Prompt, text: string): string | Chat {
+  if (typeof prompt === 'string') return prompt + text;
+  const last = prompt.at(-1);
+  if (!last || !continuesAnswer(prompt)) return [...prompt, { role: 'assistant', content: text }];
+  return [...prompt.slice(0, -1), { ...last, content: `${String(last.content ?? '')}${text}` }];
+}
