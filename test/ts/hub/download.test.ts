@@ -285,7 +285,7 @@ test('an abort leaves what came, and no name for it; the next call goes on', asy
   };
   await expectFailure(resolve({ signal: abort.signal, onProgress }), 'ABORTED', 'owner/tiny-model');
   const partial = `${join(storage(), 'blobs', hub.etag('model.safetensors'))}.incomplete`;
-  expect(readFileSync(partial)).toEqual(WEIGHTS.subarray(0, 70_000));
+  expect(readFileSync(partial).equals(WEIGHTS.subarray(0, 70_000))).toBe(true);
   expect(tree(join(storage(), 'snapshots'))).not.toContain(`${hub.commit}/model.safetensors`);
   expect(tree(join(home, 'hub')).filter((name) => name.startsWith('.locks'))).toEqual([]);
   hub.forgetRequests();
