@@ -6,6 +6,7 @@
 #include <locale>
 #include <sstream>
 #include <system_error>
+#include <utility>
 
 #include "formats/quoted.h"
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numeric>
 #include <string_view>
+#include <utility>
 
 #include "backend/error.h"
 #include "formats/json.h"

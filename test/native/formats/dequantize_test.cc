@@ -70,6 +70,10 @@ TEST(PlainFormats, WidenEveryFloat16) {
     expected.push_back(float16_to_float(static_cast<uint16_t>(half)));
   }
   expect_same_bits(dequantized(TensorEncoding::f16, halves, static_cast<int64_t>(expected.size())), expected);
+  // One by one: what is left of a row after its vectors goes another way.
+  for (size_t i = 0; i < expected.size(); ++i) {
+    expect_same_bits(dequantized(TensorEncoding::f16, halves.substr(2 * i, 2), 1), std::span(expected).subspan(i, 1));
+  }
   for (const uint16_t nan : {0x7c01, 0x7e00, 0x7fff, 0xfc01, 0xfe00, 0xffff}) {
     const float value = dequantized(TensorEncoding::f16, bytes_of<uint16_t>({nan}), 1)[0];
     EXPECT_TRUE(std::isnan(value));
