@@ -1,11 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-/**
- * Where the reference outputs lie: `OCTOFORMER_GOLDENS`, or `shared/goldens` beside the repository. null where there are none; tests that
- * need them are skipped then.
- */
+/** The folder of golden fixtures that lies beside the repository, or where OCTOFORMER_GOLDENS says; null where there is none. */
 export function goldensFolder(): string | null {
-  const folder = process.env['OCTOFORMER_GOLDENS'] ?? resolve(join(__dirname, '..', '..', '..', 'shared', 'goldens'));
+  const given = process.env.OCTOFORMER_GOLDENS;
+  const folder = given ? resolve(given) : join(__dirname, '..', '..', '..', 'shared', 'goldens');
   return existsSync(folder) ? folder : null;
 }

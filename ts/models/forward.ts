@@ -18,7 +18,6 @@ export interface ForwardInputs {
   readonly use_cache?: boolean;
   /** Logits of this many last tokens of each sequence only; 0 (default): of all. */
   readonly logits_to_keep?: number;
-  readonly signal?: AbortSignal;
 }
 
 /** What `forward` gives: one tensor a sequence, without a batch dimension. */
@@ -44,7 +43,6 @@ const known = [
   'output_attentions',
   'use_cache',
   'logits_to_keep',
-  'signal',
 ];
 const unsupported = {
   token_type_ids: 'decoder-only models have no token types',

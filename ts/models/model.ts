@@ -2,7 +2,7 @@ import { AbortBridge, throwIfAborted } from '../binding/abort';
 import { OctoformerError } from '../binding/error';
 import { callNative } from '../binding/load';
 import type { NativeModel, NativeRunRequest, NativeRunResult } from '../binding/native';
-import { closest } from '../binding/options';
+import { checkOptions, closest } from '../binding/options';
 import { describeModules, findModule, type ModuleNode, walkModules } from '../graph/module_tree';
 import type { Op, Program } from '../graph/program';
 import type { ConfigValues } from './config';
@@ -109,15 +109,16 @@ export class Model {
    * One pass over a ragged batch, off the main thread.
    * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, ABORTED, DISPOSED, OUT_OF_MEMORY
    */
-  async forward(inputs: ForwardInputs): Promise<ForwardOutputs> {
+  async forward(inputs: ForwardInputs, options: { readonly signal?: AbortSignal } = {}): Promise<ForwardOutputs> {
     this.#alive();
+    checkOptions('forward()', options, ['signal']);
     const { request, read } = prepareForward(inputs, {
       vocabularySize: this.#loaded.vocabularySize,
       outputs: this.#loaded.outputs,
       heads: this.#loaded.program.ops.filter(isAttention).map((op) => op.heads),
       createCache: () => this.createCache(),
     });
-    return read(await this.run(request, inputs.signal));
+    return read(await this.run(request, options.signal));
   }
 
   /** Runs a request of the binding: what `forward` and generation are made of. */
