@@ -9,9 +9,13 @@ export interface Info extends NativeInfo {
   readonly version: string;
 }
 
+/** The package's version. */
+export function packageVersion(): string {
+  const manifest = readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
 /** The package's version, the CPU with the instruction sets that can be used, the default number of threads, and CUDA. */
 export function info(): Info {
-  const manifest = readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8');
-  const { version } = JSON.parse(manifest) as { version: string };
-  return { version, ...callNative(() => nativeAddon().info()) };
+  return { version: packageVersion(), ...callNative(() => nativeAddon().info()) };
 }

@@ -6,10 +6,10 @@ import type { NativeCheckpoint } from '../binding/native';
 import { GraphBuilder } from '../graph/builder';
 import { type NameRule, TensorTable } from '../graph/tensor_table';
 import { type ModelFiles, resolveModelFiles } from '../hub';
-import { floatPolicy } from '../quantization/float_policy';
+import { type Dtype, floatPolicy } from '../quantization/float_policy';
 import type { Task } from './architecture';
 import { safetensorsNames } from './checkpoint_names';
-import { type ConfigValues, maxVocabulary } from './config';
+import { type ConfigValues, type ModelConfig, maxVocabulary } from './config';
 import { readGguf } from './gguf';
 import { readJsonObject } from './json_file';
 import { checkLoadOptions, type LoadOptions, refuseQuantizedCheckpoint } from './load_options';
@@ -37,15 +37,7 @@ export async function loadModel(where: string, source: string, task: Task, optio
   const checkpoint = await callNative(() => nativeAddon().openCheckpoint(files.weights));
   const bridge = new AbortBridge(signal);
   try {
-    const described = await describeCheckpoint(files, checkpoint, source);
-    refuseQuantizedCheckpoint(described.config, described.configFile);
-    const { architecture, config, family } = findArchitecture(described.config, described.configFile, task);
-    const builder = new GraphBuilder(
-      new TensorTable(checkpoint.tensors, described.names),
-      floatPolicy(dtype),
-      `${family}${classSuffixes[task]}`,
-    );
-    architecture.build(config, builder);
+    const { described, config, builder } = await buildGraph(files, checkpoint, source, task, dtype);
     const program = builder.lower();
     throwIfAborted(signal, `loading ${source}`);
     const file = basename(files.weights[0] ?? source);
@@ -72,6 +64,26 @@ export async function loadModel(where: string, source: string, task: Task, optio
     bridge.release();
     checkpoint.dispose();
   }
+}
+
+/** A checkpoint's configuration, and the graph that its family builds against its tensors. No weight has been read. */
+export async function buildGraph(
+  files: ModelFiles,
+  checkpoint: NativeCheckpoint,
+  source: string,
+  task: Task,
+  dtype: Dtype,
+): Promise<{ readonly described: DescribedCheckpoint; readonly config: ModelConfig; readonly builder: GraphBuilder }> {
+  const described = await describeCheckpoint(files, checkpoint, source);
+  refuseQuantizedCheckpoint(described.config, described.configFile);
+  const { architecture, config, family } = findArchitecture(described.config, described.configFile, task);
+  const builder = new GraphBuilder(
+    new TensorTable(checkpoint.tensors, described.names),
+    floatPolicy(dtype),
+    `${family}${classSuffixes[task]}`,
+  );
+  architecture.build(config, builder);
+  return { described, config, builder };
 }
 
 interface DescribedCheckpoint {
