@@ -21,6 +21,7 @@ TemporaryFile::~TemporaryFile() {
 }
 
 void TemporaryFile::write(std::string_view content) const {
+  std::filesystem::remove(path_);  // file systems write a truncated file to disk at once, a new one when they like
   std::ofstream stream(path_, std::ios::binary | std::ios::trunc);
   stream.write(content.data(), static_cast<std::streamsize>(content.size()));
   ASSERT_TRUE(stream.flush());
