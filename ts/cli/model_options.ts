@@ -1,0 +1,52 @@
+import { OctoformerError } from '../binding/error';
+import type { LoadOptions } from '../models/load_options';
+import type { Dtype } from '../quantization/float_policy';
+import type { OptionDescriptions, ParsedArguments } from './command';
+
+/** Options that name a checkpoint. */
+export const SOURCE_OPTIONS = {
+  model: { kind: 'text', short: 'm', placeholder: 'SOURCE', help: 'folder, .gguf file or hub id' },
+  revision: { kind: 'text', placeholder: 'REVISION', help: "branch, tag or commit of a hub id (default 'main')" },
+  'gguf-file': { kind: 'text', placeholder: 'NAME', help: 'the GGUF file to take where there are several' },
+} as const satisfies OptionDescriptions;
+
+/** Options of commands that run a model. */
+export const MODEL_OPTIONS = {
+  ...SOURCE_OPTIONS,
+  dtype: { kind: 'text', placeholder: 'TYPE', help: 'auto (default), float32, bfloat16, float16' },
+  quantization: { kind: 'text', placeholder: 'SCHEME', help: 'none (default)' },
+  device: { kind: 'text', placeholder: 'DEVICE', help: 'auto (default), cpu' },
+  threads: { kind: 'integer', placeholder: 'N', help: 'threads that compute (default: physical cores)' },
+  isa: { kind: 'text', placeholder: 'NAME', help: "instruction set, one of those that 'octoformer info' lists" },
+} as const satisfies OptionDescriptions;
+
+/** What `from_pretrained` of a tokenizer, and the search for files, take. */
+export function sourceOptions(given: ParsedArguments): { readonly revision?: string; readonly gguf_file?: string } {
+  return defined({ revision: given.text('revision'), gguf_file: given.text('gguf-file') });
+}
+
+/** What `pipeline` takes. Values are checked there. */
+export function loadOptions(given: ParsedArguments): LoadOptions {
+  return {
+    ...sourceOptions(given),
+    ...defined({
+      dtype: given.text('dtype') as Dtype | undefined,
+      quantization: given.text('quantization') as LoadOptions['quantization'],
+      device: given.text('device'),
+      threads: given.number('threads'),
+      isa: given.text('isa'),
+    }),
+  };
+}
+
+type Defined<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };
+
+/** Without the keys whose value is undefined, which stands for an option that was not given. */
+export function defined<T extends object>(values: T): Defined<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
+}
+
+/** Whether an error only says that the person stopped it. */
+export function isAborted(error: unknown): boolean {
+  return OctoformerError.is(error) && error.code === 'ABORTED';
+}

@@ -1,0 +1,134 @@
+import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue' | 'magenta' | 'cyan' | 'inverse';
+
+// SGR codes of ECMA-48: on and off.
+const STYLES: Readonly<Record<Style, readonly [number, number]>> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  inverse: [7, 27],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  blue: [34, 39],
+  magenta: [35, 39],
+  cyan: [36, 39],
+};
+
+export type Paint = (style: Style, text: string) => string;
+
+type TerminalStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+
+/** Where a command reads and writes. Results go to `output`; progress, prompts and errors to `messages`. */
+export class Terminal {
+  readonly isInteractive: boolean;
+  /** For results, and for messages: plain unless a person reads them and `NO_COLOR` (no-color.org) is not set. */
+  readonly paint: Paint;
+  readonly paintMessage: Paint;
+
+  constructor(
+    readonly input: Readable & { readonly isTTY?: boolean },
+    readonly output: TerminalStream,
+    readonly messages: TerminalStream,
+    readonly environment: Readonly<Record<string, string | undefined>>,
+  ) {
+    this.isInteractive = input.isTTY === true;
+    this.paint = painter(takesColor(output, environment));
+    this.paintMessage = painter(takesColor(messages, environment));
+  }
+
+  /** Writes a result; waits while a slow reader holds up the pipe. */
+  async write(text: string): Promise<void> {
+    if (!this.output.write(text)) await once(this.output, 'drain');
+  }
+
+  /** Writes what a model made up. On a terminal without control characters other than line breaks and tabs: it must not steer it. */
+  async writeGenerated(text: string): Promise<void> {
+    await this.write(this.output.isTTY === true ? text.replace(/[^\P{Cc}\n\t]/gu, '') : text);
+  }
+
+  async line(text = ''): Promise<void> {
+    await this.write(`${text}\n`);
+  }
+
+  async json(value: unknown): Promise<void> {
+    await this.line(toJson(value));
+  }
+
+  note(text: string): void {
+    this.messages.write(`${text}\n`);
+  }
+
+  /** All of the input; one newline at its end, which `echo` makes, is no part of a text. */
+  async readInput(): Promise<string> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of this.input) chunks.push(Buffer.from(chunk as Buffer | string));
+    return Buffer.concat(chunks)
+      .toString('utf8')
+      .replace(/\r?\n$/, '');
+  }
+}
+
+function takesColor(stream: TerminalStream, environment: Readonly<Record<string, string | undefined>>): boolean {
+  return stream.isTTY === true && !environment.NO_COLOR && environment.TERM !== 'dumb';
+}
+
+function painter(isColored: boolean): Paint {
+  if (!isColored) return (_style, text) => text;
+  return (style, text) => `\x1b[${STYLES[style][0]}m${text}\x1b[${STYLES[style][1]}m`;
+}
+
+/** JSON on one line; integers of 64 bits, which GGUF files hold, as numbers (or text where a number would round them). */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) => {
+    if (typeof inner !== 'bigint') return inner;
+    return Number.isSafeInteger(Number(inner)) ? Number(inner) : String(inner);
+  });
+}
+
+const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+/** Text from elsewhere made safe for a terminal: control characters are shown, not obeyed. */
+export function visible(text: string): string {
+  return text.replace(
+    /\p{Cc}/gu,
+    (character) => SHORT_ESCAPES[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+const BYTE_UNITS = ['B', 'KB', 'MB', 'GB', 'TB'];
+
+/** `1.5 MB`: powers of 1000, three digits at most, as drives and networks are sold. */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < BYTE_UNITS.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1)} ${BYTE_UNITS[unit]}`;
+}
+
+export function formatCount(count: number): string {
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+/** Columns side by side; those listed in `right` flush right. Widths count characters as shown, not colour codes. */
+export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const width = (cell: string) => [...stripVTControlCharacters(cell)].length;
+  const widths: number[] = [];
+  for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, width(cell));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => {
+          const space = ' '.repeat((widths[i] ?? 0) - width(cell));
+          return right.includes(i) ? space + cell : cell + space;
+        })
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
