@@ -26,6 +26,7 @@ CacheObject::CacheObject(const Napi::CallbackInfo& info) : ObjectWrap(info), ext
 
 const std::shared_ptr<KeyValueCache>& CacheObject::cache() const {
   if (!cache_) fail(ErrorCode::disposed, "the cache was disposed; create a new one with createCache()");
+  if (cache_->pool()->closed()) fail(ErrorCode::disposed, "the cache's model was disposed; load it again");
   return cache_;
 }
 

@@ -96,6 +96,7 @@ Napi::Value ModelObject::weight_info(const Napi::CallbackInfo& info) {
 void ModelObject::dispose(const Napi::CallbackInfo&) {
   if (!queue_) return;
   queue_->abort_all();
+  queue_->model().close();
   queue_.reset();
   external_memory_.set(0);
 }

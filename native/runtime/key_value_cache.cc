@@ -42,8 +42,6 @@ void KeyValueCache::truncate(int64_t length) {
   length_ = length;
 }
 
-void KeyValueCache::clear() { truncate(0); }
-
 void KeyValueCache::drop_pages_beyond(int64_t length) {
   if (pages_.size() > pages_for(length)) pages_.resize(pages_for(length));
 }

@@ -29,8 +29,6 @@ class KeyValueCache {
   /// Forgets tokens from `length` on. Throws INVALID_ARGUMENT for a length outside [0, length()] or while a run uses
   /// it.
   void truncate(int64_t length);
-  /// Forgets everything and frees the pages; for disposal, allowed at any time that no run uses it.
-  void clear();
 
   /// Marks the cache as used by a run that is queued or under way, for as long as this object lives.
   class Use {

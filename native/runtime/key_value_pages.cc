@@ -25,8 +25,23 @@ std::shared_ptr<KeyValuePagePool> KeyValuePagePool::create(KeyValueLayout layout
   return std::shared_ptr<KeyValuePagePool>(new KeyValuePagePool(std::move(layout)));
 }
 
-KeyValuePagePool::~KeyValuePagePool() {
+KeyValuePagePool::~KeyValuePagePool() { free_idle(); }
+
+void KeyValuePagePool::free_idle() {
   for (std::byte* page : idle_) ::operator delete(page, kPageAlignment);
+  pages_ -= idle_.size();
+  idle_.clear();
+}
+
+void KeyValuePagePool::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  free_idle();
+}
+
+bool KeyValuePagePool::closed() const {
+  const std::lock_guard lock(mutex_);
+  return closed_;
 }
 
 std::byte* KeyValuePagePool::take() {
@@ -48,7 +63,7 @@ std::byte* KeyValuePagePool::take() {
 
 void KeyValuePagePool::give_back(std::byte* page) noexcept {
   const std::lock_guard lock(mutex_);
-  if ((idle_.size() + 1) * layout_.page_bytes <= kIdleBytes) {
+  if (!closed_ && (idle_.size() + 1) * layout_.page_bytes <= kIdleBytes) {
     idle_.push_back(page);
   } else {
     ::operator delete(page, kPageAlignment);

@@ -1,7 +1,6 @@
 // Memory for keys and values, in pages of kKeyValuePageTokens positions of all layers. A page is shared by reference
 // count; freed pages are kept for reuse up to a limit.
 #pragma once
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -42,18 +41,23 @@ class KeyValuePagePool : public std::enable_shared_from_this<KeyValuePagePool> {
   KeyValuePage acquire();
   /// A page with the contents of `page`.
   KeyValuePage copy(const KeyValuePage& page);
+  /// Its model is gone: idle pages are freed, and those in use as soon as they come back.
+  void close();
+  bool closed() const;
   /// Bytes of all pages, in use or idle.
   size_t bytes() const;
 
  private:
   explicit KeyValuePagePool(KeyValueLayout layout) : layout_(std::move(layout)) {}
   std::byte* take();
+  void free_idle();
   void give_back(std::byte* page) noexcept;
 
   const KeyValueLayout layout_;
   mutable std::mutex mutex_;
   std::vector<std::byte*> idle_;
   size_t pages_ = 0;
+  bool closed_ = false;
 };
 
 }  // namespace octoformer

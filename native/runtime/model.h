@@ -35,7 +35,8 @@ class Model {
   const Backend& backend() const { return *backend_; }
   std::span<const LoadedWeight> weights() const { return weights_; }
   std::shared_ptr<KeyValueCache> create_cache() const { return std::make_shared<KeyValueCache>(pool_); }
-  const KeyValuePagePool* pool() const { return pool_.get(); }
+  /// To be called when the model is disposed: pages that caches give back from now on are freed at once.
+  void close() { pool_->close(); }
   /// Bytes now; may be asked during a run.
   MemoryUse memory() const;
   /// See Executor::run. Calls from several threads run one after another.
