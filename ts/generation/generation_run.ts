@@ -129,7 +129,7 @@ export class GenerationRun {
           do_sample: settings.doSample,
           temperature: settings.temperature,
           top_k: settings.topK,
-          top_p: settings.topP,
+          top_p: settings.topP || Number.EPSILON, // 0, as in Python: the likeliest token alone
           min_p: settings.minP,
           repetition_penalty: settings.repetitionPenalty,
           seed: settings.seed(index),

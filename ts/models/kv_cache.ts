@@ -11,13 +11,16 @@ export let nativeCache: (cache: KVCache) => NativeCache;
  */
 export class KVCache {
   #native: NativeCache | undefined;
+  readonly #checkModel: () => unknown;
 
   static {
     nativeCache = (cache) => cache.#alive();
   }
 
-  constructor(native: NativeCache) {
+  /** @param checkModel throws if the model is gone */
+  constructor(native: NativeCache, checkModel: () => unknown) {
     this.#native = native;
+    this.#checkModel = checkModel;
   }
 
   /** Tokens in it. */
@@ -35,7 +38,10 @@ export class KVCache {
   /** A second cache of the same tokens; both share their pages until one writes. */
   fork(): KVCache {
     const native = this.#alive();
-    return new KVCache(callNative(() => native.fork()));
+    return new KVCache(
+      callNative(() => native.fork()),
+      this.#checkModel,
+    );
   }
 
   /** Forgets the tokens from `length` on. @throws OctoformerError INVALID_ARGUMENT if it has fewer */
@@ -62,6 +68,7 @@ export class KVCache {
   }
 
   #alive(): NativeCache {
+    this.#checkModel();
     if (this.#native) return this.#native;
     throw new OctoformerError('DISPOSED', 'this KVCache was disposed; make a new one with model.createCache()');
   }

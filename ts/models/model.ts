@@ -137,7 +137,10 @@ export class Model {
   /** An empty cache for one sequence. */
   createCache(): KVCache {
     const native = this.#alive();
-    return new KVCache(callNative(() => native.createCache()));
+    return new KVCache(
+      callNative(() => native.createCache()),
+      () => this.#alive(),
+    );
   }
 
   /** The tree of modules, as Python prints a model. */
