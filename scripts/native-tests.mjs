@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { run, ScriptError, seconds } from './process.mjs';
 
 /**
- * The GoogleTest programs of a build folder, as CTest knows them. `dependsOnIsa`: its results come from kernels, so it is run once
- * for every ISA (the label `isa` in test/native/CMakeLists.txt).
- * @returns {{ name: string, program: string, dependsOnIsa: boolean }[]}
+ * The GoogleTest programs of a build folder, as CTest knows them. What their labels mean stands in test/native/CMakeLists.txt.
+ * @returns {{ name: string, program: string, labels: string[] }[]}
  */
 export function listNativeTests(buildFolder) {
   const { status, stdout, output } = run('ctest', ['--test-dir', buildFolder, '-C', 'Release', '--show-only=json-v1']);
@@ -15,7 +14,7 @@ export function listNativeTests(buildFolder) {
     name: test.name,
     // The last word: a cross build puts its emulator in front.
     program: test.command.at(-1),
-    dependsOnIsa: test.properties.some((property) => property.name === 'LABELS' && property.value.includes('isa')),
+    labels: test.properties.find((property) => property.name === 'LABELS')?.value ?? [],
   }));
 }
 

@@ -3,7 +3,8 @@ import { countLine, listNativeTests, runNativeTest, sum } from './native-tests.m
 import { main, ScriptError } from './process.mjs';
 
 // run-native-tests.mjs BUILD [--launcher 'qemu-aarch64 -cpu max'] [--isas neon,scalar] [--filter PATTERN]
-// Runs the C++ tests of a build folder, those of kernels once for every ISA given (default: the machine's best). With --only-isa the others are left out.
+// Runs the C++ tests of a build folder, those labelled `isa` once for every ISA given (default: the machine's best).
+// --label: only those with this label.
 await main(async () => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -11,21 +12,21 @@ await main(async () => {
       launcher: { type: 'string', default: '' },
       isas: { type: 'string', default: '' },
       filter: { type: 'string' },
-      'only-isa': { type: 'boolean', default: false },
+      label: { type: 'string' },
     },
   });
   const [build] = positionals;
   if (!build)
     throw new ScriptError(
-      'usage: run-native-tests.mjs BUILD [--launcher WORDS] [--isas A,B] [--filter PATTERN] [--only-isa]',
+      'usage: run-native-tests.mjs BUILD [--launcher WORDS] [--isas A,B] [--filter PATTERN] [--label kernels]',
     );
   const launcher = values.launcher.split(' ').filter(Boolean);
   const isas = values.isas.split(',').filter(Boolean);
   const results = listNativeTests(build)
-    .filter((test) => test.dependsOnIsa || !values['only-isa'])
+    .filter((test) => !values.label || test.labels.includes(values.label))
     .flatMap((test) => {
       const options = { launcher, filter: values.filter };
-      if (!test.dependsOnIsa || !isas.length) return [runNativeTest(test, options)];
+      if (!test.labels.includes('isa') || !isas.length) return [runNativeTest(test, options)];
       return isas.map((isa) => runNativeTest(test, { ...options, title: isa, env: { OCTOFORMER_ISA: isa } }));
     });
   if (!results.length) throw new ScriptError(`${build} has no C++ tests: configure with -DOCTOFORMER_TESTS=ON`);

@@ -51,7 +51,7 @@ function availableIsas() {
 function runNativeTests(isas) {
   console.log('C++ tests');
   return listNativeTests('build').flatMap((test) =>
-    test.dependsOnIsa
+    test.labels.includes('isa')
       ? isas.map((isa) => runNativeTest(test, { title: isa, env: { OCTOFORMER_ISA: isa } }))
       : [runNativeTest(test)],
   );
