@@ -18,7 +18,7 @@ inline constexpr napi_type_tag kConstructionTag = {0x5d0c2f8f3c1b4e76, 0x9a5e4a0
 template <class T>
 T& unwrap(Napi::Value value, const std::string& argument) {
   if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&T::kTag)) {
-    fail(ErrorCode::invalid_argument, argument, " must be a ", T::kClassName);
+    fail(ErrorCode::invalid_argument, argument, " must be an object of class ", T::kClassName);
   }
   return *T::Unwrap(value.As<Napi::Object>());
 }
@@ -36,7 +36,7 @@ template <class Native>
 Native take_native(const Napi::CallbackInfo& info, const char* class_name) {
   if (info.Length() != 1 || !info[0].IsExternal() ||
       !info[0].As<Napi::External<Native>>().CheckTypeTag(&kConstructionTag)) {
-    fail(ErrorCode::invalid_argument, "a ", class_name, " can't be constructed directly");
+    fail(ErrorCode::invalid_argument, "objects of class ", class_name, " can't be constructed directly");
   }
   return std::move(*info[0].As<Napi::External<Native>>().Data());
 }
