@@ -96,7 +96,7 @@ void Checkpoint::read_rows(const TensorInfo& tensor, int64_t first, int64_t coun
          " can't be read; convert the checkpoint to F32, F16, BF16 or a supported GGUF type (Q8_0, Q4_0 ... Q6_K)");
   }
   const int64_t rows = tensor.rows();
-  if (first < 0 || count < 0 || first > rows || count > rows - first) {
+  if (first < 0 || count < 0 || count > rows - first) {
     fail(ErrorCode::invalid_argument, file_of(tensor), ": tensor ", quoted(tensor.name), ": rows ", first, " to ",
          first, " + ", count, " were asked for, it has ", rows);
   }
