@@ -109,7 +109,8 @@ async function configure() {
   rmSync(join(root, 'build'), { recursive: true, force: true });
   await step('setup: configuring the native build', () => {
     const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js');
-    const options = ['-c', cmake, ...(generator ? ['-G', generator] : [])];
+    // cmake-js wants a path here, and looks up `cmake` by itself.
+    const options = [...(cmake === 'cmake' ? [] : ['-c', cmake]), ...(generator ? ['-G', generator] : [])];
     runOrFail('cmake-js configure', process.execPath, [cmakeJs, 'configure', ...options]);
   });
   return cmake;
