@@ -50,11 +50,10 @@ struct GemmTask {
 /// `many_rows` keeps blocks in the caches (prefill). Both give the same bits.
 template <class A, class W>
 struct GemmKernel {
-  int panel = 0;          // output features of a packed panel
-  int row_tile = 0;       // rows of a tile of accumulators
-  int depth_granule = 1;  // K is filled up to a multiple of it
-  int row_granule = 1;    // many_rows reads (and drops) rows of A up to a multiple of it
-  int hot_columns = 0;    // columns of a panel that many_rows wants to keep in the first-level cache
+  int panel = 0;                                       // output features of a packed panel
+  int row_tile = 0;                                    // rows of a tile of accumulators
+  int depth_granule = 1;                               // K is filled up to a multiple of it
+  int row_granule = 1;                                 // many_rows reads (and drops) rows of A up to a multiple of it
   void (*few_rows)(const GemmTask<A, W>&) = nullptr;   // depth_block >= depth, rows <= row_tile
   void (*many_rows)(const GemmTask<A, W>&) = nullptr;  // any number of rows
 };

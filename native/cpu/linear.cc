@@ -24,10 +24,10 @@ constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kTaskColumns = 256;
 
 /// Runs of k that keep a block of a panel in the first-level cache: two thirds of it, the rest is for activations.
-int64_t choose_depth_block(int64_t hot_columns, int64_t element_bytes) {
+int64_t choose_depth_block(int64_t panel, int64_t element_bytes) {
   static const CacheSizes caches = cache_sizes();
   constexpr int64_t kGranule = 32;  // of every kernel's depth_granule a multiple
-  const int64_t fitting = caches.first_level * 2 / 3 / (hot_columns * element_bytes);
+  const int64_t fitting = caches.first_level * 2 / 3 / (panel * element_bytes);
   return std::clamp<int64_t>(fitting / kGranule * kGranule, 2 * kGranule, 1024);
 }
 
@@ -87,7 +87,7 @@ void LinearDriver::multiply(const GemmKernel<A, W>& kernel, const W* weights, co
   // A product over nothing has no blocks of k to walk; few_rows starts and finishes sums regardless.
   const bool few = product.rows <= kernel.row_tile || task.depth == 0;
   task.depth_block =
-      few ? std::max<int64_t>(task.depth, 1) : std::min(choose_depth_block(kernel.hot_columns, sizeof(A)), task.depth);
+      few ? std::max<int64_t>(task.depth, 1) : std::min(choose_depth_block(kernel.panel, sizeof(A)), task.depth);
   prepare_activations(product);
   if (few) {
     multiply_few_rows(product);
@@ -175,8 +175,7 @@ void LinearDriver::multiply_many_rows(Product<A, W>& product) {
   const int64_t panels = product.weight.panels();
   const int threads =
       usable_threads(threads_, product.rows * shared.out_features * shared.depth, kMultiplyAddsPerThread);
-  // Every edge between tasks is one between tiles of both kinds of rows: 2 row tiles of AMX share their weights.
-  const int64_t row_granule = 2 * kernel.row_tile;
+  const int64_t row_granule = kernel.row_tile;
   int64_t task_panels = std::max<int64_t>(kTaskColumns / kernel.panel, 1);
   int64_t task_rows =
       choose_row_block(shared.depth_block * static_cast<int64_t>(sizeof(A)), task_panels * kernel.panel, row_granule);

@@ -19,12 +19,12 @@ constexpr int64_t kPairBytes = 2 * kTilePanel * sizeof(uint16_t);  // from a pai
 constexpr int64_t kSumBytes = kTilePanel * sizeof(float);          // from a row of sums to the next
 using TileTask = GemmTask<uint16_t, uint16_t>;
 
-/// Tiles 0 to 3 hold sums, the others operands. `rows`: those of sums and activations, tiles below `first_weight_tile`.
-inline void configure_tiles(int rows, int first_weight_tile) {
+/// Tiles 0 to 3 hold sums, 4 activations, 5 to 7 weights. `rows`: those of sums and activations.
+inline void configure_tiles(int rows) {
   TileConfiguration configuration;
   for (int tile = 0; tile < 8; ++tile) {
     configuration.row_bytes[tile] = 64;
-    configuration.rows[tile] = static_cast<uint8_t>(tile < first_weight_tile ? rows : 16);
+    configuration.rows[tile] = static_cast<uint8_t>(tile < 5 ? rows : 16);
   }
   TILE_CONFIGURE(configuration);
 }
@@ -34,114 +34,68 @@ inline const uint16_t* tile_of_panel(const uint16_t* panel, int64_t k, int n) {
   return panel + k * kTilePanel + n * 2 * kTileColumns;
 }
 
-/// Up to 16 rows by whole panels, over all of K. A tile of activations meets four tiles of weights.
-void few_rows_amx(const TileTask& task) {
-  const int64_t rows = task.last_row - task.first_row;
-  const uint16_t* a = task.activations + task.first_row * task.row_stride;
-  const int64_t row_bytes = task.row_stride * static_cast<int64_t>(sizeof(uint16_t));
-  configure_tiles(static_cast<int>(rows), 5);
-  for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
-    const uint16_t* weights = task.weights + panel * task.panel_stride;
+/// sums [rows, 64] += activations [rows, depth] x a run of a panel; the sums start from 0 if `fresh`. A tile of
+/// activations meets four tiles of weights: 5 loads of 8 cycles for 4 products of 16.
+inline void multiply_tiles(const uint16_t* a, int64_t row_bytes, const uint16_t* weights, int64_t depth, bool fresh,
+                           float* sums) {
+  if (fresh) {
     TILE_ZERO(0);
     TILE_ZERO(1);
     TILE_ZERO(2);
     TILE_ZERO(3);
-    for (int64_t k = 0; k < task.depth; k += kTileDepth) {
-      TILE_LOAD(4, a + k, row_bytes);
-      TILE_LOAD(5, tile_of_panel(weights, k, 0), kPairBytes);
-      TILE_MULTIPLY_BFLOAT16(0, 4, 5);
-      TILE_LOAD(6, tile_of_panel(weights, k, 1), kPairBytes);
-      TILE_MULTIPLY_BFLOAT16(1, 4, 6);
-      TILE_LOAD(7, tile_of_panel(weights, k, 2), kPairBytes);
-      TILE_MULTIPLY_BFLOAT16(2, 4, 7);
-      TILE_LOAD(5, tile_of_panel(weights, k, 3), kPairBytes);
-      TILE_MULTIPLY_BFLOAT16(3, 4, 5);
-    }
-    TILE_STORE(0, task.scratch, kSumBytes);
-    TILE_STORE(1, task.scratch + kTileColumns, kSumBytes);
-    TILE_STORE(2, task.scratch + 2 * kTileColumns, kSumBytes);
-    TILE_STORE(3, task.scratch + 3 * kTileColumns, kSumBytes);
-    const int64_t column = panel * kTilePanel, rest = task.out_features - column;
-    finish_tile(task.epilogue, task.scratch, kTilePanel, task.first_row, rows, column,
-                rest < kTilePanel ? rest : kTilePanel);
+  } else {
+    TILE_LOAD(0, sums, kSumBytes);
+    TILE_LOAD(1, sums + kTileColumns, kSumBytes);
+    TILE_LOAD(2, sums + 2 * kTileColumns, kSumBytes);
+    TILE_LOAD(3, sums + 3 * kTileColumns, kSumBytes);
+  }
+  for (int64_t k = 0; k < depth; k += kTileDepth) {
+    TILE_LOAD(4, a + k, row_bytes);
+    TILE_LOAD(5, tile_of_panel(weights, k, 0), kPairBytes);
+    TILE_MULTIPLY_BFLOAT16(0, 4, 5);
+    TILE_LOAD(6, tile_of_panel(weights, k, 1), kPairBytes);
+    TILE_MULTIPLY_BFLOAT16(1, 4, 6);
+    TILE_LOAD(7, tile_of_panel(weights, k, 2), kPairBytes);
+    TILE_MULTIPLY_BFLOAT16(2, 4, 7);
+    TILE_LOAD(5, tile_of_panel(weights, k, 3), kPairBytes);
+    TILE_MULTIPLY_BFLOAT16(3, 4, 5);
+  }
+  TILE_STORE(0, sums, kSumBytes);
+  TILE_STORE(1, sums + kTileColumns, kSumBytes);
+  TILE_STORE(2, sums + 2 * kTileColumns, kSumBytes);
+  TILE_STORE(3, sums + 3 * kTileColumns, kSumBytes);
+}
+
+inline void finish_tiles(const TileTask& task, const float* sums, int64_t row, int64_t panel) {
+  const int64_t rows = task.last_row - row, column = panel * kTilePanel, columns = task.out_features - column;
+  finish_tile(task.epilogue, sums, kTilePanel, row, rows < kTileRow ? rows : kTileRow, column,
+              columns < kTilePanel ? columns : kTilePanel);
+}
+
+/// Up to 16 rows by whole panels, over all of K. Tiles have as many rows as there are: fewer are faster.
+void few_rows_amx(const TileTask& task) {
+  const uint16_t* a = task.activations + task.first_row * task.row_stride;
+  configure_tiles(static_cast<int>(task.last_row - task.first_row));
+  for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
+    multiply_tiles(a, task.row_stride * 2, task.weights + panel * task.panel_stride, task.depth, true, task.scratch);
+    finish_tiles(task, task.scratch, task.first_row, panel);
   }
   TILE_RELEASE();
 }
 
-/// sums [32, 32] (or [16, 32] if not `tall`) += activations x half a panel.
-template <bool Tall>
-inline void multiply_tiles(const uint16_t* a, int64_t row_bytes, const uint16_t* weights, int64_t depth, bool fresh,
-                           float* sums) {
-  float* below = sums + kTileRow * kTilePanel;
-  const uint16_t* a_below = a + kTileRow * row_bytes / static_cast<int64_t>(sizeof(uint16_t));
-  if (fresh) {
-    TILE_ZERO(0);
-    TILE_ZERO(1);
-    if constexpr (Tall) {
-      TILE_ZERO(2);
-      TILE_ZERO(3);
-    }
-  } else {
-    TILE_LOAD(0, sums, kSumBytes);
-    TILE_LOAD(1, sums + kTileColumns, kSumBytes);
-    if constexpr (Tall) {
-      TILE_LOAD(2, below, kSumBytes);
-      TILE_LOAD(3, below + kTileColumns, kSumBytes);
-    }
-  }
-  for (int64_t k = 0; k < depth; k += kTileDepth) {
-    TILE_LOAD(6, tile_of_panel(weights, k, 0), kPairBytes);
-    TILE_LOAD(4, a + k, row_bytes);
-    TILE_MULTIPLY_BFLOAT16(0, 4, 6);
-    TILE_LOAD(7, tile_of_panel(weights, k, 1), kPairBytes);
-    TILE_MULTIPLY_BFLOAT16(1, 4, 7);
-    if constexpr (Tall) {
-      TILE_LOAD(5, a_below + k, row_bytes);
-      TILE_MULTIPLY_BFLOAT16(2, 5, 6);
-      TILE_MULTIPLY_BFLOAT16(3, 5, 7);
-    }
-  }
-  TILE_STORE(0, sums, kSumBytes);
-  TILE_STORE(1, sums + kTileColumns, kSumBytes);
-  if constexpr (Tall) {
-    TILE_STORE(2, below, kSumBytes);
-    TILE_STORE(3, below + kTileColumns, kSumBytes);
-  }
-}
-
-/// Half a panel's block of k (32 output features) stays in the first-level cache while all rows pass by, 32 at a time.
-/// Rows are filled up to whole tiles: those beyond the last are computed and dropped.
+/// A block of a panel stays in the first-level cache while all rows pass by, 16 at a time. Rows are filled up to whole
+/// tiles (configuring tiles takes as long as some products): those beyond the last are computed and dropped.
 void many_rows_amx(const TileTask& task) {
-  const int64_t rows = task.last_row - task.first_row;
-  const int64_t filled = (rows + kTileRow - 1) / kTileRow * kTileRow;
-  const int64_t row_bytes = task.row_stride * static_cast<int64_t>(sizeof(uint16_t));
-  configure_tiles(kTileRow, 6);
-  const uint16_t* block = task.activations + task.first_row * task.row_stride;
+  configure_tiles(kTileRow);
+  const uint16_t* block = task.activations;
   for (int64_t first = 0; first < task.depth; first += task.depth_block, block += task.block_stride) {
     const int64_t rest = task.depth - first, depth = rest < task.depth_block ? rest : task.depth_block;
+    float* sums = task.scratch;
     for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
-      const uint16_t* weights = task.weights + panel * task.panel_stride;
-      float* panel_sums = task.scratch + (panel - task.first_panel) * filled * kTilePanel;
-      for (int half = 0; half < 2; ++half) {
-        const int64_t column = panel * kTilePanel + half * 2 * kTileColumns;
-        const int64_t columns = task.out_features - column;
-        if (columns <= 0) break;
-        const uint16_t* half_weights = tile_of_panel(weights, first, 2 * half);
-        for (int64_t row = 0; row < filled; row += 2 * kTileRow) {
-          float* sums = panel_sums + row * kTilePanel + half * 2 * kTileColumns;
-          const uint16_t* a = block + row * task.row_stride;
-          if (row + kTileRow < filled) {
-            multiply_tiles<true>(a, row_bytes, half_weights, depth, first == 0, sums);
-          } else {
-            multiply_tiles<false>(a, row_bytes, half_weights, depth, first == 0, sums);
-          }
-          if (first + depth == task.depth) {
-            const int64_t valid = rows - row;
-            finish_tile(task.epilogue, sums, kTilePanel, task.first_row + row,
-                        valid < 2 * kTileRow ? valid : 2 * kTileRow, column,
-                        columns < 2 * kTileColumns ? columns : 2 * kTileColumns);
-          }
-        }
+      const uint16_t* weights = tile_of_panel(task.weights + panel * task.panel_stride, first, 0);
+      for (int64_t row = task.first_row; row < task.last_row; row += kTileRow, sums += kTileRow * kTilePanel) {
+        multiply_tiles(block + row * task.row_stride, task.row_stride * 2, weights, depth, first == 0, sums);
+        if (first + depth == task.depth) finish_tiles(task, sums, row, panel);
       }
     }
   }

@@ -11,13 +11,13 @@ namespace {
 
 template <class Form>
 constexpr GemmKernel<typename Form::Activation, typename Form::Weight> vector_kernel(int depth_granule) {
-  return {kPanel, kTileRows, depth_granule, 1, kPanel, few_rows<Form>, many_rows<Form>};
+  return {kPanel, kTileRows, depth_granule, 1, few_rows<Form>, many_rows<Form>};
 }
 
 constexpr GemmKernel<uint16_t, uint16_t> bfloat16_unit_kernel() {
 #if defined(OCTOFORMER_TILES)
   static_assert(kPanel == kTilePanel, "one packing for all kernels of an ISA");
-  return {kTilePanel, kTileRow, kTileDepth, kTileRow, 2 * kTileColumns, few_rows_amx, many_rows_amx};
+  return {kTilePanel, kTileRow, kTileDepth, kTileRow, few_rows_amx, many_rows_amx};
 #elif defined(OCTOFORMER_BFLOAT16_UNIT)
   return vector_kernel<Bfloat16UnitForm>(2);
 #else
