@@ -97,15 +97,10 @@ async function configure() {
   requireCompiler();
   const cmake = await requireCmake();
   const generator = requireGenerator();
-  const cachePath = join(root, 'build', 'CMakeCache.txt');
-  const cache = existsSync(cachePath) ? readFileSync(cachePath, 'utf8') : '';
-  const entry = (name) => new RegExp(`^${name}:\\w+=(.*)$`, 'm').exec(cache)?.[1];
-  const fits =
-    entry('CMAKE_HOME_DIRECTORY') === root &&
-    (!generator || entry('CMAKE_GENERATOR') === generator) &&
-    entry('CMAKE_JS_INC');
-  if (fits) return cmake;
-  // A cache from another folder or generator can't be reused: CMake refuses it.
+  const stampFile = 'build/.stamp-configured';
+  const value = [root, generator, process.arch].join('\n');
+  if (isStamped(stampFile, value)) return cmake;
+  // What another folder, another generator or a failure left behind can't be reused: CMake refuses it.
   rmSync(join(root, 'build'), { recursive: true, force: true });
   await step('setup: configuring the native build', () => {
     const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js');
@@ -113,6 +108,7 @@ async function configure() {
     const options = [...(cmake === 'cmake' ? [] : ['-c', cmake]), ...(generator ? ['-G', generator] : [])];
     runOrFail('cmake-js configure', process.execPath, [cmakeJs, 'configure', ...options]);
   });
+  stamp(stampFile, value);
   return cmake;
 }
 
