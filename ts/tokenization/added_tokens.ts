@@ -98,8 +98,7 @@ class AddedTokenMatcher {
 /** All added tokens of a tokenizer, by id. */
 export class AddedTokens {
   readonly list: readonly AddedToken[];
-  private readonly byId = new Map<number, AddedToken>();
-  private readonly byContent = new Map<string, AddedToken>();
+  private readonly specialContents: ReadonlySet<string>;
   private readonly raw: AddedTokenMatcher;
   private readonly normalized: AddedTokenMatcher;
 
@@ -108,29 +107,27 @@ export class AddedTokens {
     private readonly normalizer: Normalizer | null,
   ) {
     this.list = tokens;
-    for (const token of tokens) {
-      this.byId.set(token.id, token);
-      this.byContent.set(token.content, token);
-    }
+    this.specialContents = new Set(tokens.filter(({ special }) => special).map(({ content }) => content));
     this.raw = new AddedTokenMatcher(
       tokens.filter(({ normalized }) => !normalized).map((token) => ({ pattern: token.content, token })),
     );
     this.normalized = new AddedTokenMatcher(
-      tokens
-        .filter(({ normalized }) => normalized)
-        .map((token) => ({
-          pattern: normalizer === null ? token.content : normalizer(AlignedText.of(token.content)).text,
-          token,
-        })),
+      tokens.filter(({ normalized }) => normalized).map((token) => ({ pattern: this.shown(token), token })),
     );
   }
 
-  get(id: number): AddedToken | undefined {
-    return this.byId.get(id);
+  /** What decoding writes for an added token: a token that is looked for in normalized text is written normalized. */
+  shown(token: AddedToken): string {
+    return token.normalized ? this.normalize(token.content) : token.content;
   }
 
-  find(content: string): AddedToken | undefined {
-    return this.byContent.get(content);
+  /** Whether `skip_special_tokens` leaves out a token, by what it is written as: that is how the reference decides. */
+  isSpecial(shown: string): boolean {
+    return this.specialContents.has(shown);
+  }
+
+  private normalize(text: string): string {
+    return this.normalizer === null ? text : this.normalizer(AlignedText.of(text)).text;
   }
 
   /** Cuts a raw text at its added tokens and normalizes what lies between them. */

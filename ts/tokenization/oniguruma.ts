@@ -1,6 +1,9 @@
 import type { OctoformerError } from '../binding/error';
 import type { JsonPart } from './json_part';
-import { WHITE_SPACE, WORD } from './unicode';
+import { WORD as UNICODE_WORD, WHITE_SPACE } from './unicode';
+
+/** Oniguruma's own table of Latin-1 counts the superscript digits and the fractions in. */
+const WORD = `${UNICODE_WORD}\\u00b2\\u00b3\\u00b9\\u00bc-\\u00be`;
 
 /** Groups within groups; a pattern of a real tokenizer needs three or four, a hostile one would exhaust the stack. */
 const MAX_DEPTH = 100;
@@ -8,8 +11,8 @@ const MAX_DEPTH = 100;
 const MAX_PATTERN_LENGTH = 65536;
 
 const POSIX: Readonly<Record<string, string>> = {
-  alnum: '\\p{Alphabetic}\\p{M}\\p{Nd}',
-  alpha: '\\p{Alphabetic}\\p{M}',
+  alnum: '\\p{Alphabetic}\\p{Nd}',
+  alpha: '\\p{Alphabetic}',
   ascii: '\\u{0}-\\u{7f}',
   blank: '\\p{Zs}\\t',
   cntrl: '\\p{Cc}\\p{Cf}\\p{Cn}\\p{Co}',

@@ -56,8 +56,9 @@ export class Pipeline {
       normalizer,
     );
     this.vocabulary = new Vocabulary();
-    for (const [token, id] of this.model.vocabulary.entries()) this.vocabulary.add(token, id);
+    this.vocabulary.addAll(this.model.vocabulary);
     for (const { content, id } of this.addedTokens.list) this.vocabulary.add(content, id);
+    for (const token of this.addedTokens.list) this.vocabulary.rename(token.id, this.addedTokens.shown(token));
     this.postProcessor = this.readPostProcessor(root.get('post_processor'));
     this.decoder = root.get('decoder').isMissing ? joinBySpaces : readDecoder(root.get('decoder'));
   }
@@ -92,17 +93,18 @@ export class Pipeline {
         push(section.id, piece.startOf(0), piece.endBefore(piece.text.length), piece.text);
         continue;
       }
+      // A unigram model names an unknown token after the text it stands for.
+      const namesUnknown = this.model.type === 'Unigram';
       const words = this.preTokenizer === null ? [piece] : this.preTokenizer([piece]);
       for (const word of words) {
         if (word.text.length === 0) continue;
         const tokens = this.model.tokenize(word.text);
-        for (let i = 0; i < tokens.ids.length; i++)
-          push(
-            tokens.ids[i] as number,
-            word.startOf(tokens.starts[i] as number),
-            word.endBefore(tokens.ends[i] as number),
-            null,
-          );
+        for (let i = 0; i < tokens.ids.length; i++) {
+          const start = tokens.starts[i] as number;
+          const end = tokens.ends[i] as number;
+          const surface = namesUnknown ? word.text.slice(start, end) : null;
+          push(tokens.ids[i] as number, word.startOf(start), word.endBefore(end), surface);
+        }
       }
     }
     return encoding;

@@ -44,8 +44,8 @@ function trimOffsets(encoding: Encoding, addPrefixSpace: boolean, tokenText: Tok
     let start = offsets[2 * i] as number;
     let end = offsets[2 * i + 1] as number;
     if (leading > 0) {
-      // The first space may be one that the pre-tokenizer put there: the text does not have it.
-      if ((i === 0 || start === 0) && addPrefixSpace) leading--;
+      // A single space at the start may be one that the pre-tokenizer put there: the text does not have it.
+      if ((i === 0 || start === 0) && addPrefixSpace && leading === 1) leading = 0;
       start = Math.min(start + leading, end);
     }
     if (trailing > 0 && end >= trailing) end = Math.max(end - trailing, start);

@@ -106,23 +106,23 @@ function metaspace(part: JsonPart): PreTokenizer {
   };
 }
 
-/** Cuts where the script changes; spaces join what is before or after them. */
+/** Cuts where the script changes; a space goes with what is before it, and spaces before all else are left out (as in the reference). */
 function unicodeScripts(pieces: AlignedText[]): AlignedText[] {
   const out: AlignedText[] = [];
   for (const piece of pieces) {
-    let start = 0;
+    let start = -1;
     let at = 0;
     let last: string | null = null;
     for (const character of piece.text) {
       const script = scriptOf(character);
-      if (script !== null && last !== null && script !== last) {
-        if (at > start) out.push(piece.slice(start, at));
+      if (script !== null && script !== last) {
+        if (start >= 0) out.push(piece.slice(start, at));
         start = at;
+        last = script;
       }
-      if (script !== null) last = script;
       at += character.length;
     }
-    if (at > start) out.push(piece.slice(start, at));
+    if (start >= 0) out.push(piece.slice(start, at));
   }
   return out;
 }

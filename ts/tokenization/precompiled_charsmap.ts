@@ -1,6 +1,9 @@
 import { type AlignedText, applyChanges } from './aligned_text';
 import type { JsonPart } from './json_part';
 
+/** UTF-16 units segmented at a time. */
+const WINDOW = 256;
+
 /**
  * SentencePiece's precompiled character map: a double-array trie (Darts) over UTF-8 bytes whose values point into a pool of
  * zero-terminated replacements. As the reference does, the shortest key that begins a grapheme replaces the whole grapheme.
@@ -94,19 +97,32 @@ export class PrecompiledCharsmap {
 
   /** Grapheme clusters. Between two ASCII characters there is always a border (but in CR LF), so only the rest is segmented. */
   private *split(text: string): Generator<string> {
-    let i = 0;
-    while (i < text.length) {
-      let end = i + 1;
-      while (end < text.length && !(text.charCodeAt(end - 1) < 0x80 && text.charCodeAt(end) < 0x80)) end++;
-      if (text.charCodeAt(i) === 0x0d && text.charCodeAt(i + 1) === 0x0a) {
-        // CR LF is one grapheme, and nothing joins it.
-        yield '\r\n';
-        i += 2;
-        continue;
+    const isBorder = (at: number): boolean => {
+      const before = text.charCodeAt(at - 1);
+      const after = text.charCodeAt(at);
+      return before < 0x80 && after < 0x80 && !(before === 0x0d && after === 0x0a);
+    };
+    for (let start = 0; start < text.length; ) {
+      let end = start + 1;
+      while (end < text.length && !isBorder(end)) end++;
+      if (end === start + 1) yield text.charAt(start);
+      else yield* this.segment(text.slice(start, end));
+      start = end;
+    }
+  }
+
+  /** Where a grapheme ends depends on what is before it only, so windows do; over a long text the segmenter takes quadratic time. */
+  private *segment(text: string): Generator<string> {
+    for (let start = 0, size = WINDOW; start < text.length; ) {
+      const end = Math.min(text.length, start + size);
+      const from = start;
+      for (const { segment, index } of this.graphemes.segment(text.slice(start, end))) {
+        // The last one of a window may go on.
+        if (end < text.length && from + index + segment.length === end) break;
+        yield segment;
+        start = from + index + segment.length;
       }
-      if (end === i + 1) yield text.charAt(i);
-      else for (const { segment } of this.graphemes.segment(text.slice(i, end))) yield segment;
-      i = end;
+      size = start === from ? 2 * size : WINDOW;
     }
   }
 }

@@ -9,15 +9,15 @@ const scripts = NAMES.split(' ').map((name) => ({ name, regex: new RegExp(`^\\p{
 const known = new Map<string, string | null>();
 
 /**
- * The script of a character as SentencePiece groups them: the two kana and U+30FC count as Han, a space belongs to any script (null).
- * Rare ancient scripts count as one.
+ * The script of a character as SentencePiece groups them: the two kana and U+30FC count as Han, a space and characters without a script go with any
+ * (null), and so do rare ancient scripts.
  */
 export function scriptOf(character: string): string | null {
   if (character === ' ') return null;
   const cached = known.get(character);
   if (cached !== undefined) return cached;
   const isKana = character === '\u30fc' || /^[\p{Script=Hiragana}\p{Script=Katakana}]$/u.test(character);
-  const script = isKana ? 'Han' : (scripts.find(({ regex }) => regex.test(character))?.name ?? 'Unknown');
+  const script = isKana ? 'Han' : (scripts.find(({ regex }) => regex.test(character))?.name ?? null);
   known.set(character, script);
   return script;
 }

@@ -299,8 +299,8 @@ export class Tokenizer {
 
   /** For TokenStreamDecoder: the token of an id, or null if decoding leaves it out. */
   decodableToken(id: number, skipSpecialTokens: boolean): string | null {
-    if (skipSpecialTokens && this.pipeline.addedTokens.get(id)?.special === true) return null;
-    return this.pipeline.vocabulary.token(id) ?? null;
+    const token = this.pipeline.vocabulary.token(id);
+    return token === undefined || (skipSpecialTokens && this.pipeline.addedTokens.isSpecial(token)) ? null : token;
   }
 
   /**

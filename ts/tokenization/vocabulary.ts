@@ -26,6 +26,17 @@ export class Vocabulary {
     this.tokens[id] = token;
   }
 
+  /** Takes over all tokens of another vocabulary. */
+  addAll(other: Vocabulary): void {
+    for (const [token, id] of other.ids) this.ids.set(token, id);
+    for (let id = 0; id < other.tokens.length; id++) this.tokens[id] = other.tokens[id];
+  }
+
+  /** Gives an id another token, while the old one still leads to the id. */
+  rename(id: number, token: string): void {
+    this.tokens[id] = token;
+  }
+
   id(token: string): number | undefined {
     return this.ids.get(token);
   }

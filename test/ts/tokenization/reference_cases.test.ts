@@ -1,0 +1,132 @@
+import { join } from 'node:path';
+import { OctoformerError } from '../../../ts/binding/error';
+import { type EncodeOptions, Tokenizer } from '../../../ts/tokenization';
+import { checkGolden, checkStream, type Golden, readJson, readTokenizer } from './golden_checks';
+
+const fixtures = join(__dirname, '..', '..', 'fixtures', 'tokenizers');
+
+interface Case {
+  text: string;
+  pair: string | null;
+  truncation: {
+    max_length: number;
+    stride: number;
+    strategy: 'longest_first' | 'only_first';
+    direction: 'left' | 'right';
+  } | null;
+  add_special_tokens: boolean;
+  error?: true;
+  ids: number[];
+  offsets: [number, number][];
+  type_ids: number[];
+  special: number[];
+  overflowing: { ids: number[]; offsets: [number, number][] }[];
+  decoded_ids: number[];
+  decoded: string;
+  decoded_skip: string;
+}
+
+describe.each(['bert-uncased', 'llama2', 'llama3'])('%s', (name) => {
+  test('gives what transformers gives', () => {
+    checkGolden(readTokenizer(join(fixtures, name)), readJson(fixtures, name, 'golden.json') as Golden);
+  });
+});
+
+// Tokenizers trained for the test on a few sentences; results of the Python package tokenizers 0.23.3.
+const trained = readJson(fixtures, 'reference_cases.json') as { name: string; tokenizer: unknown; cases: Case[] }[];
+
+describe.each(trained)('normalizer, pre-tokenizer, model: $name', ({ tokenizer: tokenizerJson, cases }) => {
+  const tokenizer = Tokenizer.fromFiles({ tokenizerJson });
+
+  function encode({ text, pair, truncation, add_special_tokens }: Case) {
+    const options: EncodeOptions = { add_special_tokens, offsets: 'code_point', return_overflowing_tokens: true };
+    if (truncation !== null) {
+      options.truncation = truncation.strategy;
+      options.max_length = truncation.max_length;
+      options.stride = truncation.stride;
+      options.truncation_side = truncation.direction;
+    }
+    const { text_pair: _, ...batch } = options;
+    return pair === null
+      ? tokenizer.encode(text, options)
+      : tokenizer.encode_batch([text], { ...batch, text_pair: [pair] })[0];
+  }
+
+  test('encodes as the reference', () => {
+    expect(cases.length).toBeGreaterThan(5);
+    for (const item of cases) {
+      if (item.error) {
+        expect(() => encode(item)).toThrow(/^encode(_batch)?: /);
+        continue;
+      }
+      const encoded = encode(item);
+      const got = {
+        ids: encoded?.input_ids,
+        offsets: encoded?.offsets,
+        type_ids: encoded?.token_type_ids,
+        special: encoded?.special_tokens_mask,
+        overflowing: encoded?.overflowing?.map(({ input_ids, offsets }) => ({ ids: input_ids, offsets })),
+      };
+      const { ids, offsets, type_ids, special, overflowing } = item;
+      expect({ text: item.text, ...got }).toEqual({ text: item.text, ids, offsets, type_ids, special, overflowing });
+    }
+  });
+
+  test('decodes as the reference, whole and as a stream', () => {
+    for (const { decoded_ids, decoded, decoded_skip } of cases) {
+      expect(tokenizer.decode(decoded_ids)).toBe(decoded);
+      expect(tokenizer.decode(decoded_ids, { skip_special_tokens: true })).toBe(decoded_skip);
+      checkStream(tokenizer, decoded_ids);
+    }
+  });
+});
+
+test('offsets index JavaScript strings by default', () => {
+  const tokenizer = readTokenizer(join(fixtures, 'llama3'));
+  const text = '😀 a';
+  const units = tokenizer.encode(text, { add_special_tokens: false });
+  const points = tokenizer.encode(text, { add_special_tokens: false, offsets: 'code_point' });
+  expect(units.offsets.at(-1)?.[1]).toBe(4);
+  expect(points.offsets.at(-1)?.[1]).toBe(3);
+  expect(units.offsets[0]).toEqual([0, 2]);
+  expect(points.offsets[0]).toEqual([0, 1]);
+});
+
+test('a lone surrogate is read as U+FFFD and keeps its place', () => {
+  const tokenizer = readTokenizer(join(fixtures, 'llama3'));
+  const broken = tokenizer.encode('a\ud800b');
+  expect(broken.input_ids).toEqual(tokenizer.encode('a\ufffdb').input_ids);
+  expect(broken.offsets.at(-1)).toEqual([2, 3]);
+});
+
+test('wrong options are named', () => {
+  const tokenizer = readTokenizer(join(fixtures, 'llama2'));
+  const codeOf = (call: () => unknown): string => {
+    try {
+      call();
+    } catch (error) {
+      if (OctoformerError.is(error)) return `${error.code} ${error.message}`;
+    }
+    return 'nothing thrown';
+  };
+  expect(codeOf(() => tokenizer.encode('a', { maxLength: 3 } as EncodeOptions))).toMatch(
+    /^UNKNOWN_OPTION .*maxLength.*max_length/,
+  );
+  expect(codeOf(() => tokenizer.encode('a', { max_length: -1 }))).toMatch(/^INVALID_ARGUMENT .*max_length/);
+  expect(codeOf(() => tokenizer.encode('a', { padding: true }))).toMatch(/^INVALID_ARGUMENT .*pad_token/);
+  expect(codeOf(() => tokenizer.encode(3 as unknown as string))).toMatch(/^INVALID_ARGUMENT .*string/);
+  expect(codeOf(() => tokenizer.apply_chat_template([{ role: 'user', content: 'a' }]))).toMatch(
+    /^INVALID_ARGUMENT .*chat_template/,
+  );
+});
+
+test('long inputs without spaces do not take quadratic time', () => {
+  // 65,536 characters; a quadratic method would need minutes and run into the time limit of the test.
+  for (const name of ['bert-uncased', 'llama2', 'llama3']) {
+    const tokenizer = readTokenizer(join(fixtures, name));
+    for (const unit of ['a', '你', '😀']) {
+      const encoded = tokenizer.encode(unit.repeat(65536 / unit.length), { add_special_tokens: false });
+      expect(encoded.offsets.at(-1)?.[1] ?? 65536).toBe(65536);
+    }
+  }
+});
