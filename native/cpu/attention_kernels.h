@@ -20,6 +20,9 @@ inline constexpr int64_t kGroupKeys = kGroupPages * kPageKeys;
 /// are a multiple of every register tile.
 inline constexpr int64_t kMaximumTileRows = 24;
 
+/// Floats from one row's scores to the next one's: not a power of two, which would crowd all rows into few cache sets.
+inline constexpr int64_t kScoreStride = kGroupKeys + 16;
+
 /// Some query rows of one sequence that read the same kv head. Row r is query head r % heads_per_kv of new token
 /// r / heads_per_kv; the tile has rows [first_row, first_row + rows).
 struct AttentionTile {
@@ -66,7 +69,7 @@ static constexpr int64_t attention_state_floats(int64_t rows, int64_t head_dim) 
 
 /// Floats that `attend` needs beside the state: queries, scores and one group's state.
 static constexpr int64_t attention_workspace_floats(int64_t head_dim) {
-  return kMaximumTileRows * (head_dim + kGroupKeys) + attention_state_floats(kMaximumTileRows, head_dim);
+  return kMaximumTileRows * (head_dim + kScoreStride) + attention_state_floats(kMaximumTileRows, head_dim);
 }
 
 struct StoreRow {
@@ -85,7 +88,7 @@ struct AttentionKernels {
   void (*merge)(const AttentionTile& tile, int64_t group, float* state, const float* later);
   /// Writes the tile's rows of `out`.
   void (*finish)(const AttentionTile& tile, const float* state);
-  /// The finished scores (scaled, capped, biased) of one group: scores[row * kGroupKeys + key], meaningful only where
+  /// The finished scores (scaled, capped, biased) of one group: scores[row * kScoreStride + key], meaningful only where
   /// the row attends.
   void (*scores)(const AttentionTile& tile, int64_t group, float* scores, float* workspace);
 };

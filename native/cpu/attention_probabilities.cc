@@ -30,19 +30,19 @@ void run_attention_probabilities(const AttentionKernels& kernels, const RowKerne
     };
     const auto range_of = [&](int64_t row) { return attended_keys(tile, (tile.first_row + row) / tile.heads_per_kv); };
 
-    scratch.reserve(
-        static_cast<size_t>(kMaximumTileRows * kGroupKeys + attention_workspace_floats(tile.head_dim)) * sizeof(float),
-        "attention workspace");
+    scratch.reserve(static_cast<size_t>(kMaximumTileRows * kScoreStride + attention_workspace_floats(tile.head_dim)) *
+                        sizeof(float),
+                    "attention workspace");
     float* scores = reinterpret_cast<float*>(scratch.data());
     const GroupRange groups = attended_groups(tile);
     for (int64_t group = groups.first; group < groups.end; ++group) {
-      kernels.scores(tile, group, scores, scores + kMaximumTileRows * kGroupKeys);
+      kernels.scores(tile, group, scores, scores + kMaximumTileRows * kScoreStride);
       for (int64_t row = 0; row < tile.rows; ++row) {
         const KeyRange range = range_of(row);
         const int64_t start = group * kGroupKeys;
         const int64_t first = std::max(range.first, start), end = std::min(range.end, start + kGroupKeys);
         if (first < end) {
-          const float* from = scores + row * kGroupKeys - start;
+          const float* from = scores + row * kScoreStride - start;
           std::copy(from + first, from + end, out_row(row) + first);
         }
       }

@@ -45,20 +45,45 @@ inline void pack_queries(const AttentionTile& tile, float* queries) {
   }
 }
 
-/// Products of queries and keys, for the pages of the group that some row of a block attends to.
+/// Keys that at least one (`any`) or every one (`all`) of some rows attends to.
+struct BlockRange {
+  KeyRange any{kGroupKeys, 0};
+  KeyRange all{0, kGroupKeys};
+};
+
+inline BlockRange block_range(const KeyRange* ranges, int64_t rows) {
+  BlockRange block;
+  for (int64_t row = 0; row < rows; ++row) {
+    const KeyRange range = ranges[row];
+    if (range.first > block.all.first) block.all.first = range.first;
+    if (range.end < block.all.end) block.all.end = range.end;
+    if (range.first >= range.end) continue;
+    if (range.first < block.any.first) block.any.first = range.first;
+    if (range.end > block.any.end) block.any.end = range.end;
+  }
+  return block;
+}
+
+/// Products of queries and keys, page by page, for the rows that attend to something in it.
 inline void multiply_keys(const AttentionTile& tile, int64_t group, const float* queries, const KeyRange* ranges,
                           float* scores) {
-  for (int64_t page = 0; page < kGroupPages; ++page) {
-    const int64_t start = page * kPageKeys;
+  BlockRange blocks[kMaximumTileRows / kScoreRows + 1];
+  BlockRange whole = block_range(ranges, tile.rows);
+  for (int64_t row = 0; row < tile.rows; row += kScoreRows) {
+    blocks[row / kScoreRows] = block_range(ranges + row, tile.rows - row < kScoreRows ? tile.rows - row : kScoreRows);
+  }
+  const int64_t first_page = group * kGroupPages + whole.any.first / kPageKeys;
+  const int64_t page_end = group * kGroupPages + (whole.any.end + kPageKeys - 1) / kPageKeys;
+  for (int64_t page = first_page; page < page_end; ++page) {
+    const float* keys = page_keys(tile, page);
+    const float* next =
+        page + 1 < page_end ? page_keys(tile, page + 1) : page_keys(tile, first_page) + key_floats(tile.head_dim);
+    const int64_t start = (page - group * kGroupPages) * kPageKeys;
     for (int64_t row = 0; row < tile.rows; row += kScoreRows) {
+      const KeyRange any = blocks[row / kScoreRows].any;
+      if (any.first >= start + kPageKeys || any.end <= start) continue;
       const int64_t count = tile.rows - row < kScoreRows ? tile.rows - row : kScoreRows;
-      bool attended = false;
-      for (int64_t r = row; r < row + count; ++r) {
-        attended |= ranges[r].first < start + kPageKeys && ranges[r].end > start && ranges[r].first < ranges[r].end;
-      }
-      if (!attended) continue;
-      score_page(queries + row, page_keys(tile, group * kGroupPages + page), tile.head_dim, count,
-                 scores + row * kGroupKeys + start);
+      score_page(queries + row, keys, tile.head_dim, count, next, scores + row * kScoreStride + start);
     }
   }
 }
@@ -104,55 +129,64 @@ inline float exponentials(KeyRange range, float maximum, float* scores) {
 
 /// Adds one page's values to the sums of up to kValueRows rows: the keys that all of them attend to as a block, those
 /// before and after row by row. Every row sees its keys in increasing order.
-inline void add_page(const float* weights, const float* values, int64_t stride, const KeyRange* ranges, int64_t start,
-                     int64_t rows, float* sums) {
-  const auto clip = [=](int64_t key) { return key < start ? 0 : key > start + kPageKeys ? kPageKeys : key - start; };
-  int64_t shared_first = 0, shared_end = kPageKeys;
-  for (int64_t row = 0; row < rows; ++row) {
-    const int64_t first = clip(ranges[row].first), end = clip(ranges[row].end);
-    if (first > shared_first) shared_first = first;
-    if (end < shared_end) shared_end = end;
+inline void add_page(const float* weights, const float* values, int64_t stride, const KeyRange* ranges, KeyRange shared,
+                     int64_t start, int64_t rows, const float* next, float* sums) {
+  if (shared.first <= start && shared.end >= start + kPageKeys) {
+    add_values(weights, values, stride, 0, kPageKeys, rows, next, sums);
+    return;
   }
+  const auto clip = [=](int64_t key) { return key < start ? 0 : key > start + kPageKeys ? kPageKeys : key - start; };
+  int64_t shared_first = clip(shared.first), shared_end = clip(shared.end);
   if (shared_first >= shared_end) shared_first = shared_end = kPageKeys;  // nothing shared: all keys come "before"
   const auto add_alone = [=](int64_t row, int64_t from, int64_t to) {
     const int64_t first = clip(ranges[row].first), end = clip(ranges[row].end);
     if (from < first) from = first;
     if (to > end) to = end;
-    if (from < to) add_values(weights + row * kGroupKeys, values, stride, from, to, 1, sums + row * stride);
+    if (from < to) add_values(weights + row * kScoreStride, values, stride, from, to, 1, next, sums + row * stride);
   };
   for (int64_t row = 0; row < rows; ++row) add_alone(row, 0, shared_first);
-  if (shared_first < shared_end) add_values(weights, values, stride, shared_first, shared_end, rows, sums);
+  if (shared_first < shared_end) add_values(weights, values, stride, shared_first, shared_end, rows, next, sums);
   for (int64_t row = 0; row < rows; ++row) add_alone(row, shared_end, kPageKeys);
+}
+
+/// What the machine should have at hand after a group's last page: the next group's keys, if there are any.
+inline const float* keys_after(const AttentionTile& tile, int64_t group, const float* otherwise) {
+  return (group + 1) * kGroupKeys < tile.keys ? page_keys(tile, (group + 1) * kGroupPages) : otherwise;
 }
 
 /// One group's maxima, totals and sums; rows that attend to nothing in it are left as they are.
 inline void attend_group(const AttentionTile& tile, int64_t group, const float* queries, float* scores,
                          const AttentionState& out) {
-  KeyRange ranges[kMaximumTileRows];
+  KeyRange ranges[kMaximumTileRows] = {};
   for (int64_t row = 0; row < tile.rows; ++row) ranges[row] = keys_in_group(tile, row, group);
   multiply_keys(tile, group, queries, ranges, scores);
 
   const int64_t stride = padded_head_dim(tile.head_dim);
-  int64_t first_key = kGroupKeys, end_key = 0;
   for (int64_t row = 0; row < tile.rows; ++row) {
     if (ranges[row].first >= ranges[row].end) {
       ranges[row] = {0, 0};
       continue;
     }
-    if (ranges[row].first < first_key) first_key = ranges[row].first;
-    if (ranges[row].end > end_key) end_key = ranges[row].end;
-    float* row_scores = scores + row * kGroupKeys;
+    float* row_scores = scores + row * kScoreStride;
     out.maxima[row] = finish_scores(tile, row, group, ranges[row], row_scores);
     out.totals[row] = exponentials(ranges[row], out.maxima[row], row_scores);
     for (int64_t d = 0; d < stride; d += Vec::lanes) Vec::store(out.sums + row * stride + d, Vec::zero());
   }
 
-  for (int64_t start = first_key / kPageKeys * kPageKeys; start < end_key; start += kPageKeys) {
-    const float* keys = page_keys(tile, group * kGroupPages + start / kPageKeys);
+  BlockRange blocks[kMaximumTileRows / kValueRows + 1];
+  for (int64_t row = 0; row < tile.rows; row += kValueRows) {
+    blocks[row / kValueRows] = block_range(ranges + row, tile.rows - row < kValueRows ? tile.rows - row : kValueRows);
+  }
+  const KeyRange any = block_range(ranges, tile.rows).any;
+  for (int64_t start = any.first / kPageKeys * kPageKeys; start < any.end; start += kPageKeys) {
+    const int64_t page = group * kGroupPages + start / kPageKeys;
+    const float* values = page_keys(tile, page) + key_floats(tile.head_dim);
+    const float* next = start + kPageKeys < any.end ? page_keys(tile, page + 1) + key_floats(tile.head_dim)
+                                                    : keys_after(tile, group, values);
     for (int64_t row = 0; row < tile.rows; row += kValueRows) {
       const int64_t count = tile.rows - row < kValueRows ? tile.rows - row : kValueRows;
-      add_page(scores + row * kGroupKeys + start, keys + key_floats(tile.head_dim), stride, ranges + row, start, count,
-               out.sums + row * stride);
+      add_page(scores + row * kScoreStride + start, values, stride, ranges + row, blocks[row / kValueRows].all, start,
+               count, next, out.sums + row * stride);
     }
   }
 }
@@ -164,15 +198,16 @@ void merge_states(const AttentionTile& tile, int64_t group, float* state, const 
   for (int64_t row = 0; row < tile.rows; ++row) {
     const KeyRange range = keys_in_group(tile, row, group);
     if (range.first >= range.end) continue;
-    const float maximum = later.maxima[row] > into.maxima[row] ? later.maxima[row] : into.maxima[row];
-    // Lane by lane the same value; a vector because exponential is one.
-    const Vec::F old_factor = exponential(Vec::set1(into.maxima[row] - maximum));
-    const Vec::F new_factor = exponential(Vec::set1(later.maxima[row] - maximum));
-    float factors[2][Vec::lanes];
-    Vec::store(factors[0], old_factor);
-    Vec::store(factors[1], new_factor);
+    // The larger maximum stays, so one of the two factors is exactly 1.
+    const bool grows = later.maxima[row] > into.maxima[row];
+    const float maximum = grows ? later.maxima[row] : into.maxima[row];
+    const float smaller = grows ? into.maxima[row] : later.maxima[row];
+    const Vec::F factor = exponential(Vec::set1(smaller - maximum)), one = Vec::set1(1.0f);
+    const Vec::F old_factor = grows ? factor : one, new_factor = grows ? one : factor;
+    const float old_part = into.totals[row] * Vec::reduce_max(old_factor);
+    const float new_part = later.totals[row] * Vec::reduce_max(new_factor);
     into.maxima[row] = maximum;
-    into.totals[row] = into.totals[row] * factors[0][0] + later.totals[row] * factors[1][0];
+    into.totals[row] = old_part + new_part;
     for (int64_t d = row * stride; d < (row + 1) * stride; d += Vec::lanes) {
       const Vec::F added = Vec::mul(Vec::load(later.sums + d), new_factor);
       Vec::store(into.sums + d, Vec::fma(Vec::load(into.sums + d), old_factor, added));
@@ -183,7 +218,7 @@ void merge_states(const AttentionTile& tile, int64_t group, float* state, const 
 void attend_tile(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace) {
   float* group_state = workspace;
   float* scores = group_state + attention_state_floats(kMaximumTileRows, tile.head_dim);
-  float* queries = scores + kMaximumTileRows * kGroupKeys;
+  float* queries = scores + kMaximumTileRows * kScoreStride;
   const AttentionState into = state_parts(tile, state);
   for (int64_t row = 0; row < tile.rows; ++row) {
     into.maxima[row] = kLowestMaximum;
@@ -217,12 +252,12 @@ void finish_attention(const AttentionTile& tile, const float* state) {
 }
 
 void score_group(const AttentionTile& tile, int64_t group, float* scores, float* workspace) {
-  KeyRange ranges[kMaximumTileRows];
+  KeyRange ranges[kMaximumTileRows] = {};
   for (int64_t row = 0; row < tile.rows; ++row) ranges[row] = keys_in_group(tile, row, group);
   pack_queries(tile, workspace);
   multiply_keys(tile, group, workspace, ranges, scores);
   for (int64_t row = 0; row < tile.rows; ++row) {
-    if (ranges[row].first < ranges[row].end) finish_scores(tile, row, group, ranges[row], scores + row * kGroupKeys);
+    if (ranges[row].first < ranges[row].end) finish_scores(tile, row, group, ranges[row], scores + row * kScoreStride);
   }
 }
 

@@ -32,10 +32,15 @@ inline void with_size(int64_t size, const Body& body) {
   body(SizeTag<Limit>{});
 }
 
+/// Asks for the cache line of p, for the second level: what is read next lies in other pages, where no prefetcher of
+/// the machine looks.
+inline void prefetch(const float* p) { __builtin_prefetch(p, 0, 2); }
+constexpr int kLineFloats = 16;
+
 /// scores[row][key] = queries[.][row] . keys[.][key] for a block of Rows by Vectors * lanes
 template <int Rows, int Vectors>
 __attribute__((always_inline)) inline void score_block(const float* queries, const float* keys, int64_t head_dim,
-                                                       float* scores) {
+                                                       const float* next, float* scores) {
   Vec::F sum[Rows][Vectors];
 #pragma GCC unroll 8
   for (int row = 0; row < Rows; ++row) {
@@ -45,7 +50,10 @@ __attribute__((always_inline)) inline void score_block(const float* queries, con
   for (int64_t d = 0; d < head_dim; ++d) {
     Vec::F key[Vectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) key[v] = Vec::load(keys + d * kPageKeys + v * Vec::lanes);
+    for (int v = 0; v < Vectors; ++v) {
+      key[v] = Vec::load(keys + d * kPageKeys + v * Vec::lanes);
+      if (v * Vec::lanes % kLineFloats == 0) prefetch(next + d * kPageKeys + v * Vec::lanes);
+    }
 #pragma GCC unroll 8
     for (int row = 0; row < Rows; ++row) {
       const Vec::F query = Vec::set1(queries[d * kMaximumTileRows + row]);
@@ -56,15 +64,16 @@ __attribute__((always_inline)) inline void score_block(const float* queries, con
 #pragma GCC unroll 8
   for (int row = 0; row < Rows; ++row) {
 #pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) Vec::store(scores + row * kGroupKeys + v * Vec::lanes, sum[row][v]);
+    for (int v = 0; v < Vectors; ++v) Vec::store(scores + row * kScoreStride + v * Vec::lanes, sum[row][v]);
   }
 }
 
-/// All scores of `rows` rows (up to kScoreRows) with a page's keys.
-inline void score_page(const float* queries, const float* keys, int64_t head_dim, int64_t rows, float* scores) {
+/// All scores of `rows` rows (up to kScoreRows) with a page's keys. `next` is read after them: as many floats.
+inline void score_page(const float* queries, const float* keys, int64_t head_dim, int64_t rows, const float* next,
+                       float* scores) {
   with_size<kScoreRows>(rows, [=](auto tag) {
     for (int64_t key = 0; key < kPageKeys; key += kScoreVectors * Vec::lanes) {
-      score_block<decltype(tag)::size, kScoreVectors>(queries, keys + key, head_dim, scores + key);
+      score_block<decltype(tag)::size, kScoreVectors>(queries, keys + key, head_dim, next + key, scores + key);
     }
   });
 }
@@ -72,7 +81,7 @@ inline void score_page(const float* queries, const float* keys, int64_t head_dim
 /// sums[row][column] += weights[row][key] * values[key][column] over keys [first, end), for a block of columns
 template <int Rows, int Vectors>
 __attribute__((always_inline)) inline void value_block(const float* weights, const float* values, int64_t stride,
-                                                       int64_t first, int64_t end, float* sums) {
+                                                       int64_t first, int64_t end, const float* next, float* sums) {
   Vec::F sum[Rows][Vectors];
 #pragma GCC unroll 6
   for (int row = 0; row < Rows; ++row) {
@@ -82,10 +91,13 @@ __attribute__((always_inline)) inline void value_block(const float* weights, con
   for (int64_t key = first; key < end; ++key) {
     Vec::F value[Vectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) value[v] = Vec::load(values + key * stride + v * Vec::lanes);
+    for (int v = 0; v < Vectors; ++v) {
+      value[v] = Vec::load(values + key * stride + v * Vec::lanes);
+      if (v * Vec::lanes % kLineFloats == 0) prefetch(next + key * stride + v * Vec::lanes);
+    }
 #pragma GCC unroll 6
     for (int row = 0; row < Rows; ++row) {
-      const Vec::F weight = Vec::set1(weights[row * kGroupKeys + key]);
+      const Vec::F weight = Vec::set1(weights[row * kScoreStride + key]);
 #pragma GCC unroll 4
       for (int v = 0; v < Vectors; ++v) sum[row][v] = Vec::fma(weight, value[v], sum[row][v]);
     }
@@ -97,20 +109,22 @@ __attribute__((always_inline)) inline void value_block(const float* weights, con
   }
 }
 
-/// The same over all columns (stride of them, a multiple of kHeadDimMultiple), for up to kValueRows rows.
+/// The same over all columns (stride of them, a multiple of kHeadDimMultiple), for up to kValueRows rows. `next` is
+/// read after them: as many floats.
 inline void add_values(const float* weights, const float* values, int64_t stride, int64_t first, int64_t end,
-                       int64_t rows, float* sums) {
+                       int64_t rows, const float* next, float* sums) {
   constexpr int64_t kColumns = kValueVectors * Vec::lanes;
   with_size<kValueRows>(rows, [=](auto tag) {
     constexpr int kRows = decltype(tag)::size;
     int64_t column = 0;
     for (; column + kColumns <= stride; column += kColumns) {
-      value_block<kRows, kValueVectors>(weights, values + column, stride, first, end, sums + column);
+      value_block<kRows, kValueVectors>(weights, values + column, stride, first, end, next + column, sums + column);
     }
     if constexpr (kColumns > kHeadDimMultiple) {
       if (column < stride) {
         with_size<kValueVectors - 1>((stride - column) / Vec::lanes, [=](auto rest) {
-          value_block<kRows, decltype(rest)::size>(weights, values + column, stride, first, end, sums + column);
+          value_block<kRows, decltype(rest)::size>(weights, values + column, stride, first, end, next + column,
+                                                   sums + column);
         });
       }
     }
