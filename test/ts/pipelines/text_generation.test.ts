@@ -19,7 +19,7 @@ let generator: TextGenerationPipeline;
 beforeAll(async () => {
   generator = await pipeline('text-generation', chatFolder);
 });
-afterAll(() => generator.dispose());
+afterAll(() => generator?.dispose());
 
 const greedy = { do_sample: false, max_new_tokens: 20 } as const;
 
