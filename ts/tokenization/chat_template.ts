@@ -1,6 +1,6 @@
-import type { Template as JinjaTemplate } from '@huggingface/jinja' with { 'resolution-mode': 'import' };
 import { OctoformerError } from '../binding/error';
 import type { JsonPart } from './json_part';
+import { ChatTemplate } from './template_interpreter';
 
 /** One turn of a conversation. What else a message may hold is up to the template (`tool_calls`, `name` ...). */
 export interface ChatMessage {
@@ -25,9 +25,6 @@ export interface ChatTemplateOptions {
   readonly [variable: string]: unknown;
 }
 
-// The package ships CommonJS too, but describes itself as an ECMAScript module only, so it can't be imported statically.
-const { Template } = require('@huggingface/jinja') as { Template: typeof JinjaTemplate };
-
 type Message = Record<string, unknown>;
 
 /** Names that a message's reasoning goes by; templates read the first, some the second. */
@@ -45,7 +42,7 @@ function invalid(problem: string, cause?: unknown): OctoformerError {
 /** The chat templates of a tokenizer. */
 export class ChatTemplates {
   private readonly templates = new Map<string, string>();
-  private readonly compiled = new Map<string, JinjaTemplate>();
+  private readonly compiled = new Map<string, ChatTemplate>();
 
   /** `file` is the text of chat_template.jinja, `part` the `chat_template` of tokenizer_config.json: a string or a list of `{name, template}`. */
   constructor(file: string | undefined, part: JsonPart) {
@@ -110,7 +107,7 @@ export class ChatTemplates {
     try {
       let template = this.compiled.get(source);
       if (template === undefined) {
-        template = new Template(source);
+        template = new ChatTemplate(source);
         this.compiled.set(source, template);
       }
       return template.render(variables);

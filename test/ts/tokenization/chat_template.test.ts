@@ -56,3 +56,80 @@ const golden = goldensFolder() !== null && existsSync(file) ? (readJson(file) as
     }
   });
 });
+
+const messages = [
+  { role: 'user', content: 'Hello' },
+  { role: 'assistant', content: 'it\'s "q"\n' },
+  { role: 'user', content: 'x' },
+];
+
+function render(template: string, variables: object = {}): string {
+  return new ChatTemplates(template, new JsonPart(undefined, 'chat_template')).render(messages, { ...variables }, {});
+}
+
+// Expected texts are those of transformers 5.23.0 with Jinja2 3.1.6.
+test.each([
+  ['{{ true }} {{ none }} {{ [1, "a", 2.5, none, true] }} {{ nothing }}x', "True None [1, 'a', 2.5, None, True] x"],
+  ["{{ 'a' ~ 1 ~ true ~ none ~ 1.0 ~ [1] }}", 'a1TrueNone1.0[1]'],
+  [
+    "{{ [1,2] == [1,2] }} {{ '1' == 1 }} {{ none == nothing }} {{ {'a': 1} == {'a': 1.0} }} {{ true == 1 }}",
+    'True False False True True',
+  ],
+  ["{{ 1 in [1.0] }} {{ none in [none] }} {{ [1] in [[1]] }} {{ 'a' not in {'a': 1} }}", 'True True True False'],
+  ["{{ 'a' * 3 }} {{ -7 % 3 }} {{ 'b' > 'a' }} {{ 3.0 }}", 'aaa 2 True 3.0'],
+  ['{{ messages[1] }}', "{'role': 'assistant', 'content': 'it\\'s \"q\"\\n'}"],
+  ['{{ messages[0] is iterable }} {{ 3 is iterable }} {{ messages is iterable }}', 'True False True'],
+  ["{{ [true, none, 'a', 1] | join('/') }}", 'True/None/a/1'],
+  ["{{ 5 | string ~ 'x' }} {{ {'a': '<é&>'} | tojson }}", '5x {"a": "<é&>"}'],
+  ['{% for m in messages %}{% if loop.index > 1 %}{% break %}{% endif %}{{ m.content }}{% endfor %}', 'Hello'],
+  ['{% for m in messages %}\n  {% if m.role == "user" %}\n{{ m.content }}\n  {% endif %}\n{% endfor %}', 'Hello\nx\n'],
+])('%s', (template, text) => {
+  expect(render(template)).toBe(text);
+});
+
+test('what a template complains about is passed on', () => {
+  for (const [template, reason] of [
+    ["{{ raise_exception('no system role') }}", 'no system role'],
+    ["{{ 'a' + 1 }}", 'concatenate'],
+    ['{% for m in messages %}', 'chat template'],
+    ['{{ range(1000000000) }}', '100000'],
+  ] as const) {
+    let caught: unknown;
+    try {
+      render(template);
+    } catch (error) {
+      caught = error;
+    }
+    expect(OctoformerError.is(caught) && `${caught.code} ${caught.message}`).toMatch(/^INVALID_ARGUMENT /);
+    expect((caught as Error).message).toContain(reason);
+  }
+});
+
+test('the final message can be left open', () => {
+  const template = '{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}';
+  expect(render(template, { continue_final_message: true })).toBe('<user>Hello<end><assistant>it\'s "q"\n<end><user>x');
+  expect(() => render(template, { continue_final_message: true, add_generation_prompt: true })).toThrow(/exclude/);
+  expect(() => render('nothing', { continue_final_message: true })).toThrow(/content/);
+});
+
+test('strftime_now gives the date of today', () => {
+  const now = new Date();
+  const text = render("{{ strftime_now('%Y-%m-%d %B') }}");
+  expect(text.slice(0, 4)).toBe(String(now.getFullYear()));
+  expect(text).toMatch(/^\d{4}-\d\d-\d\d [A-Z][a-z]+$/);
+});
+
+test('a tokenizer may hold several templates', () => {
+  const part = new JsonPart(
+    [
+      { name: 'default', template: 'plain' },
+      { name: 'tool_use', template: 'tools' },
+    ],
+    'chat_template',
+  );
+  const templates = new ChatTemplates(undefined, part);
+  expect(templates.render(messages, {}, {})).toBe('plain');
+  expect(templates.render(messages, { tools: [{}] }, {})).toBe('tools');
+  expect(templates.render(messages, { chat_template: 'tool_use' }, {})).toBe('tools');
+  expect(templates.render(messages, { chat_template: '{{ bos_token }}!' }, { bos_token: '<s>' })).toBe('<s>!');
+});
