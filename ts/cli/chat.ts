@@ -3,8 +3,8 @@ import type { ChatSession } from '../pipelines/chat_session';
 import { pipeline } from '../pipelines/pipeline';
 import { type Command, type ParsedArguments, UsageError } from './command';
 import { GENERATION_OPTIONS, generationOptions } from './generation_options';
-import { Interrupt } from './interrupt';
-import { defined, isAborted, loadOptions, MODEL_OPTIONS } from './model_options';
+import { Interrupt, isAborted } from './interrupt';
+import { defined, loadOptions, MODEL_OPTIONS } from './model_options';
 import { ProgressBar } from './progress';
 import { describeSpeed, speedReport } from './statistics';
 import type { Terminal } from './terminal';
@@ -57,7 +57,10 @@ async function talk(
   lines.setPrompt(terminal.paintMessage('cyan', '> '));
   // On a terminal readline takes Ctrl-C as a key: it stops an answer, and leaves when there is none.
   let isAnswering = false;
-  lines.on('SIGINT', () => (isAnswering ? interrupt.abort() : lines.close()));
+  lines.on('SIGINT', () => (isAnswering ? interrupt.raise() : lines.close()));
+  // In a script Ctrl-C ends the input as well, which may be a pipe that says nothing for long.
+  const endInput = () => lines.close();
+  if (!isInteractive) process.once('SIGINT', endInput);
   if (isInteractive) lines.prompt();
   for await (const line of lines) {
     const message = line.trim();
@@ -72,6 +75,8 @@ async function talk(
     if (isInteractive) lines.prompt();
   }
   lines.close();
+  process.off('SIGINT', endInput);
+  if (!isInteractive) interrupt.signal.throwIfAborted();
 }
 
 async function answer(

@@ -1,9 +1,11 @@
+import { OctoformerError } from '../binding/error';
+
 /** Ctrl-C as an abort signal: the first aborts what runs, a second one (nothing answers any more) ends the process at once. */
 export class Interrupt {
   #controller = new AbortController();
   readonly #listener = () => {
     if (this.#controller.signal.aborted) process.exit(INTERRUPTED);
-    this.#controller.abort();
+    this.#controller.abort(new OctoformerError('ABORTED', 'interrupted'));
   };
 
   constructor() {
@@ -14,8 +16,8 @@ export class Interrupt {
     return this.#controller.signal;
   }
 
-  /** Aborts as Ctrl-C does. */
-  abort(): void {
+  /** Does what Ctrl-C does. */
+  raise(): void {
     this.#listener();
   }
 
@@ -32,3 +34,8 @@ export class Interrupt {
 
 /** Exit code of a program that SIGINT ended: 128 + 2, as shells count. */
 export const INTERRUPTED = 130;
+
+/** Whether an error only says that the person stopped it. */
+export function isAborted(error: unknown): boolean {
+  return OctoformerError.is(error) && error.code === 'ABORTED';
+}

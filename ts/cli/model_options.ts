@@ -1,4 +1,3 @@
-import { OctoformerError } from '../binding/error';
 import type { LoadOptions } from '../models/load_options';
 import type { Dtype } from '../quantization/float_policy';
 import type { OptionDescriptions, ParsedArguments } from './command';
@@ -44,9 +43,4 @@ type Defined<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };
 /** Without the keys whose value is undefined, which stands for an option that was not given. */
 export function defined<T extends object>(values: T): Defined<T> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
-}
-
-/** Whether an error only says that the person stopped it. */
-export function isAborted(error: unknown): boolean {
-  return OctoformerError.is(error) && error.code === 'ABORTED';
 }

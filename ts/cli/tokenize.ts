@@ -33,6 +33,7 @@ async function runTokenize(given: ParsedArguments, terminal: Terminal): Promise<
   if (given.operands.length === 0 && terminal.isInteractive) {
     throw new UsageError('TEXT is missing; give it as an argument or on standard input');
   }
+  const text = given.operands.length > 0 ? given.operands.join(' ') : await terminal.readInput();
   using interrupt = new Interrupt();
   const progress = new ProgressBar(terminal);
   const tokenizer = await AutoTokenizer.from_pretrained(source, {
@@ -40,7 +41,6 @@ async function runTokenize(given: ParsedArguments, terminal: Terminal): Promise<
     signal: interrupt.signal,
     onProgress: progress.update,
   }).finally(() => progress.clear());
-  const text = given.operands.length > 0 ? given.operands.join(' ') : await terminal.readInput();
   const encoded = tokenizer.encode(text, { add_special_tokens: !given.flag('no-special-tokens') });
   const { input_ids, tokens, offsets } = encoded;
   if (given.flag('json')) await terminal.json({ input_ids, tokens, offsets });

@@ -127,6 +127,13 @@ describe('chat', () => {
     expect(twice).toEqual({ status: 0, stdout: once.stdout.repeat(2), stderr: '' });
   });
 
+  test('Ctrl-C ends it between two messages too', async () => {
+    const given = ['chat', '-m', chatModel, '--temperature', '0', '--max-new-tokens', '8'];
+    const { stdout: answer } = await runCli(given, { input: 'Hello\n' });
+    const waiting = { input: 'Hello\n', keepInputOpen: true, interruptAfter: answer.length };
+    expect(await runCli(given, waiting)).toEqual({ status: 130, stdout: answer, stderr: '' });
+  });
+
   test('a model without a chat template says so; generate goes on with the text as it stands', async () => {
     const { folder, remove } = changedModel({ 'tokenizer_config.json': { chat_template: undefined } });
     const limits = ['-m', folder, '--temperature', '0', '--max-new-tokens', '12'];

@@ -13,6 +13,8 @@ export interface CliResult {
 
 export interface CliOptions {
   readonly input?: string;
+  /** The input does not end after `input`. */
+  readonly keepInputOpen?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
   /** Ends the program with SIGINT once it has printed so many characters. */
   readonly interruptAfter?: number;
@@ -56,7 +58,8 @@ export async function runCli(given: readonly string[], options: CliOptions = {})
     stderr += text;
   });
   child.stdin.on('error', () => {}); // a program that refuses its arguments does not read its input
-  child.stdin.end(options.input ?? '');
+  child.stdin.write(options.input ?? '');
+  if (!options.keepInputOpen) child.stdin.end();
   const status = await new Promise<number | null>((resolve, reject) => {
     child.on('error', reject).on('close', resolve);
   });
