@@ -120,7 +120,7 @@ inline float exponentials(KeyRange range, float maximum, float* scores) {
   const Vec::F shift = Vec::set1(maximum);
   Vec::F total = Vec::zero();
   for (int64_t key = range.first / Vec::lanes * Vec::lanes; key < range.end; key += Vec::lanes) {
-    const Vec::F weight = exponential(Vec::sub(Vec::load(scores + key), shift));
+    const Vec::F weight = softmax_exponential(Vec::sub(Vec::load(scores + key), shift));
     Vec::store(scores + key, weight);
     total = Vec::add(total, weight);
   }

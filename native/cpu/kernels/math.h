@@ -21,21 +21,34 @@ inline Vec::F polynomial(Vec::F x, const float (&coefficient)[Count]) {
   return sum;
 }
 
-/// e^x. x = n ln 2 + r with |r| <= ln(2) / 2; e^r by a polynomial whose relative error is below 4e-9.
+/// e^r for r = x - n ln 2, |r| <= ln(2) / 2, by a polynomial whose relative error is below 4e-9.
+inline Vec::F exponential_of_rest(Vec::F x, Vec::F n) {
+  // ln 2 in two parts, of which the first has trailing zeros: its product with n is exact.
+  Vec::F r = Vec::fma(n, Vec::set1(-0x1.62e4p-1f), x);
+  r = Vec::fma(n, Vec::set1(-0x1.7f7d1cp-20f), r);
+  constexpr float kCoefficients[] = {0x1.fffffcp-2f, 0x1.555490p-3f, 0x1.5558f6p-5f, 0x1.123a8ep-7f, 0x1.6a2318p-10f};
+  return Vec::add(Vec::fma(Vec::mul(r, r), polynomial(r, kCoefficients), r), Vec::set1(1.0f));
+}
+
 inline Vec::F exponential(Vec::F x) {
   // Beyond these the results are infinity and 0 already. NaN passes, being the second operand.
   x = Vec::min(Vec::set1(89.0f), x);
   x = Vec::max(Vec::set1(-104.0f), x);
   const Vec::F n = Vec::round(Vec::mul(x, Vec::set1(1.44269504f)));
-  // ln 2 in two parts, of which the first has trailing zeros: its product with n is exact.
-  Vec::F r = Vec::fma(n, Vec::set1(-0x1.62e4p-1f), x);
-  r = Vec::fma(n, Vec::set1(-0x1.7f7d1cp-20f), r);
-  constexpr float kCoefficients[] = {0x1.fffffcp-2f, 0x1.555490p-3f, 0x1.5558f6p-5f, 0x1.123a8ep-7f, 0x1.6a2318p-10f};
-  const Vec::F high = polynomial(r, kCoefficients);
-  const Vec::F e = Vec::add(Vec::fma(Vec::mul(r, r), high, r), Vec::set1(1.0f));
+  const Vec::F e = exponential_of_rest(x, n);
   // 2^n in two factors: n may be 128 or down to -150, where one float32 has no such power.
   const Vec::F half = Vec::round(Vec::mul(n, Vec::set1(0.5f)));
   return Vec::mul(Vec::mul(e, Vec::power_of_two(half)), Vec::power_of_two(Vec::sub(n, half)));
+}
+
+/// e^x for x <= 0, where the weights of a softmax lie: exactly 0 below -87 instead of numbers near the smallest normal
+/// one (1e-38 of the largest weight), which would slow down what they are multiplied with.
+inline Vec::F softmax_exponential(Vec::F x) {
+  const Vec::F lowest = Vec::set1(-87.0f);
+  const Vec::F bounded = Vec::max(lowest, x);
+  const Vec::F n = Vec::round(Vec::mul(bounded, Vec::set1(1.44269504f)));
+  const Vec::F e = Vec::mul(exponential_of_rest(bounded, n), Vec::power_of_two(n));
+  return Vec::select_less(x, lowest, Vec::zero(), e);
 }
 
 inline Vec::F tanh(Vec::F x) {

@@ -1,4 +1,5 @@
-// Softmax of a row. An entry of -inf gets exactly 0; a NaN, +inf or nothing but -inf makes the row NaN, as in PyTorch.
+// Softmax of a row. An entry more than 87 below the largest gets exactly 0, and so does -inf; a NaN, +inf or nothing
+// but -inf makes the row NaN, as in PyTorch.
 #pragma once
 #include <stdint.h>
 
@@ -19,7 +20,7 @@ void softmax_row(const float* input, float* out, int64_t columns) {
   for (; i < columns; ++i) largest = input[i] > largest ? input[i] : largest;
 
   const Vec::F shift = Vec::set1(largest);
-  map_row(input, out, columns, [=](Vec::F x) { return exponential(Vec::sub(x, shift)); });
+  map_row(input, out, columns, [=](Vec::F x) { return softmax_exponential(Vec::sub(x, shift)); });
 
   Vec::F sums = Vec::zero();
   for (i = 0; i + Vec::lanes <= columns; i += Vec::lanes) sums = Vec::add(sums, Vec::load(out + i));
