@@ -23,6 +23,18 @@ export class AbortBridge {
     else signal?.addEventListener('abort', this.#raise, { once: true });
   }
 
+  /** Runs native work that polls the flag; an abort comes with the signal's reason as its cause. */
+  async watch<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (this.#signal?.aborted && OctoformerError.is(error) && error.code === 'ABORTED') {
+        throw new OctoformerError('ABORTED', error.message, { cause: this.#signal.reason });
+      }
+      throw error;
+    }
+  }
+
   release(): void {
     this.#signal?.removeEventListener('abort', this.#raise);
   }

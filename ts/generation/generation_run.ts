@@ -268,7 +268,7 @@ export class GenerationRun {
   }
 
   async #run(request: NativeRunRequest, running: readonly Sequence[], sampling: readonly Sequence[]): Promise<void> {
-    const { sampled } = await this.#model.run(request);
+    const { sampled } = await this.#abort.watch(this.#model.run(request));
     running.forEach((sequence, index) => {
       sequence.computed += request.lengths[index] ?? 0;
     });

@@ -41,13 +41,12 @@ export async function loadModel(where: string, source: string, task: Task, optio
     const program = builder.lower();
     throwIfAborted(signal, `loading ${source}`);
     const file = basename(files.weights[0] ?? source);
-    const native = await callNative(() =>
-      nativeAddon().loadModel(
-        checkpoint,
-        JSON.stringify(program),
-        { threads, isa },
-        bridge.flag,
-        onProgress ? (loaded, total) => onProgress({ phase: 'load', file, loaded, total }) : null,
+    const report = onProgress
+      ? (loaded: number, total: number) => onProgress({ phase: 'load', file, loaded, total })
+      : null;
+    const native = await bridge.watch(
+      callNative(() =>
+        nativeAddon().loadModel(checkpoint, JSON.stringify(program), { threads, isa }, bridge.flag, report),
       ),
     );
     return {

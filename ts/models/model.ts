@@ -128,7 +128,9 @@ export class Model {
     if (!signal) return callNative(() => native.run(request));
     const bridge = new AbortBridge(signal);
     try {
-      return await callNative(() => native.run(bridge.flag ? { ...request, abort: bridge.flag } : request));
+      return await bridge.watch(
+        callNative(() => native.run(bridge.flag ? { ...request, abort: bridge.flag } : request)),
+      );
     } finally {
       bridge.release();
     }

@@ -99,17 +99,34 @@ export interface CausalDecoderOptions {
   readonly block: (input: Value, index: number, rotary: RotaryTable | undefined) => Value;
 }
 
+const table = 'model.embed_tokens.weight';
+const head = 'lm_head.weight';
+
+/**
+ * Where a tied matrix is: mostly only the embedding is stored, in some files only the head. A file with both is read as it is, as
+ * transformers 5 does where they differ.
+ */
+function tyingOf(g: GraphBuilder): 'to the embedding' | 'to the head' | 'none' {
+  if (!g.hasTensor(head)) return 'to the embedding';
+  return g.hasTensor(table) ? 'none' : 'to the head';
+}
+
 /**
  * A decoder-only language model: `model.embed_tokens`, `model.layers.I`, `model.norm`, `lm_head`. Outputs: `hidden_states.I` (I:
  * what enters layer I; the last: after the final norm), `last_hidden_state`, `logits` of the rows asked for.
  */
 export function causalDecoder(g: GraphBuilder, options: CausalDecoderOptions): void {
-  const { family, vocabularySize, hiddenSize, layers, epsilon, tied, rope } = options;
+  const { family, vocabularySize, hiddenSize, layers, epsilon, rope } = options;
+  const tying = options.tied ? tyingOf(g) : 'none';
   const hidden = g.scope(
     'model',
     `${family}Model`,
     () => {
-      let stream = embedding(g, 'embed_tokens', { count: vocabularySize, width: hiddenSize });
+      let stream = embedding(g, 'embed_tokens', {
+        count: vocabularySize,
+        width: hiddenSize,
+        ...(tying === 'to the head' ? { weight: head } : {}),
+      });
       const rotary = rope && rotaryEmbedding(g, 'rotary_emb', `${family}RotaryEmbedding`, rope);
       g.scope('layers', 'ModuleList', () => {
         for (let index = 0; index < layers; index++) {
@@ -128,7 +145,7 @@ export function causalDecoder(g: GraphBuilder, options: CausalDecoderOptions): v
   g.add({ op: 'gather_rows', input: hidden, out: rows });
   const logits = linear(g, 'lm_head', rows, {
     outFeatures: vocabularySize,
-    ...(tied ? { weight: 'model.embed_tokens.weight' } : {}),
+    ...(tying === 'to the embedding' ? { weight: table } : {}),
   });
   g.output('logits', logits);
 }

@@ -13,12 +13,14 @@ export interface EmbeddingOptions {
   readonly scale?: number;
   /** Add to this value instead of making a new one. */
   readonly addTo?: Value;
+  /** The full name of the table, where it belongs to another module. */
+  readonly weight?: string;
 }
 
 /** Rows of a table by index: `[tokens, width]`. */
 export function embedding(g: GraphBuilder, name: string, options: EmbeddingOptions): Value {
   const { count, width, index = 'input_ids', offset, scale, addTo } = options;
-  const label = `${g.pathOf(name)}.weight`;
+  const label = options.weight ?? `${g.pathOf(name)}.weight`;
   const table = g.matrix(label, [{ name: label, shape: [count, width] }]);
   const out = addTo ?? g.buffer('tokens', width);
   g.add({

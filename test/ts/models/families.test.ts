@@ -6,6 +6,8 @@ import { type FoundTensor, TensorTable } from '../../../ts/graph/tensor_table';
 import type { ConfigValues } from '../../../ts/models/config';
 import { findArchitecture } from '../../../ts/models/registry';
 import { failure } from '../failure';
+import { builderOver, headers } from '../graph/tensors';
+import { randomLlama } from '../random_checkpoint';
 
 /** A checkpoint that has whatever is asked for: here only the graph is looked at. */
 class AnyTensor extends TensorTable {
@@ -93,6 +95,29 @@ describe('llama', () => {
   )
   (lm_head): Linear(in_features=32, out_features=50, bias=False)
 )`);
+  });
+
+  it('ties the head to the embedding or the other way round, and reads both where the file has both', () => {
+    const model = randomLlama(); // tied, with no head of its own
+    const [embedding] = model.tensors;
+    const weights = (names: readonly string[]) => {
+      const others = model.tensors.filter((tensor) => tensor !== embedding);
+      const shapes = [
+        ...names.map((name) => [name, embedding?.shape]),
+        ...others.map(({ name, shape }) => [name, shape]),
+      ];
+      const { architecture, config } = findArchitecture(model.config, 'config.json', 'causal-lm');
+      const g = builderOver(headers(Object.fromEntries(shapes)));
+      architecture.build(config, g);
+      const { ops } = g.lower();
+      const table = ops.find((op) => op.op === 'embedding')?.table;
+      const head = ops.filter((op) => op.op === 'linear').at(-1)?.weight;
+      return [table, head].map((index) => g.lower().weights[index ?? -1]?.name);
+    };
+    const [table, head] = ['model.embed_tokens.weight', 'lm_head.weight'];
+    expect(weights([table])).toEqual([table, table]);
+    expect(weights([head])).toEqual([head, head]);
+    expect(weights([table, head])).toEqual([table, head]);
   });
 
   it('takes head_dim as given, whatever hidden_size and heads say', () => {
