@@ -1,8 +1,7 @@
 // Places the buffers of a Program in one arena. Row counts are known at run time only, so a buffer is planned as an
-// interval of columns within the class of its row symbol: at run time it starts at
-//   (start of the class + column offset) * rows ... = class_start + column_offset * rows(symbol)   [floats]
-// and is a contiguous [rows, stride] matrix. Buffers of one class that live at the same time get disjoint intervals;
-// strides are padded to 64 bytes, so every buffer and every row starts on a cache line.
+// interval of columns within the class of its row symbol. At run time it is a contiguous [rows, stride] matrix that
+// starts at float class_start + column_offset * rows. Buffers of one class that live at the same time get disjoint
+// intervals; strides are padded to 64 bytes, so every buffer and every row starts on a cache line.
 #pragma once
 #include <array>
 #include <cstdint>
