@@ -154,14 +154,10 @@ const Pattern kPatterns[] = {
 /// a score into a relative one of a probability. Values are below 1, so outputs have the same absolute error.
 constexpr double kTolerance = 2e-5;
 
-void compare_with_reference(Isa isa, const Shape& shape, const Pattern& pattern, int64_t past, int64_t count) {
+/// Steps `count` tokens after `past` under every ISA and compares outputs and probabilities.
+void compare_with_reference(const Shape& shape, const Pattern& pattern, int64_t past, int64_t count) {
   const Tokens tokens(shape, past + count, 7);
-  Layer layer(isa, 2, shape, pattern);
-  const PagedSequence pages = layer.pages(past + count);
-  if (past > 0) layer.run({{&tokens, &pages, 0, past}});
-  std::vector<float> probabilities;
-  const std::vector<float> out = layer.run({{&tokens, &pages, past, count}}, &probabilities);
-
+  const Layer first(Isa::scalar, 1, shape, pattern);
   const reference::Attention exact{.heads = shape.heads,
                                    .kv_heads = shape.kv_heads,
                                    .head_dim = shape.head_dim,
@@ -170,52 +166,55 @@ void compare_with_reference(Isa isa, const Shape& shape, const Pattern& pattern,
                                    .query = tokens.query.data() + past * shape.heads * shape.head_dim,
                                    .key = tokens.key.data(),
                                    .value = tokens.value.data(),
-                                   .scale = static_cast<double>(layer.scale()),
+                                   .scale = static_cast<double>(first.scale()),
                                    .causal = pattern.causal,
                                    .window = pattern.window,
                                    .softcap = static_cast<double>(pattern.softcap),
-                                   .slopes = layer.slopes()};
+                                   .slopes = first.slopes()};
   const std::vector<double> exact_probabilities = exact.probabilities();
   const std::vector<double> exact_out = exact.output(exact_probabilities);
-  double worst = 0.0, worst_probability = 0.0;
-  for (size_t i = 0; i < out.size(); ++i) {
-    ASSERT_TRUE(std::isfinite(out[i])) << i;
-    worst = std::max(worst, std::fabs(static_cast<double>(out[i]) - exact_out[i]));
-  }
-  for (size_t i = 0; i < probabilities.size(); ++i) {
-    ASSERT_TRUE(std::isfinite(probabilities[i])) << i;
-    if (exact_probabilities[i] == 0.0) {
-      ASSERT_EQ(probabilities[i], 0.0f) << "a masked key at " << i;
+  for (const Isa isa : available_isas()) {
+    SCOPED_TRACE(std::string(isa_name(isa)) + " " + describe(shape, pattern) + " past " + std::to_string(past) +
+                 " count " + std::to_string(count));
+    Layer layer(isa, 2, shape, pattern);
+    const PagedSequence pages = layer.pages(past + count);
+    if (past > 0) layer.run({{&tokens, &pages, 0, past}});
+    std::vector<float> probabilities;
+    const std::vector<float> out = layer.run({{&tokens, &pages, past, count}}, &probabilities);
+    double worst = 0.0, worst_probability = 0.0;
+    for (size_t i = 0; i < out.size(); ++i) {
+      ASSERT_TRUE(std::isfinite(out[i])) << i;
+      worst = std::max(worst, std::fabs(static_cast<double>(out[i]) - exact_out[i]));
     }
-    worst_probability =
-        std::max(worst_probability, std::fabs(static_cast<double>(probabilities[i]) - exact_probabilities[i]));
+    for (size_t i = 0; i < probabilities.size(); ++i) {
+      ASSERT_TRUE(std::isfinite(probabilities[i])) << i;
+      if (exact_probabilities[i] == 0.0) {
+        ASSERT_EQ(probabilities[i], 0.0f) << "a masked key at " << i;
+      }
+      worst_probability =
+          std::max(worst_probability, std::fabs(static_cast<double>(probabilities[i]) - exact_probabilities[i]));
+    }
+    EXPECT_LT(worst, kTolerance);
+    EXPECT_LT(worst_probability, kTolerance);
   }
-  EXPECT_LT(worst, kTolerance);
-  EXPECT_LT(worst_probability, kTolerance);
 }
 
 TEST(Attention, EveryPatternAndShapeIsWhatTheDefinitionSays) {
-  for (const Isa isa : available_isas()) {
-    for (const Shape& shape : kShapes) {
-      for (const Pattern& pattern : kPatterns) {
-        SCOPED_TRACE(std::string(isa_name(isa)) + " " + describe(shape, pattern));
-        compare_with_reference(isa, shape, pattern, 0, 1);
-        compare_with_reference(isa, shape, pattern, 0, 33);
-        compare_with_reference(isa, shape, pattern, 31, 5);
-        compare_with_reference(isa, shape, pattern, 64, 1);
-      }
+  for (const Shape& shape : kShapes) {
+    for (const Pattern& pattern : kPatterns) {
+      compare_with_reference(shape, pattern, 0, 1);
+      compare_with_reference(shape, pattern, 0, 33);
+      compare_with_reference(shape, pattern, 31, 5);
+      compare_with_reference(shape, pattern, 64, 1);
     }
   }
 }
 
 TEST(Attention, SeveralGroupsOfKeys) {
-  for (const Isa isa : available_isas()) {
-    for (const Pattern& pattern : kPatterns) {
-      SCOPED_TRACE(std::string(isa_name(isa)) + " " + describe({2, 1, 9}, pattern));
-      compare_with_reference(isa, {2, 1, 9}, pattern, 0, 263);
-      compare_with_reference(isa, {2, 1, 9}, pattern, 767, 3);
-      compare_with_reference(isa, {2, 1, 9}, pattern, 1023, 1);
-    }
+  for (const Pattern& pattern : kPatterns) {
+    compare_with_reference({2, 1, 9}, pattern, 0, 263);
+    compare_with_reference({2, 1, 9}, pattern, 509, 5);
+    compare_with_reference({2, 1, 9}, pattern, 767, 1);
   }
 }
 
@@ -223,9 +222,10 @@ TEST(Attention, TheBitsAreTheSameInPrefillInChunksInDecodeInBatchesAndOnAnyNumbe
   constexpr int64_t kLength = 281;  // more than one group of 256 keys
   for (const Isa isa : available_isas()) {
     // The first is large enough that decoding spreads groups over threads, the second that it does not.
-    for (const Shape& shape : {Shape{6, 3, 96}, Shape{2, 1, 5}}) {
+    for (const Shape& shape : {Shape{3, 1, 128}, Shape{2, 1, 5}}) {
       for (const Pattern& pattern : kPatterns) {
-        if (!pattern.causal) continue;  // a full pattern attends to all tokens of the step by definition
+        if (!pattern.causal || pattern.window == 1)
+          continue;  // a full pattern attends to all tokens of the step by definition
         SCOPED_TRACE(std::string(isa_name(isa)) + " " + describe(shape, pattern));
         const Tokens tokens(shape, kLength, 11), other(shape, 77, 12), third(shape, 1, 13);
         const size_t columns = static_cast<size_t>(shape.heads * shape.head_dim);
