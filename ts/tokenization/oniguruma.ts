@@ -1,38 +1,17 @@
 import type { OctoformerError } from '../binding/error';
 import type { JsonPart } from './json_part';
+import { caseVariants, codePoint, POSIX } from './oniguruma_tables';
 import { WORD as UNICODE_WORD, WHITE_SPACE } from './unicode';
 
-/** Oniguruma's own table of Latin-1 counts the superscript digits and the fractions in. */
+/**
+ * A word character outside of brackets: there Oniguruma asks a table of Latin-1 that counts superscript digits and fractions in.
+ */
 const WORD = `${UNICODE_WORD}\\u00b2\\u00b3\\u00b9\\u00bc-\\u00be`;
 
 /** Groups within groups; a pattern of a real tokenizer needs three or four, a hostile one would exhaust the stack. */
 const MAX_DEPTH = 100;
 /** The longest pattern accepted: the longest of a published tokenizer has about 1,500 characters. */
 const MAX_PATTERN_LENGTH = 65536;
-
-const POSIX: Readonly<Record<string, string>> = {
-  alnum: '\\p{Alphabetic}\\p{Nd}',
-  alpha: '\\p{Alphabetic}',
-  ascii: '\\u{0}-\\u{7f}',
-  blank: '\\p{Zs}\\t',
-  cntrl: '\\p{Cc}\\p{Cf}\\p{Cn}\\p{Co}',
-  digit: '\\p{Nd}',
-  graph: '[\\u{21}-\\u{10ffff}--[\\p{White_Space}\\p{Cc}\\p{Cn}\\p{Cs}]]',
-  lower: '\\p{Lowercase}',
-  print: '[\\u{20}-\\u{10ffff}--[\\p{Cc}\\p{Cn}\\p{Cs}\\p{Zl}\\p{Zp}]]',
-  punct: '\\p{P}\\p{S}',
-  space: WHITE_SPACE,
-  upper: '\\p{Uppercase}',
-  word: WORD,
-  xdigit: '0-9A-Fa-f',
-};
-
-/** What simple case folding joins to ASCII letters from outside of ASCII. */
-const FOLDED_TO_ASCII: Readonly<Record<string, string>> = { k: '\u212a', s: '\u017f' };
-
-function codePoint(character: string): number {
-  return character.codePointAt(0) as number;
-}
 
 function escapeCode(code: number): string {
   return `\\u{${code.toString(16)}}`;
@@ -221,7 +200,7 @@ export class OnigurumaTranslator {
   }
 
   private escape(modes: Modes): string {
-    const body = this.classEscape();
+    const body = this.classEscape(WORD);
     if (body !== null) return `[${body}]`;
     const character = this.next();
     switch (character) {
@@ -249,15 +228,15 @@ export class OnigurumaTranslator {
   }
 
   /** After a backslash: an escape that stands for a set, as the body of a class; null if it is not one. */
-  private classEscape(): string | null {
+  private classEscape(word: string): string | null {
     const character = this.pattern.charAt(this.position);
     const simple: Readonly<Record<string, string>> = {
       s: WHITE_SPACE,
       S: `[^${WHITE_SPACE}]`,
       d: '\\p{Nd}',
       D: '\\P{Nd}',
-      w: WORD,
-      W: `[^${WORD}]`,
+      w: word,
+      W: `[^${word}]`,
       h: '0-9A-Fa-f',
       H: '[^0-9A-Fa-f]',
     };
@@ -373,7 +352,7 @@ export class OnigurumaTranslator {
   private classRange(modes: Modes): string {
     let first: number;
     if (this.take('\\')) {
-      const set = this.classEscape();
+      const set = this.classEscape(UNICODE_WORD);
       if (set !== null) return set;
       first = this.take('b') ? 8 : this.characterEscape();
     } else first = codePoint(this.next());
@@ -415,15 +394,4 @@ function withModes(modes: Modes, on: string, off: string): Modes {
     dotAll: mode('m', modes.dotAll),
     extended: mode('x', modes.extended),
   };
-}
-
-/** All code points equal to this one under simple case folding, itself first. */
-function caseVariants(code: number): number[] {
-  const character = String.fromCodePoint(code);
-  const lower = character.toLowerCase();
-  const variants = [character, lower, character.toUpperCase(), lower.toUpperCase(), FOLDED_TO_ASCII[lower] ?? ''];
-  for (const [ascii, folded] of Object.entries(FOLDED_TO_ASCII))
-    if (folded === character) variants.push(ascii, ascii.toUpperCase());
-  const codes = variants.filter((variant) => [...variant].length === 1).map(codePoint);
-  return [...new Set(codes)];
 }
