@@ -75,6 +75,7 @@ async function talk(
     if (isInteractive) lines.prompt();
   }
   lines.close();
+  if (isInteractive) terminal.note('');
   process.off('SIGINT', endInput);
   if (!isInteractive) interrupt.signal.throwIfAborted();
 }
