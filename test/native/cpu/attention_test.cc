@@ -224,8 +224,8 @@ TEST(Attention, TheBitsAreTheSameInPrefillInChunksInDecodeInBatchesAndOnAnyNumbe
     // The first is large enough that decoding spreads groups over threads, the second that it does not.
     for (const Shape& shape : {Shape{3, 1, 128}, Shape{2, 1, 5}}) {
       for (const Pattern& pattern : kPatterns) {
-        if (!pattern.causal || pattern.window == 1)
-          continue;  // a full pattern attends to all tokens of the step by definition
+        // A full pattern attends to all tokens of the step by definition; a window of 1 copies values.
+        if (!pattern.causal || pattern.window == 1) continue;
         SCOPED_TRACE(std::string(isa_name(isa)) + " " + describe(shape, pattern));
         const Tokens tokens(shape, kLength, 11), other(shape, 77, 12), third(shape, 1, 13);
         const size_t columns = static_cast<size_t>(shape.heads * shape.head_dim);
