@@ -329,6 +329,23 @@ test('a repository of GGUF files: the only one is taken, of several the named on
   await expectFailure(resolve({ gguf_file: 'tiny.gguf' }), 'NOT_FOUND', "'tiny.gguf'", 'tiny-Q4_1.gguf');
 });
 
+test('redirects within the hub, as of a renamed repository, are followed; endless and strange ones are not', async () => {
+  const moved = { status: 307, headers: { location: '/api/models/owner/tiny-model/revision/main' } };
+  hub.fail('api', moved);
+  await resolve({ token: 'hf_secret' });
+  expect(hub.hubRequests.slice(0, 2).map((request) => request.authorization)).toEqual(
+    Array(2).fill('Bearer hf_secret'),
+  );
+  hub.commit = 'e'.repeat(40);
+  rmSync(storage(), { recursive: true });
+  hub.fail('api', ...Array.from({ length: 11 }, () => moved));
+  await expectFailure(resolve(), 'NETWORK', 'redirects more than 10 times');
+  hub.fail('api', { status: 302, headers: { location: 'ftp://example.test/x' } });
+  await expectFailure(resolve(), 'NETWORK', 'ftp://example.test', 'not https');
+  hub.fail('api', { status: 302, headers: { location: 'http://[' } });
+  await expectFailure(resolve(), 'NETWORK', 'no address');
+});
+
 test('a hub that lies about names, commits and etags gets nowhere', async () => {
   hub.files.delete('model.safetensors');
   hub.add('../../../escape.gguf', 'x');
