@@ -5,34 +5,44 @@ import type { ConfigValues } from './config';
 // Configurations are a few kilobytes; those with a label for every class of a large vocabulary reach a few megabytes.
 const maxConfigBytes = 32 * 1024 * 1024;
 
-/** Reads a JSON file that must hold an object. @throws OctoformerError NOT_FOUND, INVALID_CHECKPOINT naming the file */
-export async function readJsonObject(path: string): Promise<ConfigValues> {
-  const text = await readText(path);
-  const value = parse(text, path);
+// The largest published tokenizer.json (262,144 tokens with their merges) has 33 MB.
+const maxTokenizerBytes = 256 * 1024 * 1024;
+
+type InvalidCode = 'INVALID_CHECKPOINT' | 'INVALID_TOKENIZER';
+
+// Python's json module writes Infinity and NaN, which JSON has not; no number that a model needs is one of them. The spaces around
+// them are bounded (an indent), so that a long run of spaces costs nothing.
+const pythonNumbers = /(?:-?Infinity|NaN)(?<=[:[,]\s{0,64}(?:-?Infinity|NaN))(?=\s{0,64}[,\]}])/g;
+
+/**
+ * Reads a JSON file that must hold an object.
+ * @param code what a file that doesn't is called
+ * @throws OctoformerError NOT_FOUND, or that code, naming the file
+ */
+export async function readJsonObject(path: string, code: InvalidCode = 'INVALID_CHECKPOINT'): Promise<ConfigValues> {
+  const text = await readText(path, code);
+  const value = parse(text, path, code);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new OctoformerError('INVALID_CHECKPOINT', `${path} must hold a JSON object`);
+    throw new OctoformerError(code, `${path} must hold a JSON object`);
   }
   return value as ConfigValues;
 }
 
-function parse(text: string, path: string): unknown {
+function parse(text: string, path: string, code: InvalidCode): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
     try {
-      // Python's json module writes Infinity and NaN, which JSON has not; no number that a model needs is one of them.
-      return JSON.parse(text.replace(/(?<=[:[,]\s*)(-?Infinity|NaN)(?=\s*[,\]}])/g, 'null'));
+      return JSON.parse(text.replace(pythonNumbers, 'null'));
     } catch {
-      throw new OctoformerError(
-        'INVALID_CHECKPOINT',
-        `${path} is no valid JSON (${(cause as Error).message}); fetch it again`,
-        { cause },
-      );
+      throw new OctoformerError(code, `${path} is no valid JSON (${(cause as Error).message}); fetch it again`, {
+        cause,
+      });
     }
   }
 }
 
-async function readText(path: string): Promise<string> {
+async function readText(path: string, code: InvalidCode): Promise<string> {
   let file: Awaited<ReturnType<typeof open>>;
   try {
     file = await open(path, 'r');
@@ -41,11 +51,9 @@ async function readText(path: string): Promise<string> {
   }
   try {
     const { size } = await file.stat();
-    if (size > maxConfigBytes) {
-      throw new OctoformerError(
-        'INVALID_CHECKPOINT',
-        `${path} has ${size} bytes; a configuration has at most ${maxConfigBytes}`,
-      );
+    const most = code === 'INVALID_TOKENIZER' ? maxTokenizerBytes : maxConfigBytes;
+    if (size > most) {
+      throw new OctoformerError(code, `${path} has ${size} bytes; such a file has at most ${most}`);
     }
     return await file.readFile('utf8');
   } finally {
