@@ -2,6 +2,7 @@ import { loadModel } from '../models/load_model';
 import type { LoadOptions } from '../models/load_options';
 import { Model } from '../models/model';
 import { type GenerateInputs, type GenerateOutput, generate } from './generate';
+import { checkGenerationConfig } from './generation_config';
 import type { GenerateOptions } from './options';
 
 /** A language model that continues text: `forward` for logits, `generate` for tokens. */
@@ -23,8 +24,14 @@ export const AutoModelForCausalLM = {
    *   UNKNOWN_OPTION, UNSUPPORTED_OPTION, INVALID_ARGUMENT, DEVICE_UNAVAILABLE, NETWORK, OFFLINE, ABORTED, OUT_OF_MEMORY
    */
   async from_pretrained(source: string, options: LoadOptions = {}): Promise<CausalLanguageModel> {
-    return new CausalLanguageModel(
-      await loadModel('AutoModelForCausalLM.from_pretrained()', source, 'causal-lm', options),
-    );
+    const loaded = await loadModel('AutoModelForCausalLM.from_pretrained()', source, 'causal-lm', options);
+    const model = new CausalLanguageModel(loaded);
+    try {
+      checkGenerationConfig(model.generationConfig, source);
+    } catch (error) {
+      await model.dispose();
+      throw error;
+    }
+    return model;
   },
 };

@@ -43,7 +43,7 @@ async function openGguf(file: string): Promise<Tokenizer> {
 async function openFiles({ folder, tokenizerFiles }: ModelFiles): Promise<Tokenizer> {
   const { tokenizer, tokenizerConfig, specialTokensMap, addedTokens, chatTemplate, chatTemplateJson } = tokenizerFiles;
   if (!tokenizer) throw new OctoformerError('NOT_FOUND', `${folder} has no tokenizer.json`);
-  const json = (path: string | undefined) => (path ? readJsonObject(path) : undefined);
+  const json = (path: string | undefined) => (path ? readJsonObject(path, 'INVALID_TOKENIZER') : undefined);
   return Tokenizer.fromFiles({
     tokenizerJson: await json(tokenizer),
     tokenizerConfig: await json(tokenizerConfig),
@@ -55,6 +55,6 @@ async function openFiles({ folder, tokenizerFiles }: ModelFiles): Promise<Tokeni
 
 async function templateOf(path: string | undefined): Promise<string | undefined> {
   if (!path) return undefined;
-  const { chat_template } = await readJsonObject(path);
+  const { chat_template } = await readJsonObject(path, 'INVALID_TOKENIZER');
   return typeof chat_template === 'string' ? chat_template : undefined;
 }

@@ -10,9 +10,9 @@ const maxTokenizerBytes = 256 * 1024 * 1024;
 
 type InvalidCode = 'INVALID_CHECKPOINT' | 'INVALID_TOKENIZER';
 
-// Python's json module writes Infinity and NaN, which JSON has not; no number that a model needs is one of them. The spaces around
-// them are bounded (an indent), so that a long run of spaces costs nothing.
-const pythonNumbers = /(?:-?Infinity|NaN)(?<=[:[,]\s{0,64}(?:-?Infinity|NaN))(?=\s{0,64}[,\]}])/g;
+// Python's json module writes Infinity and NaN, which JSON has not; no number that a model needs is one of them. Strings match as a
+// whole, to be left alone; an unfinished one up to the end, so that the search takes linear time.
+const stringOrPythonNumber = /"(?:[^"\\]|\\.)*(?:"|$)|-?Infinity|NaN/gs;
 
 /**
  * Reads a JSON file that must hold an object.
@@ -33,7 +33,7 @@ function parse(text: string, path: string, code: InvalidCode): unknown {
     return JSON.parse(text);
   } catch (cause) {
     try {
-      return JSON.parse(text.replace(pythonNumbers, 'null'));
+      return JSON.parse(text.replace(stringOrPythonNumber, (found) => (found.startsWith('"') ? found : 'null')));
     } catch {
       throw new OctoformerError(code, `${path} is no valid JSON (${(cause as Error).message}); fetch it again`, {
         cause,

@@ -1,0 +1,36 @@
+import { OctoformerError } from '../binding/error';
+import { describeValue } from '../binding/options';
+import type { ConfigValues } from '../models/config';
+
+const numbers = [
+  'max_new_tokens',
+  'max_length',
+  'min_new_tokens',
+  'temperature',
+  'top_k',
+  'top_p',
+  'min_p',
+  'repetition_penalty',
+];
+
+/**
+ * Checks the types of what generation_config.json says, when the model is opened: whether a value makes sense depends on the options that
+ * go with it, and is checked by `generate`.
+ * @throws OctoformerError INVALID_CHECKPOINT naming key and value
+ */
+export function checkGenerationConfig(values: ConfigValues, source: string): void {
+  const refuse = (key: string, expected: string): never => {
+    throw new OctoformerError(
+      'INVALID_CHECKPOINT',
+      `generation_config.json of ${source}: '${key}' must be ${expected}, not ${describeValue(values[key])}`,
+    );
+  };
+  const given = (key: string) => values[key] !== undefined && values[key] !== null;
+  for (const key of numbers) {
+    if (given(key) && !Number.isFinite(values[key])) refuse(key, 'a number');
+  }
+  if (given('do_sample') && typeof values.do_sample !== 'boolean') refuse('do_sample', 'true or false');
+  if (!given('eos_token_id')) return;
+  const ids: readonly unknown[] = Array.isArray(values.eos_token_id) ? values.eos_token_id : [values.eos_token_id];
+  if (!ids.every((id) => Number.isSafeInteger(id))) refuse('eos_token_id', 'a token id or a list of them');
+}
