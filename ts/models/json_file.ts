@@ -12,7 +12,7 @@ type InvalidCode = 'INVALID_CHECKPOINT' | 'INVALID_TOKENIZER';
 
 // Python's json module writes Infinity and NaN, which JSON has not; no number that a model needs is one of them. Strings match as a
 // whole, to be left alone; an unfinished one up to the end, so that the search takes linear time.
-const stringOrPythonNumber = /"(?:[^"\\]|\\.)*(?:"|$)|-?Infinity|NaN/gs;
+const stringOrPythonNumber = /"[^"\\]*(?:\\.[^"\\]*)*(?:"|$)|-?Infinity|NaN/gs;
 
 /**
  * Reads a JSON file that must hold an object.
