@@ -14,12 +14,11 @@ const context = promptTokens + decodeTokens;
 const ids = Array.from({ length: promptTokens }, (_, i) => 1000 + ((i * 7919) % 20000));
 
 /**
- * @typedef {{ name: string, worker: string, model: string, dtype?: string, bytesPerToken: number }} Contestant
- *   `bytesPerToken`: the bytes of weights that one decoded token reads
+ * @typedef {{ name: string, worker: string, model: string, dtype?: string }} Contestant
  * @param {Contestant[]} contestants
- * @param {{ threads: number, rounds: number, dramBytesPerSecond: number, environment: Record<string, string> }} options
+ * @param {{ threads: number, rounds: number, environment: Record<string, string> }} options
  */
-export async function measureModel(contestants, { threads, rounds, dramBytesPerSecond, environment }) {
+export async function measureModel(contestants, { threads, rounds, environment }) {
   const entries = [];
   for (const contestant of contestants) {
     const engine = new Engine(contestant.worker, environment);
@@ -45,14 +44,12 @@ export async function measureModel(contestants, { threads, rounds, dramBytesPerS
   for (const { contestant, engine, loadSeconds, prefill, decode } of entries) {
     const { peakBytes } = await engine.ask({ task: 'memory' });
     engine.close();
-    const decodeRate = spread(decode);
     results.push({
       name: contestant.name,
       threads,
       loadSeconds,
       prefillTokensPerSecond: spread(prefill),
-      decodeTokensPerSecond: decodeRate,
-      decodeFractionOfDram: (decodeRate.median * contestant.bytesPerToken) / dramBytesPerSecond,
+      decodeTokensPerSecond: spread(decode),
       peakBytes,
     });
   }

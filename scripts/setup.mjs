@@ -13,13 +13,14 @@ const noGoogleTest = 'GoogleTest was not found';
 
 /**
  * Everything that a run from the sources needs, each step only when something changed: npm packages, the addon and, when
- * asked for, the C++ tests in build/, the compiled TypeScript in dist/.
- * @param {{ nativeTests?: boolean }} [options]
+ * asked for, the C++ tests or the kernels' benchmark in build/, the compiled TypeScript in dist/.
+ * @param {{ nativeTests?: boolean, nativeBench?: boolean }} [options]
  * @returns {Promise<{ nativeTests: { available: boolean, remedy: string } }>} `remedy` says why there are no C++ tests
  */
-export async function setup({ nativeTests = false } = {}) {
+export async function setup({ nativeTests = false, nativeBench = false } = {}) {
   await setupTypeScript();
   await buildAddon();
+  if (nativeBench) await buildNativeBench();
   return { nativeTests: nativeTests ? await buildNativeTests() : { available: false, remedy: 'not asked for' } };
 }
 
@@ -57,6 +58,17 @@ async function buildAddon() {
     build(cmake, 'octoformer');
     if (!existsSync(join(root, addon))) throw new ScriptError(`the native build ended well but left no ${addon}`);
   });
+  stamp(file, value);
+}
+
+async function buildNativeBench() {
+  const value = fingerprint([...nativeSources, 'bench/native'], [process.arch]);
+  const file = 'build/.stamp-bench';
+  if (isStamped(file, value)) return;
+  const cmake = await configure();
+  const { status, output } = run(cmake, ['-S', '.', '-B', 'build', '-DOCTOFORMER_BENCH=ON']);
+  if (status !== 0) throw new ScriptError(`cmake failed:\n${output}`);
+  await step('setup: building the benchmark of the kernels', () => build(cmake, 'octoformer_bench'));
   stamp(file, value);
 }
 

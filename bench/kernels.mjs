@@ -1,0 +1,31 @@
+/** Runs bench/native (octoformer_bench): the machine's limits, and what the kernels reach beside them. */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+
+const places = ['build/bench/native', 'build/Release', 'build/bench/native/Release'];
+
+function executable(root) {
+  const name = process.platform === 'win32' ? 'octoformer_bench.exe' : 'octoformer_bench';
+  const found = places.map((place) => path.join(root, place, name)).find(existsSync);
+  if (!found) throw new Error(`${name} was built, but lies in none of ${places.join(', ')}`);
+  return found;
+}
+
+/**
+ * One JSON object a line of output.
+ * @param {string} root of the repository
+ * @param {{ threads: number, only: 'peaks' | 'prefill' | 'decode', isa?: string }} options
+ * @returns {Record<string, unknown>[]}
+ */
+export function measureKernels(root, { threads, only, isa }) {
+  const { status, stdout, stderr } = spawnSync(executable(root), ['--threads', String(threads), '--only', only], {
+    encoding: 'utf8',
+    env: { ...process.env, ...(isa ? { OCTOFORMER_ISA: isa } : {}) },
+  });
+  if (status !== 0) throw new Error(`octoformer_bench failed: ${stderr}`);
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+}
