@@ -18,7 +18,7 @@ export type { MemoryFootprint, ModuleDescription } from './models/model';
 export { architectureNames, defineArchitecture } from './models/registry';
 export { ropeParameters } from './models/rope_config';
 export type { Tensor } from './models/tensor';
-export * as nn from './modules';
+export * as nn from './models/vocabulary';
 export type { ChatOptions, ChatSession } from './pipelines/chat_session';
 export { pipeline, type TextGenerationPipeline } from './pipelines/pipeline';
 export type { Chat, Prompt } from './pipelines/prompt';

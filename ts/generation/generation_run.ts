@@ -91,14 +91,16 @@ export class GenerationRun {
       settings.stopStrings.length > 0 && settings.tokenizer
         ? new StopStrings(settings.stopStrings, settings.tokenizer)
         : undefined;
+    // Everything that can be wrong is found before the first cache is made.
     for (const [index, prompt] of prompts.entries()) this.#checkPrompt(prompt, index, past?.[index]);
+    const newTokens = prompts.map((prompt) => settings.newTokens(prompt.length));
     const owned: KVCache[] = [];
     this.#sequences = prompts.map((prompt, index) => {
       const given = past?.[index];
       const cache = given ?? model.createCache();
       if (!given) owned.push(cache);
       else if (this.#mustRecompute(prompt.length, cache.length)) cache.truncate(0);
-      return this.#sequence(prompt, index, cache);
+      return this.#sequence(prompt, index, cache, newTokens[index] ?? 0);
     });
     this.#ownCaches = owned;
     this.#active = [...this.#sequences];
@@ -121,7 +123,7 @@ export class GenerationRun {
     }
   }
 
-  #sequence(prompt: readonly number[], index: number, cache: KVCache): Sequence {
+  #sequence(prompt: readonly number[], index: number, cache: KVCache, newTokens: number): Sequence {
     const settings = this.#settings;
     const sampler = callNative(
       () =>
@@ -141,7 +143,7 @@ export class GenerationRun {
     return {
       ids: [...prompt],
       prompt: prompt.length,
-      newTokens: settings.newTokens(prompt.length),
+      newTokens,
       cache,
       nativeCache: nativeCache(cache),
       sampler,

@@ -1,0 +1,106 @@
+import { mkdir, open, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OctoformerError } from '../binding/error';
+import { checkNumber, checkOptions } from '../binding/options';
+import { GraphBuilder } from '../graph/builder';
+import { type FoundTensor, TensorTable } from '../graph/tensor_table';
+import type { ConfigValues } from './config';
+import { findArchitecture } from './registry';
+
+export interface InitOptions {
+  /** Decides the numbers; 0 by default. */
+  readonly seed?: number;
+}
+
+// Random weights are for tests; what takes longer than a second or two to write is no test.
+const maxBytes = 256 * 1024 * 1024;
+
+/** A checkpoint that has every tensor that is asked for, and remembers it. */
+class RecordingTable extends TensorTable {
+  readonly asked = new Map<string, readonly number[]>();
+
+  constructor() {
+    super([]);
+  }
+
+  override require(name: string, shape: readonly number[]): FoundTensor {
+    this.asked.set(name, shape);
+    return { tensor: name, info: { name, dtype: 'F32', shape, bytes: 4 * count(shape), file: '' } };
+  }
+}
+
+/**
+ * Writes a checkpoint of random float32 weights for a configuration (of a built-in family or of one of `defineArchitecture`): config.json
+ * and model.safetensors. Matrices are uniform with variance 1 / in_features, so that activations stay near 1; norm weights lie about
+ * 1, biases about 0. The same seed gives the same bytes.
+ * @param folder made if it doesn't exist
+ * @throws OctoformerError UNSUPPORTED_ARCHITECTURE, INVALID_CHECKPOINT (configuration), INVALID_ARGUMENT (more than 256 MiB)
+ */
+export async function init(config: ConfigValues, folder: string, options: InitOptions = {}): Promise<void> {
+  checkOptions('nn.init()', options, ['seed']);
+  const seed = checkNumber('nn.init()', 'seed', options.seed ?? 0, { integer: true });
+  const table = new RecordingTable();
+  const { architecture, config: read } = findArchitecture(config, 'the configuration of nn.init()', 'causal-lm');
+  architecture.build(read, new GraphBuilder(table, { form: 'auto', compute: 'float32' }));
+  const total = [...table.asked.values()].reduce((sum, shape) => sum + 4 * count(shape), 0);
+  if (total > maxBytes) {
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `nn.init(): the weights of this configuration take ${total} bytes, more than the ${maxBytes} that it writes; make it smaller`,
+    );
+  }
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'config.json'), `${JSON.stringify(config, undefined, 2)}\n`);
+  await writeTensors(join(folder, 'model.safetensors'), table.asked, randomNumbers(seed));
+}
+
+async function writeTensors(
+  path: string,
+  tensors: ReadonlyMap<string, readonly number[]>,
+  next: () => number,
+): Promise<void> {
+  const header: Record<string, unknown> = {};
+  let offset = 0;
+  for (const [name, shape] of tensors) {
+    const end = offset + 4 * count(shape);
+    header[name] = { dtype: 'F32', shape, data_offsets: [offset, end] };
+    offset = end;
+  }
+  const text = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  const file = await open(path, 'w');
+  try {
+    await file.write(Buffer.concat([length, text]));
+    for (const [name, shape] of tensors) {
+      const data = new DataView(new ArrayBuffer(4 * count(shape))); // safetensors is little-endian everywhere
+      const { center, spread } = distribution(name, shape);
+      for (let place = 0; place < data.byteLength; place += 4) data.setFloat32(place, center + spread * next(), true);
+      await file.write(new Uint8Array(data.buffer));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Numbers are `center + spread * u` with u uniform in [-1, 1), whose variance is 1/3. */
+function distribution(name: string, shape: readonly number[]): { center: number; spread: number } {
+  const [, inFeatures] = shape;
+  if (inFeatures !== undefined) return { center: 0, spread: Math.sqrt(3 / inFeatures) };
+  return { center: name.endsWith('.bias') ? 0 : 1, spread: 0.1 };
+}
+
+/** Uniform in [-1, 1): the upper bits of Marsaglia's xorshift32 (2003), its state kept from 0. */
+function randomNumbers(seed: number): () => number {
+  let state = Math.imul(seed + 1, 0x9e3779b1) || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state / 2 ** 31;
+  };
+}
+
+function count(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
