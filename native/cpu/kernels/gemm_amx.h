@@ -34,8 +34,17 @@ inline const uint16_t* tile_of_panel(const uint16_t* panel, int64_t k, int n) {
   return panel + k * kTilePanel + n * 2 * kTileColumns;
 }
 
+/// Tiles are loaded in an order that the processor's own prefetching does not follow: fetch the 4 KB of a step of
+/// weights in time (8 KB ahead, a microsecond or so of what memory gives). Beyond the end it fetches nothing harmful.
+constexpr int64_t kPrefetchSteps = 2;
+inline void prefetch_step(const uint16_t* weights) {
+#pragma GCC unroll 64
+  for (int line = 0; line < 64; ++line) __builtin_prefetch(reinterpret_cast<const char*>(weights) + line * 64);
+}
+
 /// sums [rows, 64] += activations [rows, depth] x a run of a panel; the sums start from 0 if `fresh`. A tile of
 /// activations meets four tiles of weights: 5 loads of 8 cycles for 4 products of 16.
+template <bool FromMemory>
 inline void multiply_tiles(const uint16_t* a, int64_t row_bytes, const uint16_t* weights, int64_t depth, bool fresh,
                            float* sums) {
   if (fresh) {
@@ -50,6 +59,7 @@ inline void multiply_tiles(const uint16_t* a, int64_t row_bytes, const uint16_t*
     TILE_LOAD(3, sums + 3 * kTileColumns, kSumBytes);
   }
   for (int64_t k = 0; k < depth; k += kTileDepth) {
+    if constexpr (FromMemory) prefetch_step(tile_of_panel(weights, k + kPrefetchSteps * kTileDepth, 0));
     TILE_LOAD(4, a + k, row_bytes);
     TILE_LOAD(5, tile_of_panel(weights, k, 0), kPairBytes);
     TILE_MULTIPLY_BFLOAT16(0, 4, 5);
@@ -77,7 +87,8 @@ void few_rows_amx(const TileTask& task) {
   const uint16_t* a = task.activations + task.first_row * task.row_stride;
   configure_tiles(static_cast<int>(task.last_row - task.first_row));
   for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
-    multiply_tiles(a, task.row_stride * 2, task.weights + panel * task.panel_stride, task.depth, true, task.scratch);
+    multiply_tiles<true>(a, task.row_stride * 2, task.weights + panel * task.panel_stride, task.depth, true,
+                         task.scratch);
     finish_tiles(task, task.scratch, task.first_row, panel);
   }
   TILE_RELEASE();
@@ -94,7 +105,7 @@ void many_rows_amx(const TileTask& task) {
     for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
       const uint16_t* weights = tile_of_panel(task.weights + panel * task.panel_stride, first, 0);
       for (int64_t row = task.first_row; row < task.last_row; row += kTileRow, sums += kTileRow * kTilePanel) {
-        multiply_tiles(block + row * task.row_stride, task.row_stride * 2, weights, depth, first == 0, sums);
+        multiply_tiles<false>(block + row * task.row_stride, task.row_stride * 2, weights, depth, first == 0, sums);
         if (first + depth == task.depth) finish_tiles(task, sums, row, panel);
       }
     }
