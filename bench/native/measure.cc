@@ -62,6 +62,8 @@ const PeakKernels& peak_kernels(Isa isa) {
 #if defined(__x86_64__) || defined(_M_X64)
     case Isa::avx2:
       return peak_avx2;
+    case Isa::avx_vnni:
+      return peak_avx_vnni;
     case Isa::avx512:
       return peak_avx512;
     case Isa::avx512_bf16:
@@ -71,6 +73,8 @@ const PeakKernels& peak_kernels(Isa isa) {
 #elif defined(__aarch64__) || defined(_M_ARM64)
     case Isa::neon:
       return peak_neon;
+    case Isa::neon_dotprod:
+      return peak_neon_dotprod;
     case Isa::neon_bf16:
       return peak_neon_bf16;
 #endif

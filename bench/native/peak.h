@@ -13,9 +13,9 @@ struct PeakKernels {
 };
 
 #if defined(__x86_64__) || defined(_M_X64)
-extern const PeakKernels peak_avx2, peak_avx512, peak_avx512_bf16, peak_amx;
+extern const PeakKernels peak_avx2, peak_avx_vnni, peak_avx512, peak_avx512_bf16, peak_amx;
 #elif defined(__aarch64__) || defined(_M_ARM64)
-extern const PeakKernels peak_neon, peak_neon_bf16;
+extern const PeakKernels peak_neon, peak_neon_dotprod, peak_neon_bf16;
 #endif
 extern const PeakKernels peak_scalar;
 

@@ -5,6 +5,7 @@
 #include "backend/error.h"
 #include "cpu/attention_ops.h"
 #include "cpu/cpu_info.h"
+#include "cpu/int8_linear.h"
 #include "cpu/isa.h"
 #include "cpu/isa_dispatch.h"
 #include "cpu/linear.h"
@@ -17,7 +18,11 @@ namespace {
 class CpuBackend final : public Backend {
  public:
   CpuBackend(Isa isa, int threads)
-      : isa_(isa), threads_(threads), kernels_(kernel_table(isa)), linear_(kernels_.gemm, threads) {}
+      : isa_(isa),
+        threads_(threads),
+        kernels_(kernel_table(isa)),
+        linear_(kernels_.gemm, threads),
+        int8_linear_(kernels_.int8, threads) {}
 
   std::string_view name() const override { return "cpu"; }
   std::string_view isa() const override { return isa_name(isa_); }
@@ -25,13 +30,18 @@ class CpuBackend final : public Backend {
 
   std::unique_ptr<LinearWeight> pack_linear(const LinearWeightDescription& description, const RowSource& rows,
                                             const std::atomic<bool>* abort) override {
+    if (description.form == WeightForm::int8) return int8_linear_.pack(description, rows, abort);
     return linear_.pack(description, rows, abort);
   }
   void linear(const LinearArguments& arguments) override {
     const std::lock_guard lock(linear_in_use_);
+    if (is_int8(*arguments.weight)) return int8_linear_.linear(arguments);
     linear_.linear(arguments);
   }
-  void embedding(const EmbeddingArguments& arguments) override { linear_.embedding(arguments); }
+  void embedding(const EmbeddingArguments& arguments) override {
+    if (is_int8(*arguments.table)) return int8_linear_.embedding(arguments);
+    linear_.embedding(arguments);
+  }
 
   void norm(const NormArguments& arguments) override { run_norm(kernels_.rows, threads_, arguments); }
   void rope(const RopeArguments& arguments) override { run_rope(kernels_.rows, threads_, arguments); }
@@ -66,11 +76,14 @@ class CpuBackend final : public Backend {
   }
 
  private:
+  static bool is_int8(const LinearWeight& weight) { return weight.description().form == WeightForm::int8; }
+
   const Isa isa_;
   const int threads_;
   const KernelTable& kernels_;
   LinearDriver linear_;
-  std::mutex linear_in_use_;  // its workspace serves one call at a time
+  Int8LinearDriver int8_linear_;
+  std::mutex linear_in_use_;  // their workspaces serve one call at a time
 };
 
 }  // namespace

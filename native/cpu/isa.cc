@@ -31,8 +31,15 @@ struct IsaName {
 };
 
 constexpr IsaName kIsaNames[] = {
-    {Isa::scalar, "scalar"}, {Isa::avx2, "avx2"}, {Isa::avx512, "avx512"},       {Isa::avx512_bf16, "avx512_bf16"},
-    {Isa::amx, "amx"},       {Isa::neon, "neon"}, {Isa::neon_bf16, "neon_bf16"},
+    {Isa::scalar, "scalar"},
+    {Isa::avx2, "avx2"},
+    {Isa::avx_vnni, "avx_vnni"},
+    {Isa::avx512, "avx512"},
+    {Isa::avx512_bf16, "avx512_bf16"},
+    {Isa::amx, "amx"},
+    {Isa::neon, "neon"},
+    {Isa::neon_dotprod, "neon_dotprod"},
+    {Isa::neon_bf16, "neon_bf16"},
 };
 
 #if defined(__x86_64__) || defined(_M_X64)
@@ -83,6 +90,7 @@ std::vector<Isa> detect() {
 
   if (!(saves_ymm && fma && f16c && bit(extended.ebx, 5))) return found;
   found.insert(found.begin(), Isa::avx2);
+  if (bit(more.eax, 4)) found.insert(found.begin(), Isa::avx_vnni);
   const bool f = bit(extended.ebx, 16), dq = bit(extended.ebx, 17), bw = bit(extended.ebx, 30),
              vl = bit(extended.ebx, 31);
   if (!(saves_zmm && f && dq && bw && vl)) return found;
@@ -124,6 +132,7 @@ std::vector<Isa> detect() {
   bf16 = IsProcessorFeaturePresent(68) != 0;     // PF_ARM_V86_BF16_INSTRUCTIONS_AVAILABLE
 #endif
   std::vector<Isa> found = {Isa::neon, Isa::scalar};
+  if (dotprod) found.insert(found.begin(), Isa::neon_dotprod);
   if (dotprod && i8mm && bf16) found.insert(found.begin(), Isa::neon_bf16);
   return found;
 }

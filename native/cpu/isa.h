@@ -8,13 +8,15 @@ namespace octoformer {
 
 /// In the order of preference: the last one that the machine runs is the default.
 enum class Isa {
-  scalar,       // plain C++, any machine
-  avx2,         // AVX2, FMA, F16C
-  avx512,       // AVX-512 F BW DQ VL
-  avx512_bf16,  // + VNNI, BF16
-  amx,          // + AMX tile, int8, bf16
-  neon,         // AArch64 baseline
-  neon_bf16,    // + dotprod, i8mm, bf16
+  scalar,        // plain C++, any machine
+  avx2,          // AVX2, FMA, F16C
+  avx_vnni,      // + AVX-VNNI
+  avx512,        // AVX2 + AVX-512 F BW DQ VL
+  avx512_bf16,   // + VNNI, BF16
+  amx,           // + AMX tile, int8, bf16
+  neon,          // AArch64 baseline
+  neon_dotprod,  // + dotprod
+  neon_bf16,     // + i8mm, bf16
 };
 
 std::string_view isa_name(Isa isa);

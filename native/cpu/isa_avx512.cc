@@ -1,6 +1,8 @@
 // AVX-512 F, BW, DQ, VL.
 #include "cpu/vec/vec_avx512.h"
 
+#include "cpu/vec/int8_avx512.h"
+
 #include "cpu/kernels/all_kernels.h"
 
 namespace octoformer {

@@ -11,6 +11,8 @@ const KernelTable& kernel_table(Isa isa) {
 #if defined(__x86_64__) || defined(_M_X64)
     case Isa::avx2:
       return kernels_avx2;
+    case Isa::avx_vnni:
+      return kernels_avx_vnni;
     case Isa::avx512:
       return kernels_avx512;
     case Isa::avx512_bf16:
@@ -20,6 +22,8 @@ const KernelTable& kernel_table(Isa isa) {
 #elif defined(__aarch64__) || defined(_M_ARM64)
     case Isa::neon:
       return kernels_neon;
+    case Isa::neon_dotprod:
+      return kernels_neon_dotprod;
     case Isa::neon_bf16:
       return kernels_neon_bf16;
 #endif

@@ -20,6 +20,8 @@ uint32_t first_bits_out_of_range(WeightForm form) {
       return 0x7f7f8000u;  // half a unit above the largest bfloat16
     case WeightForm::float16:
       return 0x477ff000u;  // 65520
+    case WeightForm::int8:
+      break;
   }
   fail(ErrorCode::internal, "unknown weight form ", static_cast<int>(form));
 }
@@ -144,6 +146,8 @@ void PackedWeight::read_row(int64_t index, float scale, bool accumulate, float* 
     case WeightForm::bfloat16:
       return write(
           [&](int64_t k) { return bfloat16_to_float(halves()[start + (k / 2 * panel_ + column) * 2 + k % 2]); });
+    case WeightForm::int8:
+      fail(ErrorCode::internal, "an int8 weight is no PackedWeight");
   }
 }
 

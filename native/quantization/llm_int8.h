@@ -8,12 +8,6 @@
 
 namespace octoformer {
 
-/// What is taken out of the int8 product where |a| >= threshold.
-enum class OutlierRule {
-  column,  // the whole column k, for every row of this call (bitsandbytes)
-  token,   // that entry alone: a row's result does not depend on the other rows
-};
-
 struct LlmInt8Options {
   float threshold = 6.0f;  // 0: no outliers
   OutlierRule outliers = OutlierRule::column;

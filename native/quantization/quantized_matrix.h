@@ -4,15 +4,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "backend/int8_settings.h"
 #include "backend/matrix.h"
 
 namespace octoformer {
-
-/// How numbers become int8. `absmax` is symmetric, range [-127, 127]; `zeropoint` affine, range [-128, 127].
-enum class Int8Mapping { absmax, zeropoint };
-
-/// What shares a scale (and zero point): the whole matrix, or each row.
-enum class Int8Granularity { tensor, row };
 
 /// x ~ (data - zero_point) * scale. `scale` and `zero_point` have one entry, or one a row; absmax has no zero points.
 struct QuantizedMatrix {
@@ -50,9 +45,5 @@ std::vector<int32_t> centered_int8_product(const QuantizedMatrix& a, const Quant
 
 /// centered sums * scale of a's row * scale of w's row + bias (may be null), [M, N] in float32.
 std::vector<float> scaled_int8_product(const QuantizedMatrix& a, const QuantizedMatrix& w, const float* bias);
-
-/// With u8 activations and s8 weights |sum| <= K * 255 * 128 must stay within int32: the largest K that can never
-/// overflow.
-inline constexpr int64_t kLargestInt8Depth = 65793;
 
 }  // namespace octoformer

@@ -145,6 +145,7 @@ class Compiler {
     require_vector("bias", op.bias, op.out.columns);
     require_symbol("out", op.out, symbol(op.input));
     refuse_overlap("input", op.input, op.out);
+    compiled_.looks_across_rows = compiled_.looks_across_rows || weight(op.weight).int8.looks_across_rows();
     read("input", op.input);
     if (op.residual) {
       require_equal("residual's columns", op.residual->columns, "out's", op.out.columns);

@@ -19,6 +19,9 @@ struct CompiledProgram {
   int32_t logits_op = -1;
   /// Whether every attention is causal: then tokens can be run in chunks.
   bool causal = true;
+  /// Whether a linear layer's result for a row depends on the other rows of the call (Int8Settings::looks_across_rows):
+  /// then they cannot.
+  bool looks_across_rows = false;
 };
 
 /// Throws INVALID_ARGUMENT naming op and operand: shapes and row symbols that don't fit together, columns read before

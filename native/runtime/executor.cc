@@ -53,11 +53,11 @@ RunResult Executor::run(const RunRequest& request) {
   RunResult result;
   allocate_outputs(request, result);
   const auto total = static_cast<int64_t>(request.input_ids.size());
-  const bool in_chunks =
-      compiled_.causal && std::none_of(request.outputs.begin(), request.outputs.end(), [&](const std::string& name) {
-        return std::holds_alternative<AttentionOp>(
-            compiled_.program.ops[static_cast<size_t>(compiled_.outputs.find(name)->second)]);
-      });
+  const bool in_chunks = compiled_.causal && !compiled_.looks_across_rows &&
+                         std::none_of(request.outputs.begin(), request.outputs.end(), [&](const std::string& name) {
+                           return std::holds_alternative<AttentionOp>(
+                               compiled_.program.ops[static_cast<size_t>(compiled_.outputs.find(name)->second)]);
+                         });
   const int64_t step = in_chunks ? chunk_tokens_ : std::max<int64_t>(total, 1);
   for (int64_t first = 0; first < total; first += step) {
     run_chunk(request, first, std::min(step, total - first), result);

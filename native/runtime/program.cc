@@ -123,14 +123,50 @@ class ProgramParser {
     return part;
   }
 
+  /// Whether the numbers fit the weight is the backend's business.
+  static Int8Settings parse_int8(const Json& json) {
+    static constexpr std::array<std::pair<std::string_view, Int8Mapping>, 2> kMappings = {
+        {{"absmax", Int8Mapping::absmax}, {"zeropoint", Int8Mapping::zeropoint}}};
+    static constexpr std::array<std::pair<std::string_view, Int8Granularity>, 2> kGranularities = {
+        {{"row", Int8Granularity::row}, {"tensor", Int8Granularity::tensor}}};
+    static constexpr std::array<std::pair<std::string_view, OutlierRule>, 2> kRules = {
+        {{"token", OutlierRule::token}, {"column", OutlierRule::column}}};
+    JsonObjectReader reader(json, "int8 settings");
+    Int8Settings int8;
+    const auto choose = [&](std::string_view key, const auto& choices, auto& choice) {
+      if (const Json* given = reader.optional(key)) choice = as_choice(*given, choices);
+    };
+    const auto flag = [&](std::string_view key, bool& value) {
+      if (const Json* given = reader.optional(key)) value = given->as_bool();
+    };
+    choose("weights", kMappings, int8.weights);
+    choose("weight_scales", kGranularities, int8.weight_scales);
+    flag("weight_only", int8.weight_only);
+    choose("activations", kMappings, int8.activations);
+    choose("activation_scales", kGranularities, int8.activation_scales);
+    if (const Json* threshold = reader.optional("threshold")) {
+      int8.threshold = as_float(*threshold);
+      if (int8.threshold < 0.0f) threshold->fail("the number must not be negative");
+    }
+    choose("outliers", kRules, int8.outliers);
+    flag("float_outlier_weights", int8.float_outlier_weights);
+    if (const Json* features = reader.optional("outlier_features")) {
+      int8.outlier_features = features->as_int64_array(0, kMaxColumns);
+    }
+    flag("count_outliers", int8.count_outliers);
+    reader.refuse_unknown_keys();
+    return int8;
+  }
+
   static WeightDescription parse_weight(const Json& json) {
     static constexpr std::array<std::pair<std::string_view, WeightRole>, 2> kRoles = {
         {{"linear", WeightRole::linear}, {"vector", WeightRole::vector}}};
-    static constexpr std::array<std::pair<std::string_view, std::optional<WeightForm>>, 4> kForms = {
+    static constexpr std::array<std::pair<std::string_view, std::optional<WeightForm>>, 5> kForms = {
         {{"auto", std::nullopt},
          {"float32", WeightForm::float32},
          {"bfloat16", WeightForm::bfloat16},
-         {"float16", WeightForm::float16}}};
+         {"float16", WeightForm::float16},
+         {"int8", WeightForm::int8}}};
     static constexpr std::array<std::pair<std::string_view, ComputeType>, 2> kComputes = {
         {{"float32", ComputeType::float32}, {"bfloat16", ComputeType::bfloat16}}};
     JsonObjectReader reader(json, "a weight");
@@ -140,6 +176,13 @@ class ProgramParser {
     weight.shape = reader.required("shape").as_int64_array(1, kMaxColumns);
     weight.form = as_choice(reader.required("form"), kForms);
     weight.compute = as_choice(reader.required("compute"), kComputes);
+    if (const Json* int8 = reader.optional("int8")) {
+      if (weight.form != WeightForm::int8) int8->fail("only a weight of the form 'int8' has int8 settings");
+      weight.int8 = parse_int8(*int8);
+    }
+    if (weight.form == WeightForm::int8 && weight.role == WeightRole::vector) {
+      reader.required("form").fail("a vector is kept as float32, not as int8");
+    }
     const Json& parts = reader.required("parts");
     for (const Json& part : parts.as_array()) weight.parts.push_back(parse_part(part));
     reader.refuse_unknown_keys();

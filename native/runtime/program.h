@@ -63,6 +63,7 @@ struct WeightDescription {
   std::optional<WeightForm> form;  // none: as the checkpoint has it
   ComputeType compute = ComputeType::float32;
   std::vector<WeightPart> parts;
+  Int8Settings int8{};  // of the form int8
 };
 
 enum class IndexSource { input_ids, position_ids, token_type_ids };

@@ -83,6 +83,8 @@ std::string_view weight_form_name(WeightForm form) {
       return "bfloat16";
     case WeightForm::float16:
       return "float16";
+    case WeightForm::int8:
+      return "int8";
   }
   fail(ErrorCode::internal, "a weight form without a name: ", static_cast<int>(form));
 }
@@ -105,8 +107,8 @@ std::vector<LoadedWeight> load_weights(std::span<const WeightDescription> weight
     meter.begin_weight(source.stored_bytes());
     source.on_read([&meter](uint64_t bytes) { meter.read(bytes); });
     if (weights[i].role == WeightRole::linear) {
-      const LinearWeightDescription description{source.origin(), source.rows(), source.columns(), source.form(),
-                                                weights[i].compute};
+      const LinearWeightDescription description{source.origin(), source.rows(),      source.columns(),
+                                                source.form(),   weights[i].compute, weights[i].int8};
       loaded[i].linear = backend.pack_linear(description, source, options.abort);
     } else {
       loaded[i].vector = load_vector(source);

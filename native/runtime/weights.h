@@ -22,7 +22,7 @@ struct LoadedWeight {
   uint64_t bytes() const { return linear ? linear->bytes() : vector.size() * sizeof(float); }
 };
 
-/// "float32", "bfloat16", "float16".
+/// "float32", "bfloat16", "float16", "int8".
 std::string_view weight_form_name(WeightForm form);
 
 struct LoadOptions {

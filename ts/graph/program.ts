@@ -36,7 +36,7 @@ export interface CacheLayerDescription {
 }
 
 /** How the numbers of a weight are kept: `auto` as the checkpoint has them. */
-export type WeightFormName = 'auto' | 'float32' | 'bfloat16' | 'float16';
+export type WeightFormName = 'auto' | 'float32' | 'bfloat16' | 'float16' | 'int8';
 
 /**
  * `linear`: a matrix [out_features, in_features], packed for the kernels; linear and embedding ops read it.
@@ -51,8 +51,35 @@ export interface WeightDescription {
   readonly form: WeightFormName;
   /** `bfloat16`: round the activations to bfloat16 and multiply on the units for it (linear only). */
   readonly compute: 'float32' | 'bfloat16';
+  /** How a weight of the form `int8` computes; absent: vector-wise absmax. */
+  readonly int8?: Int8Settings;
   /** Concatenated along the first dimension. */
   readonly parts: readonly WeightPart[];
+}
+
+/**
+ * One int8 scheme of docs/design.md section 3; `native/backend/int8_settings.h` mirrors it. Every key has a default, given first.
+ */
+export interface Int8Settings {
+  /** How weights become int8: symmetric in [-127, 127], or affine in [-128, 127]. */
+  readonly weights?: 'absmax' | 'zeropoint';
+  /** What shares a scale: an output row, or the whole tensor. */
+  readonly weight_scales?: 'row' | 'tensor';
+  /** Activations stay float32, as if the weights were dequantized; the keys below do not apply then. Absmax weights only. */
+  readonly weight_only?: boolean;
+  readonly activations?: 'absmax' | 'zeropoint';
+  /** `tensor`: one scale for all token rows of a call. */
+  readonly activation_scales?: 'row' | 'tensor';
+  /** Activations of at least this magnitude are multiplied in float32; 0 (the default): none. */
+  readonly threshold?: number;
+  /** `token`: those entries alone. `column`: the whole feature, in all rows of the call (bitsandbytes). */
+  readonly outliers?: 'token' | 'column';
+  /** Outliers meet the float32 weights (kept beside the int8 ones) instead of dequantized int8 weights. */
+  readonly float_outlier_weights?: boolean;
+  /** Input features (increasing) multiplied in float32 in every row, by weights kept in bfloat16. */
+  readonly outlier_features?: readonly number[];
+  /** Count what is multiplied in float while the model runs. */
+  readonly count_outliers?: boolean;
 }
 
 export interface WeightPart {

@@ -20,6 +20,8 @@ float rounded(float value, WeightForm form) {
       return bfloat16_to_float(float_to_bfloat16(value));
     case WeightForm::float16:
       return float16_to_float(float_to_float16(value));
+    case WeightForm::int8:
+      fail(ErrorCode::unsupported_option, "the reference backend has no int8 weights");
   }
   return value;
 }

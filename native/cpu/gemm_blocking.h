@@ -1,0 +1,41 @@
+// How the drivers of matrix products cut them into blocks, tasks and shares of threads.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+#include "cpu/cpu_info.h"
+
+namespace octoformer {
+
+inline int64_t divide_up(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
+inline int64_t round_up(int64_t value, int64_t multiple) { return divide_up(value, multiple) * multiple; }
+
+/// Waking a thread costs some microseconds. Reading 128 KB of weights, or 1M multiply-adds, takes a core longer.
+inline constexpr int64_t kWeightBytesPerThread = 128 * 1024;
+inline constexpr int64_t kMultiplyAddsPerThread = 1 << 20;
+/// Tasks a thread gets, so that one that is held up does not hold up all.
+inline constexpr int64_t kTasksPerThread = 4;
+/// Columns of a task in prefill. Its activations are read again for every 256 columns: at 32 multiply-adds a cycle
+/// that is one float in 8 cycles, far below what a third-level cache gives.
+inline constexpr int64_t kTaskColumns = 256;
+
+/// Runs of k that keep a block of a panel in the first-level cache: two thirds of it, the rest is for activations.
+inline int64_t choose_depth_block(int64_t panel, int64_t element_bytes) {
+  static const CacheSizes caches = cache_sizes();
+  constexpr int64_t kGranule = 64;  // of every kernel's depth_granule a multiple
+  const int64_t fitting = caches.first_level * 2 / 3 / (panel * element_bytes);
+  return std::clamp<int64_t>(fitting / kGranule * kGranule, kGranule, 1024);
+}
+
+/// Rows whose block of activations and partial sums take half of the second-level cache.
+inline int64_t choose_row_block(int64_t depth_block_bytes, int64_t columns, int64_t granule) {
+  static const CacheSizes caches = cache_sizes();
+  const int64_t row_bytes = depth_block_bytes + columns * static_cast<int64_t>(sizeof(float));
+  return std::max<int64_t>(caches.second_level / 2 / row_bytes / granule, 1) * granule;
+}
+
+inline int usable_threads(int threads, int64_t work, int64_t work_per_thread) {
+  return static_cast<int>(std::clamp<int64_t>(work / work_per_thread, 1, threads));
+}
+
+}  // namespace octoformer

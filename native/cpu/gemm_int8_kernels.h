@@ -1,0 +1,113 @@
+// The int8 products of one ISA: what a kernel is given, and which there are.
+//
+// Integer sums are exact, so every kernel of every ISA gives the same ones; then each element goes through the float32
+// operations of Int8Epilogue in the order written there, whatever tile it lies in.
+//
+// Packed weights: [N / panel][K / 4][panel][4] int8, N and K filled up with zeros: four k of an output feature beside
+// each other, as the dot products of four bytes want them, and contiguous in the order that both prefill and decoding
+// read.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu/gemm_kernels.h"
+
+namespace octoformer {
+
+/// The entries that are multiplied in float, of one tile of rows: `count` features, increasing.
+struct Int8OutlierTile {
+  int64_t count = 0;
+  const int32_t* features = nullptr;  // [count]
+  const int32_t* kept = nullptr;      // [count]: index among the weights kept in bfloat16, or -1; null: all -1
+  const float* values = nullptr;      // [count][row_tile]: the activation, 0 in rows where it is no outlier
+};
+
+/// out = activation(x + outliers + bias) + residual, where
+///   x = (sum - row_zero column_sum - column_zero row_sum) * row_scale * column_scale
+///   outliers = the chain of fused multiply-adds value * weight over increasing features, from 0
+/// Integers are exact; rows without outliers add nothing. Arrays over output features are filled up to whole panels.
+struct Int8Epilogue {
+  const float* row_scale = nullptr;           // [rows]
+  const int32_t* row_zero = nullptr;          // [rows]: the stored byte's value that stands for 0
+  const int32_t* row_sum = nullptr;           // [rows]: sum over k of (stored - row_zero); null if column_zero is
+  const float* column_scale = nullptr;        // [out_features]
+  const int32_t* column_sum = nullptr;        // [out_features]: sum over k of the weights
+  const int32_t* column_zero = nullptr;       // [out_features]: zero points of the weights; null: all 0
+  const Int8OutlierTile* outliers = nullptr;  // [tiles of rows]; null: none
+  const float* float_weights = nullptr;       // [panel][K][panel columns] for the outliers; null: dequantized int8
+  const uint16_t* kept_weights = nullptr;     // [panel][kept][panel columns], bfloat16
+  int64_t kept_count = 0;
+  GemmEpilogue output;
+};
+
+/// A block of the result: rows [first_row, last_row), first_row a multiple of the kernel's row_tile, by the panels
+/// [first_panel, last_panel).
+struct Int8Task {
+  /// Byte (row, k) lies at (k / depth_block) * block_stride + row * row_stride + k % depth_block.
+  const uint8_t* activations = nullptr;
+  int64_t row_stride = 0;
+  int64_t block_stride = 0;
+  int64_t depth_block = 0;  // a multiple of the kernel's depth_granule, or >= depth
+  const int8_t* weights = nullptr;
+  int64_t panel_stride = 0;
+  int64_t depth = 0;         // K, filled up to the kernel's depth_granule
+  int64_t in_features = 0;   // K, as it is
+  int64_t out_features = 0;  // N, as it is
+  int64_t first_row = 0, last_row = 0;
+  int64_t first_panel = 0, last_panel = 0;
+  Int8Epilogue epilogue;
+  int32_t* sums = nullptr;  // int8_scratch_values() of them, 64-byte aligned
+  float* floats = nullptr;  // int8_scratch_floats() of them, 64-byte aligned
+};
+
+struct Int8Kernel {
+  int panel = 0;          // output features of a packed panel
+  int row_tile = 0;       // rows of a tile of accumulators
+  int depth_granule = 4;  // K is filled up to a multiple of it
+  int row_granule = 1;    // many_rows reads (and drops) rows of A up to a multiple of it
+  uint8_t flip = 0;       // an activation q in [-128, 127] is stored as q xor this: 0x80 for unsigned bytes, q + 128
+  void (*few_rows)(const Int8Task&) = nullptr;   // depth_block >= depth, rows <= row_tile
+  void (*many_rows)(const Int8Task&) = nullptr;  // any number of rows
+};
+
+/// Features whose weights are dequantized at a time for the outliers of a tile.
+inline constexpr int64_t kOutlierRun = 32;
+
+inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64_t panels) {
+  return (rows + kernel.row_tile - 1) / kernel.row_tile * kernel.row_tile * panels * kernel.panel;
+}
+/// A tile of scaled sums, one of outlier products, and a run of dequantized weights.
+inline int64_t int8_scratch_floats(const Int8Kernel& kernel) {
+  return (2 * kernel.row_tile + kOutlierRun) * kernel.panel;
+}
+
+/// What a row holds besides outliers (|x| > below), as ValueRange of native/quantization says.
+struct RowScan {
+  float low = 0.0f;   // min(0, values)
+  float high = 0.0f;  // max(0, values)
+  bool finite = true;
+  bool outliers = false;
+};
+
+/// How a row is quantized, as Int8Grid of native/quantization says: rint(x * multiplier), or, where step > 0, rint(x /
+/// step)
+/// + zero_point; then clamped to [least, 127]. Outliers (|x| > below) count as 0.
+struct RowGrid {
+  float multiplier = 0.0f;
+  float step = 0.0f;
+  int32_t zero_point = 0;
+  int32_t least = -127;
+  float below = 0.0f;  // < 0: no outliers
+  uint8_t flip = 0;    // Int8Kernel::flip
+};
+
+struct Int8Kernels {
+  Int8Kernel symmetric;  // weights in [-127, 127]
+  Int8Kernel general;    // weights in [-128, 127]; the same panel, depth_granule and flip
+  /// Outliers are |x| > below (below < 0: none, and `bits` is not touched); their bits are set in `bits`, 64 features a
+  /// word.
+  void (*scan_row)(const float* x, int64_t count, float below, uint64_t* bits, RowScan* scan) = nullptr;
+  void (*quantize_row)(const float* x, int64_t count, const RowGrid& grid, uint8_t* out) = nullptr;
+};
+
+}  // namespace octoformer

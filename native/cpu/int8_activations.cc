@@ -1,0 +1,236 @@
+#include "cpu/int8_activations.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "cpu/gemm_blocking.h"
+#include "cpu/thread_pool.h"
+
+namespace octoformer {
+namespace {
+
+/// Values that are worth a thread of their own: they take about the time of waking one.
+constexpr int64_t kValuesPerThread = 32 * 1024;
+
+}  // namespace
+
+/// The state of one prepare(): tiles of rows are independent of each other but where the settings look across rows.
+class Int8Activations::Call {
+ public:
+  Call(Int8Activations& owner, const Int8Kernels& kernels, const Int8Weight& weight, ConstMatrixView input,
+       const Int8Task& task, uint8_t* bytes)
+      : owner_(owner),
+        kernels_(kernels),
+        weight_(weight),
+        settings_(weight.settings()),
+        input_(input),
+        task_(task),
+        bytes_(bytes),
+        row_tile_(weight.kernel().row_tile),
+        flip_(weight.kernel().flip),
+        // |x| >= threshold is |x| > the float below it, a comparison that is false for NaN.
+        below_(settings_.threshold > 0.0f ? std::nextafter(settings_.threshold, 0.0f) : -1.0f),
+        by_column_(settings_.threshold > 0.0f && settings_.outliers == OutlierRule::column) {}
+
+  void scan(int64_t tile, Worker& worker) {
+    if (!by_column_) clear(worker);
+    for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
+      RowScan found;
+      kernels_.scan_row(row_of(row, worker), input_.columns, below_, worker.bits.data(), &found);
+      owner_.ranges_[static_cast<size_t>(row)] = {found.low, found.high, found.finite};
+    }
+  }
+
+  /// The outlier features of one tile alone, leaving the ranges as they are.
+  void scan_bits(int64_t tile, Worker& worker) const {
+    clear(worker);
+    for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
+      RowScan ignored;
+      kernels_.scan_row(row_of(row, worker), input_.columns, below_, worker.bits.data(), &ignored);
+    }
+  }
+
+  void clear(Worker& worker) const { worker.bits.assign(static_cast<size_t>(divide_up(input_.columns, 64)), 0); }
+
+  /// What the tiles found is put together where they share it. All workers' bits are those of all rows then.
+  void share(std::vector<Worker>& workers) {
+    if (by_column_) {
+      std::vector<uint64_t>& all = workers.front().bits;
+      for (const Worker& worker : workers) {
+        for (size_t i = 0; i < worker.bits.size(); ++i) all[i] |= worker.bits[i];
+      }
+      for (Worker& worker : workers) worker.bits = all;
+    }
+    if (settings_.activation_scales == Int8Granularity::tensor) {
+      ValueRange whole;
+      for (const ValueRange& range : owner_.ranges_) {
+        whole.include(range.low);
+        whole.include(range.high);
+        whole.finite = whole.finite && range.finite;
+      }
+      std::fill(owner_.ranges_.begin(), owner_.ranges_.end(), whole);
+    }
+  }
+
+  void finish(int64_t tile, Worker& worker) {
+    list_outliers(tile, worker);
+    for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) quantize(tile, row, worker);
+  }
+
+ private:
+  int64_t last_row(int64_t tile) const { return std::min((tile + 1) * row_tile_, input_.rows); }
+
+  /// Row `row` with 0 where a feature is always multiplied in float.
+  const float* row_of(int64_t row, Worker& worker) const {
+    if (settings_.outlier_features.empty()) return input_.row(row);
+    worker.row.assign(input_.row(row), input_.row(row) + input_.columns);
+    for (const int64_t k : settings_.outlier_features) worker.row[static_cast<size_t>(k)] = 0.0f;
+    return worker.row.data();
+  }
+
+  void list_outliers(int64_t index, Worker& worker) {
+    Tile& tile = owner_.tiles_[static_cast<size_t>(index)];
+    tile.features.clear();
+    tile.kept.clear();
+    tile.values.clear();
+    const std::vector<int64_t>& kept = settings_.outlier_features;
+    size_t next_kept = 0;
+    const auto add = [&](int64_t k, int32_t kept_index) {
+      tile.features.push_back(static_cast<int32_t>(k));
+      if (!kept.empty()) tile.kept.push_back(kept_index);
+      for (int64_t r = 0; r < row_tile_; ++r) {
+        const int64_t row = index * row_tile_ + r;
+        float value = row < input_.rows ? input_.row(row)[k] : 0.0f;
+        if (kept_index < 0 && !by_column_ && !(std::fabs(value) > below_)) value = 0.0f;
+        tile.values.push_back(value);
+      }
+    };
+    const auto add_kept_before = [&](int64_t end) {
+      for (; next_kept < kept.size() && kept[next_kept] < end; ++next_kept) {
+        add(kept[next_kept], static_cast<int32_t>(next_kept));
+      }
+    };
+    if (below_ >= 0.0f) {
+      for (size_t word = 0; word < worker.bits.size(); ++word) {
+        for (uint64_t bits = worker.bits[word]; bits != 0; bits &= bits - 1) {
+          const int64_t k = static_cast<int64_t>(word) * 64 + std::countr_zero(bits);
+          add_kept_before(k);
+          add(k, -1);
+        }
+      }
+    }
+    add_kept_before(input_.columns);
+    owner_.tile_views_[static_cast<size_t>(index)] = {static_cast<int64_t>(tile.features.size()), tile.features.data(),
+                                                      kept.empty() ? nullptr : tile.kept.data(), tile.values.data()};
+    if (settings_.count_outliers) {
+      worker.entries.clear();
+      for (size_t i = 0; i < tile.features.size(); ++i) {
+        const float* values = tile.values.data() + static_cast<int64_t>(i) * row_tile_;
+        worker.entries.push_back(
+            static_cast<int32_t>(std::count_if(values, values + row_tile_, [](float v) { return v != 0.0f; })));
+      }
+      weight_.count(last_row(index) - index * row_tile_, tile.features, worker.entries);
+    }
+  }
+
+  void quantize(int64_t tile, int64_t row, Worker& worker) {
+    const Int8Grid grid = int8_grid(owner_.ranges_[static_cast<size_t>(row)], settings_.activations);
+    const auto at = static_cast<size_t>(row);
+    owner_.scale_[at] = grid.scale;
+    owner_.zero_[at] = grid.zero_point + (flip_ != 0 ? 128 : 0);
+    const float* x = row_of(row, worker);
+    const auto zero = static_cast<uint8_t>(static_cast<uint8_t>(grid.zero_point) ^ flip_);
+    for (int64_t first = 0; first < task_.depth; first += task_.depth_block) {
+      const int64_t filled = std::min(task_.depth_block, task_.depth - first);
+      const int64_t count = std::clamp<int64_t>(input_.columns - first, 0, filled);
+      uint8_t* out = bytes_ + first / task_.depth_block * task_.block_stride + row * task_.row_stride;
+      if (grid.scale > 0.0f) {
+        kernels_.quantize_row(x + first, count,
+                              {grid.multiplier, grid.step, grid.zero_point, grid.least, below_, flip_}, out);
+      } else {
+        std::memset(out, zero, static_cast<size_t>(count));  // zeros, or poisoned
+      }
+      std::memset(out + count, 0, static_cast<size_t>(filled - count));
+    }
+    if (by_column_) {
+      for (const int32_t k : owner_.tiles_[static_cast<size_t>(tile)].features) byte(row, k) = zero;
+    }
+    if (!owner_.sum_.empty()) {
+      int32_t sum = 0;
+      for (int64_t k = 0; k < input_.columns; ++k) sum += static_cast<int8_t>(byte(row, k) ^ flip_) - grid.zero_point;
+      owner_.sum_[at] = sum;
+    }
+  }
+
+  uint8_t& byte(int64_t row, int64_t k) const {
+    return bytes_[k / task_.depth_block * task_.block_stride + row * task_.row_stride + k % task_.depth_block];
+  }
+
+  Int8Activations& owner_;
+  const Int8Kernels& kernels_;
+  const Int8Weight& weight_;
+  const Int8Settings& settings_;
+  const ConstMatrixView input_;
+  const Int8Task& task_;
+  uint8_t* const bytes_;
+  const int64_t row_tile_;
+  const uint8_t flip_;
+  const float below_;
+  const bool by_column_;
+};
+
+void Int8Activations::prepare(const Int8Kernels& kernels, int threads, const Int8Weight& weight, ConstMatrixView input,
+                              Int8Task& task) {
+  const Int8Settings& settings = weight.settings();
+  const Int8Kernel& kernel = weight.kernel();
+  const int64_t tiles = divide_up(input.rows, kernel.row_tile), rows = round_up(input.rows, kernel.row_granule);
+  const int64_t blocks = divide_up(task.depth, task.depth_block);
+  task.row_stride = task.depth_block;
+  task.block_stride = rows * task.row_stride;
+  bytes_.reserve(static_cast<size_t>(blocks * task.block_stride), "activations of an int8 linear layer");
+  auto* bytes = reinterpret_cast<uint8_t*>(bytes_.data());
+  task.activations = bytes;
+  for (int64_t block = 0; block < blocks; ++block) {  // rows that fill up the last tile
+    std::memset(bytes + block * task.block_stride + input.rows * task.row_stride, 0,
+                static_cast<size_t>((rows - input.rows) * task.row_stride));
+  }
+  ranges_.resize(static_cast<size_t>(input.rows));
+  scale_.resize(static_cast<size_t>(input.rows));
+  zero_.resize(static_cast<size_t>(input.rows));
+  sum_.resize(weight.zero_points() != nullptr ? static_cast<size_t>(input.rows) : 0);
+  if (tiles_.size() < static_cast<size_t>(tiles)) tiles_.resize(static_cast<size_t>(tiles));
+  tile_views_.resize(static_cast<size_t>(tiles));
+  workers_.resize(static_cast<size_t>(threads));
+
+  Call call(*this, kernels, weight, input, task, bytes);
+  const int used = usable_threads(threads, input.rows * input.columns, kValuesPerThread);
+  for (Worker& worker : workers_) call.clear(worker);
+  if (settings.looks_across_rows()) {
+    ThreadPool::shared().parallel_for(
+        used, tiles, [&](int64_t tile, int worker) { call.scan(tile, workers_[static_cast<size_t>(worker)]); });
+    call.share(workers_);
+    ThreadPool::shared().parallel_for(used, tiles, [&](int64_t tile, int worker) {
+      Worker& own = workers_[static_cast<size_t>(worker)];
+      // One scale for all rows, but outliers by token: a tile's own were forgotten.
+      if (settings.threshold > 0.0f && settings.outliers == OutlierRule::token) call.scan_bits(tile, own);
+      call.finish(tile, own);
+    });
+  } else {
+    ThreadPool::shared().parallel_for(used, tiles, [&](int64_t tile, int worker) {
+      Worker& own = workers_[static_cast<size_t>(worker)];
+      call.scan(tile, own);
+      call.finish(tile, own);
+    });
+  }
+
+  Int8Epilogue& epilogue = task.epilogue;
+  epilogue.row_scale = scale_.data();
+  epilogue.row_zero = zero_.data();
+  epilogue.row_sum = sum_.empty() ? nullptr : sum_.data();
+  const bool any = std::any_of(tile_views_.begin(), tile_views_.end(), [](const auto& tile) { return tile.count > 0; });
+  epilogue.outliers = any ? tile_views_.data() : nullptr;
+}
+
+}  // namespace octoformer

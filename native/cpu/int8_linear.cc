@@ -1,0 +1,119 @@
+#include "cpu/int8_linear.h"
+
+#include <algorithm>
+
+#include "cpu/gemm_blocking.h"
+#include "cpu/thread_pool.h"
+
+namespace octoformer {
+
+std::unique_ptr<LinearWeight> Int8LinearDriver::pack(const LinearWeightDescription& description, const RowSource& rows,
+                                                     const std::atomic<bool>* abort) const {
+  return Int8Weight::pack(kernels_, threads_, description, rows, abort);
+}
+
+void Int8LinearDriver::linear(const LinearArguments& arguments) {
+  const auto& weight = static_cast<const Int8Weight&>(*arguments.weight);
+  const int64_t rows = arguments.input.rows;
+  if (rows == 0 || weight.panels() == 0) return;
+  const Int8Kernel& kernel = weight.kernel();
+  Int8Task task;
+  task.weights = weight.values();
+  task.panel_stride = weight.panel_stride();
+  task.depth = weight.depth();
+  task.in_features = weight.description().in_features;
+  task.out_features = weight.description().out_features;
+  Int8Epilogue& epilogue = task.epilogue;
+  epilogue.column_scale = weight.scales();
+  epilogue.column_sum = weight.sums();
+  epilogue.column_zero = weight.zero_points();
+  epilogue.float_weights = weight.float_weights();
+  epilogue.kept_weights = weight.kept_weights();
+  epilogue.kept_count = static_cast<int64_t>(weight.settings().outlier_features.size());
+  epilogue.output = {arguments.bias,     arguments.activation, arguments.residual.data, arguments.residual.stride,
+                     arguments.out.data, arguments.out.stride};
+  // A product over nothing has no blocks of k to walk; few_rows starts and finishes sums regardless.
+  const bool few = rows <= kernel.row_tile || task.depth == 0;
+  task.depth_block =
+      few ? std::max<int64_t>(task.depth, 1) : std::min(choose_depth_block(kernel.panel, sizeof(int8_t)), task.depth);
+  activations_.prepare(kernels_, threads_, weight, arguments.input, task);
+  if (few) {
+    multiply_few_rows(weight, rows, task);
+  } else {
+    multiply_many_rows(weight, rows, task);
+  }
+}
+
+void Int8LinearDriver::lend_scratch(const Int8Kernel& kernel, int64_t sums, int threads) {
+  scratch_sums_ = sums;
+  const int64_t bytes = (sums + int8_scratch_floats(kernel)) * static_cast<int64_t>(sizeof(int32_t));
+  scratch_.reserve(static_cast<size_t>(round_up(bytes, 64) * threads), "sums of an int8 linear layer");
+}
+
+void Int8LinearDriver::take_scratch(const Int8Kernel& kernel, int worker, Int8Task& task) const {
+  const int64_t bytes = (scratch_sums_ + int8_scratch_floats(kernel)) * static_cast<int64_t>(sizeof(int32_t));
+  std::byte* own = scratch_.data() + worker * round_up(bytes, 64);
+  task.sums = reinterpret_cast<int32_t*>(own);
+  task.floats = reinterpret_cast<float*>(own) + scratch_sums_;
+}
+
+void Int8LinearDriver::multiply_few_rows(const Int8Weight& weight, int64_t rows, const Int8Task& shared) {
+  const Int8Kernel& kernel = weight.kernel();
+  const int64_t panels = weight.panels();
+  const int threads = usable_threads(threads_, panels * weight.panel_stride(), kWeightBytesPerThread);
+  const int64_t share = divide_up(panels, threads * kTasksPerThread);
+  lend_scratch(kernel, int8_scratch_values(kernel, kernel.row_tile, 1), threads);
+  ThreadPool::shared().parallel_for(threads, divide_up(panels, share), [&](int64_t index, int worker) {
+    Int8Task task = shared;
+    take_scratch(kernel, worker, task);
+    task.first_panel = index * share;
+    task.last_panel = std::min(task.first_panel + share, panels);
+    for (int64_t row = 0; row < rows; row += kernel.row_tile) {  // more than one tile only if K is 0
+      task.first_row = row;
+      task.last_row = std::min(row + kernel.row_tile, rows);
+      kernel.few_rows(task);
+    }
+  });
+}
+
+void Int8LinearDriver::multiply_many_rows(const Int8Weight& weight, int64_t rows, const Int8Task& shared) {
+  const Int8Kernel& kernel = weight.kernel();
+  const int64_t panels = weight.panels();
+  // A multiply-add of bytes takes a quarter of the time of one of floats.
+  const int threads = usable_threads(threads_, rows * shared.out_features * shared.depth, 4 * kMultiplyAddsPerThread);
+  const int64_t granule = kernel.row_tile;
+  int64_t task_panels = std::max<int64_t>(kTaskColumns / kernel.panel, 1);
+  int64_t task_rows = choose_row_block(shared.depth_block, task_panels * kernel.panel, granule);
+  const auto count_tasks = [&] { return divide_up(panels, task_panels) * divide_up(rows, task_rows); };
+  // Too few tasks for the threads: narrower ones first, then (a weight is read once more each time) shorter ones.
+  while (threads > 1 && count_tasks() < threads * kTasksPerThread && task_panels > 1) --task_panels;
+  while (threads > 1 && count_tasks() < threads && task_rows > 4 * granule) task_rows -= granule;
+  // Rows in even shares: no small rest.
+  task_rows = round_up(divide_up(rows, divide_up(rows, task_rows)), granule);
+
+  const int64_t row_tasks = divide_up(rows, task_rows);
+  lend_scratch(kernel, int8_scratch_values(kernel, std::min(task_rows, round_up(rows, granule)), task_panels), threads);
+  // Tasks beside each other share weights.
+  ThreadPool::shared().parallel_for(threads, count_tasks(), [&](int64_t index, int worker) {
+    Int8Task task = shared;
+    take_scratch(kernel, worker, task);
+    task.first_row = index % row_tasks * task_rows;
+    task.last_row = std::min(task.first_row + task_rows, rows);
+    task.first_panel = index / row_tasks * task_panels;
+    task.last_panel = std::min(task.first_panel + task_panels, panels);
+    kernel.many_rows(task);
+  });
+}
+
+void Int8LinearDriver::embedding(const EmbeddingArguments& arguments) const {
+  const auto& table = static_cast<const Int8Weight&>(*arguments.table);
+  const int64_t count = static_cast<int64_t>(arguments.indices.size());
+  // A row lies scattered in its panel, a cache line for every four of k.
+  const int threads = usable_threads(threads_, count * table.description().in_features * 16, kWeightBytesPerThread);
+  ThreadPool::shared().parallel_for(threads, count, [&](int64_t i, int) {
+    table.read_row(arguments.indices[static_cast<size_t>(i)], arguments.scale, arguments.accumulate,
+                   arguments.out.row(i));
+  });
+}
+
+}  // namespace octoformer

@@ -1,0 +1,293 @@
+#include "cpu/int8_weight.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "backend/error.h"
+#include "backend/half.h"
+#include "cpu/gemm_blocking.h"
+#include "cpu/thread_pool.h"
+#include "quantization/row_range.h"
+
+namespace octoformer {
+namespace {
+
+void check(const LinearWeightDescription& description, const RowSource& rows) {
+  const Int8Settings& settings = description.int8;
+  const bool both_affine = settings.weights == Int8Mapping::zeropoint && settings.activations == Int8Mapping::zeropoint;
+  const int64_t largest = both_affine ? kLargestAffineInt8Depth : kLargestInt8Depth;
+  if (description.in_features > largest) {
+    fail(ErrorCode::invalid_argument, description.name, ": in_features ", description.in_features, " exceeds ", largest,
+         ", beyond which the int32 sums of int8 products could overflow; keep this weight in float");
+  }
+  if (!(settings.threshold >= 0.0f)) {
+    fail(ErrorCode::invalid_argument, description.name, ": the int8 outlier threshold is ", settings.threshold,
+         "; it must be 0 (none) or more");
+  }
+  int64_t last = -1;
+  for (const int64_t feature : settings.outlier_features) {
+    if (feature <= last || feature >= description.in_features) {
+      fail(ErrorCode::invalid_argument, description.name,
+           ": int8 outlier_features must increase and lie below in_features ", description.in_features, ", found ",
+           feature, " after ", last);
+    }
+    last = feature;
+  }
+  if (settings.weight_only) {
+    fail(ErrorCode::unsupported_option, description.name, ": weight_only int8 products have no kernels in this build");
+  }
+  if (rows.int8_rows() == nullptr) return;
+  if (settings.weights != Int8Mapping::absmax || settings.weight_scales != Int8Granularity::row) {
+    fail(ErrorCode::unsupported_option, description.name,
+         ": the checkpoint has this weight in int8 with one absmax scale a row; weights of another mapping need the "
+         "unquantized checkpoint");
+  }
+  if (settings.float_outlier_weights) {
+    fail(ErrorCode::unsupported_option, description.name,
+         ": the checkpoint has this weight in int8 only; outliers can't meet weights in float, use the unquantized "
+         "checkpoint or dequantized outlier weights");
+  }
+}
+
+[[noreturn]] void fail_not_finite(const LinearWeightDescription& description, int64_t row, const float* values) {
+  int64_t k = 0;
+  while (std::isfinite(values[k])) ++k;
+  fail(ErrorCode::invalid_checkpoint, description.name, ": the weight at [", row, ", ", k, "] is ", values[k],
+       ", not a finite number; the checkpoint is damaged, fetch it again");
+}
+
+}  // namespace
+
+/// What packing needs for a while. A panel is packed by one thread.
+struct Int8Weight::Packer {
+  Int8Weight& weight;
+  const Int8Kernels& kernels;
+  const RowSource& rows;
+  const LinearWeightDescription& shape;
+  Int8Grid tensor_grid;              // where all rows share it
+  std::atomic<bool> general{false};  // a weight of -128 was seen
+
+  struct Buffer {
+    std::vector<float> floats;
+    std::vector<int8_t> bytes;
+    std::vector<float> absmax;
+  };
+
+  ValueRange scan(int64_t row, const float* values) const {
+    RowScan found;
+    kernels.scan_row(values, shape.in_features, -1.0f, nullptr, &found);
+    if (!found.finite) fail_not_finite(shape, row, values);
+    return {found.low, found.high, true};
+  }
+
+  void read(int64_t first, int64_t count, Buffer& buffer) const {
+    buffer.floats.resize(static_cast<size_t>(count * shape.in_features));
+    rows.read_rows(first, count, buffer.floats.data());
+  }
+
+  void find_tensor_grid(std::vector<Buffer>& buffers, int threads, const auto& poll) {
+    std::vector<ValueRange> ranges(buffers.size());
+    ThreadPool::shared().parallel_for(threads, weight.panels_, [&](int64_t panel, int worker) {
+      poll();
+      Buffer& buffer = buffers[static_cast<size_t>(worker)];
+      ValueRange& range = ranges[static_cast<size_t>(worker)];
+      const int64_t first = panel * weight.panel_;
+      const int64_t count = std::min<int64_t>(weight.panel_, shape.out_features - first);
+      read(first, count, buffer);
+      for (int64_t n = 0; n < count; ++n) {
+        const ValueRange row = scan(first + n, buffer.floats.data() + n * shape.in_features);
+        range.include(row.low);
+        range.include(row.high);
+      }
+    });
+    ValueRange whole;
+    for (const ValueRange& range : ranges) {
+      whole.include(range.low);
+      whole.include(range.high);
+    }
+    tensor_grid = int8_grid(whole, shape.int8.weights);
+  }
+
+  void quantize(int64_t first, int64_t count, Buffer& buffer) const {
+    buffer.bytes.resize(static_cast<size_t>(count * shape.in_features));
+    for (int64_t n = 0; n < count; ++n) {
+      const float* values = buffer.floats.data() + n * shape.in_features;
+      int8_t* bytes = buffer.bytes.data() + n * shape.in_features;
+      const bool by_row = shape.int8.weight_scales == Int8Granularity::row;
+      const ValueRange range = scan(first + n, values);
+      const Int8Grid grid = by_row ? int8_grid(range, shape.int8.weights) : tensor_grid;
+      if (std::isnan(grid.scale)) {
+        fail(ErrorCode::invalid_checkpoint, shape.name, ": the range of row ", first + n,
+             " overflows float32; the checkpoint is damaged, fetch it again");
+      }
+      weight.scales_[static_cast<size_t>(first + n)] = grid.scale;
+      if (!weight.zero_points_.empty()) weight.zero_points_[static_cast<size_t>(first + n)] = grid.zero_point;
+      if (grid.scale > 0.0f) {
+        kernels.quantize_row(values, shape.in_features,
+                             {grid.multiplier, grid.step, grid.zero_point, grid.least, -1.0f, 0},
+                             reinterpret_cast<uint8_t*>(bytes));
+      } else {
+        std::fill_n(bytes, shape.in_features, int8_t{0});
+      }
+    }
+  }
+
+  void take_quantized(int64_t first, int64_t count, Buffer& buffer) const {
+    buffer.bytes.resize(static_cast<size_t>(count * shape.in_features));
+    buffer.absmax.resize(static_cast<size_t>(count));
+    rows.int8_rows()->read_int8_rows(first, count, buffer.bytes.data(), buffer.absmax.data());
+    for (int64_t n = 0; n < count; ++n) {
+      const float absmax = buffer.absmax[static_cast<size_t>(n)];
+      if (!(std::isfinite(absmax) && absmax >= 0.0f)) {
+        fail(ErrorCode::invalid_checkpoint, shape.name, ": the scale of row ", first + n, " is ", absmax,
+             "; it must be a finite number of 0 or more; the checkpoint is damaged, fetch it again");
+      }
+      weight.scales_[static_cast<size_t>(first + n)] = absmax / 127.0f;
+    }
+    if (!shape.int8.outlier_features.empty()) read(first, count, buffer);
+  }
+
+  void pack(int64_t panel, Buffer& buffer) {
+    const int64_t first = panel * weight.panel_, in_features = shape.in_features;
+    const int64_t count = std::min<int64_t>(weight.panel_, shape.out_features - first);
+    if (rows.int8_rows() != nullptr) {
+      take_quantized(first, count, buffer);
+    } else {
+      read(first, count, buffer);
+      quantize(first, count, buffer);
+    }
+    const int width = weight.panel_;
+    int8_t* out = reinterpret_cast<int8_t*>(weight.values_.data()) + panel * weight.panel_stride();
+    if (count < width || weight.depth_ > in_features) std::memset(out, 0, static_cast<size_t>(weight.panel_stride()));
+    bool least = false;
+    for (int64_t n = 0; n < count; ++n) {
+      const int8_t* bytes = buffer.bytes.data() + n * in_features;
+      int32_t sum = 0;
+      for (int64_t k = 0; k < in_features; ++k) {
+        sum += bytes[k];
+        least |= bytes[k] == -128;
+      }
+      weight.sums_[static_cast<size_t>(first + n)] = sum;
+    }
+    if (least) general = true;
+    // Strips of 64 k: the bytes of a strip of all rows and the lines that they go to stay in the first-level cache.
+    for (int64_t strip = 0; strip < in_features; strip += 64) {
+      const int64_t end = std::min<int64_t>(strip + 64, in_features);
+      for (int64_t n = 0; n < count; ++n) {
+        const int8_t* bytes = buffer.bytes.data() + n * in_features;
+        int64_t k = strip;
+        for (; k + 4 <= end; k += 4) std::memcpy(out + (k * width + n * 4), bytes + k, 4);
+        for (; k < end; ++k) out[(k / 4 * width + n) * 4 + k % 4] = bytes[k];
+      }
+    }
+    keep_floats(panel, count, buffer);
+  }
+
+  void keep_floats(int64_t panel, int64_t count, const Buffer& buffer) const {
+    const int64_t in_features = shape.in_features, width = weight.panel_;
+    if (shape.int8.float_outlier_weights) {
+      float* out = reinterpret_cast<float*>(weight.floats_.data()) + panel * in_features * width;
+      for (int64_t k = 0; k < in_features; ++k) {
+        for (int64_t n = 0; n < width; ++n) {
+          out[k * width + n] = n < count ? buffer.floats[static_cast<size_t>(n * in_features + k)] : 0.0f;
+        }
+      }
+    }
+    const std::vector<int64_t>& features = shape.int8.outlier_features;
+    uint16_t* out =
+        reinterpret_cast<uint16_t*>(weight.kept_.data()) + panel * static_cast<int64_t>(features.size()) * width;
+    for (const int64_t k : features) {
+      for (int64_t n = 0; n < width; ++n) {
+        *out++ = n < count ? float_to_bfloat16(buffer.floats[static_cast<size_t>(n * in_features + k)]) : uint16_t{0};
+      }
+    }
+  }
+};
+
+Int8Weight::Int8Weight(LinearWeightDescription given, const Int8Kernels& kernels) : LinearWeight(std::move(given)) {
+  const LinearWeightDescription& shape = description();
+  panel_ = kernels.symmetric.panel;
+  panels_ = divide_up(shape.out_features, panel_);
+  depth_ = round_up(shape.in_features, kernels.symmetric.depth_granule);
+  const auto columns = static_cast<size_t>(panels_ * panel_);
+  values_ = AlignedMemory(columns * static_cast<size_t>(depth_), shape.name.c_str());
+  scales_.assign(columns, 0.0f);
+  sums_.assign(columns, 0);
+  if (shape.int8.weights == Int8Mapping::zeropoint) zero_points_.assign(columns, 0);
+  if (shape.int8.float_outlier_weights) {
+    floats_ = AlignedMemory(columns * static_cast<size_t>(shape.in_features) * sizeof(float), shape.name.c_str());
+  }
+  if (!shape.int8.outlier_features.empty()) {
+    kept_ = AlignedMemory(columns * shape.int8.outlier_features.size() * sizeof(uint16_t), shape.name.c_str());
+  }
+  if (shape.int8.count_outliers) counts_.entries_by_feature.assign(static_cast<size_t>(shape.in_features), 0);
+}
+
+std::unique_ptr<Int8Weight> Int8Weight::pack(const Int8Kernels& kernels, int threads,
+                                             LinearWeightDescription description, const RowSource& rows,
+                                             const std::atomic<bool>* abort) {
+  check(description, rows);
+  std::unique_ptr<Int8Weight> weight(new Int8Weight(std::move(description), kernels));
+  const LinearWeightDescription& shape = weight->description();
+  const auto poll = [&] {
+    if (abort != nullptr && abort->load(std::memory_order_relaxed)) {
+      fail(ErrorCode::aborted, "loading was aborted at ", shape.name);
+    }
+  };
+  Packer packer{*weight, kernels, rows, shape, {}};
+  std::vector<Packer::Buffer> buffers(static_cast<size_t>(std::max(threads, 1)));
+  if (shape.int8.weight_scales == Int8Granularity::tensor) packer.find_tensor_grid(buffers, threads, poll);
+  ThreadPool::shared().parallel_for(threads, weight->panels_, [&](int64_t panel, int worker) {
+    poll();
+    packer.pack(panel, buffers[static_cast<size_t>(worker)]);
+  });
+  weight->kernel_ = packer.general ? &kernels.general : &kernels.symmetric;
+  return weight;
+}
+
+uint64_t Int8Weight::bytes() const {
+  return values_.bytes() + floats_.bytes() + kept_.bytes() + scales_.size() * sizeof(float) +
+         sums_.size() * sizeof(int32_t) + zero_points_.size() * sizeof(int32_t);
+}
+
+Int8Rows Int8Weight::int8_rows(int64_t first, int64_t count) const {
+  const int64_t in_features = description().in_features;
+  if (first < 0 || count < 0 || first > description().out_features - count) {
+    fail(ErrorCode::invalid_argument, description().name, ": rows [", first, ", ", first + count, ") lie outside its ",
+         description().out_features);
+  }
+  Int8Rows rows;
+  rows.values.resize(static_cast<size_t>(count * in_features));
+  for (int64_t n = 0; n < count; ++n) {
+    for (int64_t k = 0; k < in_features; ++k)
+      rows.values[static_cast<size_t>(n * in_features + k)] = value(first + n, k);
+  }
+  rows.scale.assign(scales_.begin() + first, scales_.begin() + first + count);
+  if (!zero_points_.empty()) rows.zero_point.assign(zero_points_.begin() + first, zero_points_.begin() + first + count);
+  return rows;
+}
+
+void Int8Weight::read_row(int64_t index, float scale, bool accumulate, float* out) const {
+  const int32_t zero_point = zero_points_.empty() ? 0 : zero_points_[static_cast<size_t>(index)];
+  const float row_scale = scales_[static_cast<size_t>(index)];
+  for (int64_t k = 0; k < description().in_features; ++k) {
+    const float weight = static_cast<float>(value(index, k) - zero_point) * row_scale * scale;
+    out[k] = accumulate ? out[k] + weight : weight;
+  }
+}
+
+OutlierCounts Int8Weight::outlier_counts() const {
+  const std::lock_guard lock(counts_mutex_);
+  return counts_;
+}
+
+void Int8Weight::count(int64_t rows, std::span<const int32_t> features, std::span<const int32_t> entries) const {
+  const std::lock_guard lock(counts_mutex_);
+  counts_.rows += static_cast<uint64_t>(rows);
+  for (size_t i = 0; i < features.size(); ++i) {
+    counts_.entries_by_feature[static_cast<size_t>(features[i])] += static_cast<uint64_t>(entries[i]);
+  }
+}
+
+}  // namespace octoformer

@@ -1,0 +1,76 @@
+// The CPU backend's LinearWeight of the form int8: panels in the layout of gemm_int8_kernels.h, with what the epilogue
+// needs of every output feature. One packing serves prefill, decoding and the lookup of embeddings.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "backend/linear_weight.h"
+#include "cpu/aligned_memory.h"
+#include "cpu/gemm_int8_kernels.h"
+
+namespace octoformer {
+
+class Int8Weight final : public LinearWeight {
+ public:
+  /// Quantizes description.out_features x in_features weights from `rows` (or takes them as they are where rows are
+  /// int8 already), on up to `threads` threads. Extra memory: one panel of float32 rows a thread. One scale for the
+  /// tensor reads the rows twice. Throws INVALID_CHECKPOINT naming the first value found that is not finite;
+  /// INVALID_ARGUMENT for an in_features beyond kLargestInt8Depth or settings that don't fit; UNSUPPORTED_OPTION;
+  /// ABORTED when `abort` (may be null) becomes true.
+  static std::unique_ptr<Int8Weight> pack(const Int8Kernels& kernels, int threads, LinearWeightDescription description,
+                                          const RowSource& rows, const std::atomic<bool>* abort);
+
+  uint64_t bytes() const override;
+  Int8Rows int8_rows(int64_t first, int64_t count) const override;
+  OutlierCounts outlier_counts() const override;
+
+  const Int8Settings& settings() const { return description().int8; }
+  const Int8Kernel& kernel() const { return *kernel_; }
+  int64_t panels() const { return panels_; }
+  int64_t panel_stride() const { return depth_ * panel_; }
+  /// in_features filled up as the kernels want.
+  int64_t depth() const { return depth_; }
+
+  const int8_t* values() const { return reinterpret_cast<const int8_t*>(values_.data()); }
+  // Of every output feature, filled up to whole panels; zero_points() is null where all are 0.
+  const float* scales() const { return scales_.data(); }
+  const int32_t* sums() const { return sums_.data(); }
+  const int32_t* zero_points() const { return zero_points_.empty() ? nullptr : zero_points_.data(); }
+  /// All weights as float32, [panel][in_features][panel columns]; null unless the settings say so.
+  const float* float_weights() const { return reinterpret_cast<const float*>(floats_.data()); }
+  /// Those of settings().outlier_features as bfloat16, [panel][feature][panel columns].
+  const uint16_t* kept_weights() const { return reinterpret_cast<const uint16_t*>(kept_.data()); }
+
+  /// out [in_features] = row `index` of W, dequantized, times `scale`; added to `out` if `accumulate`.
+  void read_row(int64_t index, float scale, bool accumulate, float* out) const;
+
+  /// Called by the linear op where settings().count_outliers: a tile's rows, and in how many of them each feature was
+  /// multiplied in float.
+  void count(int64_t rows, std::span<const int32_t> features, std::span<const int32_t> entries) const;
+
+ private:
+  struct Packer;
+  Int8Weight(LinearWeightDescription description, const Int8Kernels& kernels);
+  int8_t value(int64_t row, int64_t k) const {
+    return values()[row / panel_ * panel_stride() + (k / 4 * panel_ + row % panel_) * 4 + k % 4];
+  }
+
+  const Int8Kernel* kernel_ = nullptr;
+  int panel_ = 0;
+  int64_t panels_ = 0;
+  int64_t depth_ = 0;
+  AlignedMemory values_;
+  AlignedMemory floats_;
+  AlignedMemory kept_;
+  std::vector<float> scales_;
+  std::vector<int32_t> sums_;
+  std::vector<int32_t> zero_points_;
+  mutable std::mutex counts_mutex_;
+  mutable OutlierCounts counts_;
+};
+
+}  // namespace octoformer
