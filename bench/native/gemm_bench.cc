@@ -6,31 +6,11 @@
 
 #include "cpu/isa_dispatch.h"
 #include "cpu/linear.h"
-#include "cpu/thread_pool.h"
+#include "generated_rows.h"
 #include "measure.h"
 
 namespace octoformer::bench {
 namespace {
-
-/// More than any last-level cache: what is read again after so much comes from memory.
-constexpr int64_t kBeyondCaches = int64_t{768} << 20;
-
-/// Uniform values whose products sum to about 1: far larger ones would have activations give denormals.
-class GeneratedRows final : public RowSource {
- public:
-  explicit GeneratedRows(int64_t columns) : columns_(columns), scale_(1.0f / std::sqrt(static_cast<float>(columns))) {}
-  void read_rows(int64_t first, int64_t count, float* out) const override {
-    uint64_t state = static_cast<uint64_t>(first) * 0x9e3779b97f4a7c15u + 1;
-    for (int64_t i = 0; i < count * columns_; ++i) {
-      state = state * 6364136223846793005u + 1442695040888963407u;
-      out[i] = (static_cast<float>(state >> 40) * 0x1p-23f - 1.0f) * scale_;
-    }
-  }
-
- private:
-  int64_t columns_;
-  float scale_;
-};
 
 struct Form {
   const char* name;
@@ -96,8 +76,7 @@ void bench_prefill(const Options& options, const Form& form, int64_t rows, int64
 
 /// One row after another through as many layers as do not fit the caches.
 void bench_decode(const Options& options, const Form& form, int64_t rows, int64_t out_features, int64_t in_features,
-                  const std::vector<float>& memory) {
-  const PeakKernels& peaks = peak_kernels(options.isa);
+                  MemoryReader& memory) {
   LinearDriver driver(kernel_table(options.isa).gemm, options.threads);
   const int64_t layer_bytes = out_features * in_features * form.bytes;
   std::vector<std::unique_ptr<Layer>> layers;
@@ -105,26 +84,13 @@ void bench_decode(const Options& options, const Form& form, int64_t rows, int64_
     layers.push_back(std::make_unique<Layer>(driver, form, rows, out_features, in_features));
   }
   size_t next = 0;
-  const int64_t count = static_cast<int64_t>(memory.size());
-  const int64_t part = layer_bytes / 4 / 64 / options.threads * 64;
-  int64_t position = 0;
-  volatile float sink = 0;
   const Comparison result = measure_in_turns(
       [&] {
         layers[next]->run(driver, rows);
         next = (next + 1) % layers.size();
         return static_cast<double>(layer_bytes);
       },
-      [&] {
-        if (position + part * options.threads > count) position = 0;
-        ThreadPool::shared().parallel_for(options.threads, options.threads, [&](int64_t task, int) {
-          sink = peaks.read(memory.data() + position + task * part, part);
-        });
-        position += part * options.threads;
-        return static_cast<double>(part * options.threads * 4);
-      },
-      options.seconds, options.threads);
-  (void)sink;
+      [&] { return memory.read(layer_bytes); }, options.seconds, options.threads);
   std::printf(
       "{\"bench\":\"decode\",\"isa\":\"%s\",\"threads\":%d,\"form\":\"%s\",\"shape\":[%lld,%lld,%lld],"
       "\"gb_per_s\":%.2f,\"gb_per_s_best\":%.2f,\"memory_gb_per_s\":%.2f,\"memory_gb_per_s_best\":%.2f,"
@@ -149,7 +115,7 @@ void bench_prefill(const Options& options) {
 }
 
 void bench_decode(const Options& options) {
-  const std::vector<float> memory(static_cast<size_t>(kBeyondCaches / 4), 1.0f);
+  MemoryReader memory(options);
   for (const Form& form : kForms) {
     bench_decode(options, form, 1, 4096, 4096, memory);
     bench_decode(options, form, 4, 4096, 4096, memory);

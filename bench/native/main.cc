@@ -1,4 +1,4 @@
-// octoformer_bench [--threads N] [--seconds S] [--only peaks|prefill|decode]: JSON lines on the standard output.
+// octoformer_bench [--threads N] [--seconds S] [--only peaks|prefill|decode|int8]: JSON lines on the standard output.
 // OCTOFORMER_ISA chooses the kernels.
 #include <cstdio>
 #include <cstdlib>
@@ -45,6 +45,7 @@ void bench_peaks(const Options& options) {
     };
     print_rate(options, "peak_float32", "gmacs", threads, peak(peaks.float32));
     if (peaks.bfloat16 != nullptr) print_rate(options, "peak_bfloat16", "gmacs", threads, peak(peaks.bfloat16));
+    print_rate(options, "peak_int8", "gmacs", threads, peak(peaks.int8));
     print_rate(options, "read_second_level_cache", "gb_per_s", threads,
                read_rate(options, threads, cache_sizes().second_level / 2, 16));
     print_rate(options, "read_memory", "gb_per_s", threads, read_rate(options, threads, int64_t{512} << 20, 1));
@@ -65,7 +66,7 @@ int run(int count, char** arguments) {
     } else if (std::strcmp(arguments[i], "--only") == 0 && *value != '\0') {
       options.only = value;
     } else {
-      std::fprintf(stderr, "usage: octoformer_bench [--threads N] [--seconds S] [--only peaks|prefill|decode]\n");
+      std::fprintf(stderr, "usage: octoformer_bench [--threads N] [--seconds S] [--only peaks|prefill|decode|int8]\n");
       return 2;
     }
   }
@@ -74,6 +75,7 @@ int run(int count, char** arguments) {
   if (options.runs("peaks")) bench_peaks(options);
   if (options.runs("prefill")) bench_prefill(options);
   if (options.runs("decode")) bench_decode(options);
+  if (options.runs("int8")) bench_int8(options);
   return 0;
 }
 

@@ -38,5 +38,6 @@ double run_peak(double (*kernel)(int64_t), int64_t rounds, int threads);
 void bench_peaks(const Options& options);
 void bench_prefill(const Options& options);
 void bench_decode(const Options& options);
+void bench_int8(const Options& options);
 
 }  // namespace octoformer::bench

@@ -2,6 +2,8 @@
 
 #include PEAK_VEC
 
+#include PEAK_INT8
+
 #if defined(PEAK_UNIT)
 #include PEAK_UNIT
 #endif
@@ -87,6 +89,59 @@ double peak_bfloat16(int64_t rounds) {
 
 #endif
 
+#if defined(PEAK_TILES)
+
+double peak_int8(int64_t rounds) {
+  TileConfiguration configuration;
+  for (int tile = 0; tile < 8; ++tile) {
+    configuration.rows[tile] = 16;
+    configuration.row_bytes[tile] = 64;
+  }
+  TILE_CONFIGURE(configuration);
+  for (int64_t i = 0; i < rounds; ++i) {
+    TILE_MULTIPLY_UINT8_INT8(0, 4, 6);
+    TILE_MULTIPLY_UINT8_INT8(1, 4, 7);
+    TILE_MULTIPLY_UINT8_INT8(2, 5, 6);
+    TILE_MULTIPLY_UINT8_INT8(3, 5, 7);
+  }
+  alignas(64) int32_t result[16 * 16];
+  TILE_STORE(0, result, 64);
+  TILE_RELEASE();
+  volatile int32_t sink = result[0];
+  (void)sink;
+  return static_cast<double>(rounds) * 4 * 16 * 16 * 64;
+}
+
+#else
+
+double peak_int8(int64_t rounds) {
+  int8_t weights[4 * Vec::lanes] = {1};
+  uint8_t activation[4] = {1};
+  __asm__ volatile("" : : "r"(weights), "r"(activation) : "memory");  // unknown to the compiler
+  const Int8Unit::Weights w = Int8Unit::load(weights);
+  const Int8Unit::Activation a = Int8Unit::broadcast(activation);
+  Int8Unit::Sum sum[kChains];
+  int32_t start[Vec::lanes];
+#pragma GCC unroll 16
+  for (int c = 0; c < kChains; ++c) {
+    sum[c] = Int8Unit::zero();
+    for (int repeat = 0; repeat <= c; ++repeat) sum[c] = Int8Unit::accumulate(a, w, sum[c]);  // no two chains are equal
+  }
+  for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 16
+    for (int c = 0; c < kChains; ++c) sum[c] = Int8Unit::accumulate(a, w, sum[c]);
+  }
+  IntVec::I total = IntVec::set1(0);
+#pragma GCC unroll 16
+  for (int c = 0; c < kChains; ++c) total = IntVec::add(total, Int8Unit::total(sum[c]));
+  IntVec::store(start, total);
+  volatile int32_t sink = start[0];
+  (void)sink;
+  return static_cast<double>(rounds) * kChains * Vec::lanes * 4;
+}
+
+#endif
+
 float read_all(const float* values, int64_t count) {
   constexpr int kStreams = 64 / Vec::lanes < 8 ? 64 / Vec::lanes : 8;
   Vec::F sum[kStreams];
@@ -105,9 +160,9 @@ float read_all(const float* values, int64_t count) {
 }  // namespace
 
 #if defined(PEAK_UNIT)
-const PeakKernels PEAK_KERNELS = {peak_float32, peak_bfloat16, read_all};
+const PeakKernels PEAK_KERNELS = {peak_float32, peak_bfloat16, peak_int8, read_all};
 #else
-const PeakKernels PEAK_KERNELS = {peak_float32, nullptr, read_all};
+const PeakKernels PEAK_KERNELS = {peak_float32, nullptr, peak_int8, read_all};
 #endif
 
 }  // namespace octoformer

@@ -8,6 +8,7 @@ struct PeakKernels {
   /// Each does `rounds` of independent chains in registers and returns the multiply-adds done.
   double (*float32)(int64_t rounds);
   double (*bfloat16)(int64_t rounds);  // null: no units
+  double (*int8)(int64_t rounds);
   /// Reads `count` floats (a multiple of 64) and returns something that depends on them.
   float (*read)(const float* values, int64_t count);
 };

@@ -3,6 +3,9 @@
 #include "cpu/gemm_int8_kernels.h"
 #include "cpu/kernels/gemm_int8_tile.h"
 #include "cpu/kernels/quantize_rows.h"
+#if defined(OCTOFORMER_TILES)
+#include "cpu/kernels/gemm_int8_amx.h"
+#endif
 
 namespace octoformer {
 namespace {
@@ -12,8 +15,17 @@ constexpr Int8Kernel int8_vector_kernel() {
   return {kPanel, Unit::rows, 4, 1, Unit::flip, few_rows_int8<Unit>, many_rows_int8<Unit>};
 }
 
-constexpr Int8Kernels kInt8Kernels = {int8_vector_kernel<Int8Unit>(), int8_vector_kernel<GeneralInt8Unit>(), scan_row,
-                                      quantize_row};
+template <class Unit>
+constexpr Int8Kernel int8_kernel() {
+#if defined(OCTOFORMER_TILES)
+  static_assert(kPanel == kTilePanel && Unit::flip == 0x80, "one packing for all kernels of an ISA");
+  return {kTilePanel, kTileRow, kInt8TileDepth, kTileRow, Unit::flip, few_rows_int8_amx, many_rows_int8_amx};
+#else
+  return int8_vector_kernel<Unit>();
+#endif
+}
+
+constexpr Int8Kernels kInt8Kernels = {int8_kernel<Int8Unit>(), int8_kernel<GeneralInt8Unit>(), scan_row, quantize_row};
 
 }  // namespace
 }  // namespace octoformer

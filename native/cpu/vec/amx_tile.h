@@ -4,6 +4,7 @@
 // Macros, since gcc pastes the number of a tile into the instruction's text.
 //   TILE_LOAD(tile, from, stride), TILE_STORE: strides in bytes from a row to the next
 //   TILE_MULTIPLY_BFLOAT16(sums, a, b): sums [rows, n] += a [rows, 2 d] x b [d, n, 2], pairs of bfloat16
+//   TILE_MULTIPLY_UINT8_INT8(sums, a, b): sums [rows, n] += a [rows, 4 d] x b [d, n, 4], four bytes of each
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +34,7 @@ static_assert(sizeof(TileConfiguration) == 64, "ldtilecfg reads 64 bytes");
 #define TILE_LOAD(tile, from, stride) _tile_loadd(tile, from, stride)
 #define TILE_STORE(tile, to, stride) _tile_stored(tile, to, stride)
 #define TILE_MULTIPLY_BFLOAT16(sums, a, b) _tile_dpbf16ps(sums, a, b)
+#define TILE_MULTIPLY_UINT8_INT8(sums, a, b) _tile_dpbusd(sums, a, b)
 
 #else
 
@@ -94,12 +96,27 @@ struct EmulatedTiles {
     __builtin_memcpy(&value, &bits, sizeof value);
     return flush(value);
   }
-  /// The first and the second products of pairs are summed apart from 0 by fused multiply-adds (nearest even), then
-  /// both sums are added, then the sum is (compared with the instruction on hardware).
-  static void multiply_bfloat16(int sums, int a, int b) {
+  static void require_product(int sums, int a, int b) {
     require_tile(sums), require_tile(a), require_tile(b);
     require(sums != a && sums != b && a != b);
     require(rows(sums) == rows(a) && row_bytes(sums) == row_bytes(b) && row_bytes(a) == 4 * rows(b));
+  }
+  static void multiply_uint8_int8(int sums, int a, int b) {
+    require_product(sums, a, b);
+    for (int m = 0; m < rows(sums); ++m) {
+      for (int n = 0; n < row_bytes(sums) / 4; ++n) {
+        uint32_t sum = element<uint32_t>(sums, m, n);  // wraps, as the instruction's
+        for (int k = 0; k < row_bytes(a); ++k) {
+          sum += static_cast<uint32_t>(element<uint8_t>(a, m, k) * element<int8_t>(b, k / 4, 4 * n + k % 4));
+        }
+        __builtin_memcpy(&state().tile[sums][m][n * sizeof sum], &sum, sizeof sum);
+      }
+    }
+  }
+  /// The first and the second products of pairs are summed apart from 0 by fused multiply-adds (nearest even), then
+  /// both sums are added, then the sum is (compared with the instruction on hardware).
+  static void multiply_bfloat16(int sums, int a, int b) {
+    require_product(sums, a, b);
     for (int m = 0; m < rows(sums); ++m) {
       for (int n = 0; n < row_bytes(sums) / 4; ++n) {
         float part[2] = {0.0f, 0.0f};
@@ -123,6 +140,7 @@ struct EmulatedTiles {
 #define TILE_LOAD(tile, from, stride) EmulatedTiles::load(tile, from, stride)
 #define TILE_STORE(tile, to, stride) EmulatedTiles::store(tile, to, stride)
 #define TILE_MULTIPLY_BFLOAT16(sums, a, b) EmulatedTiles::multiply_bfloat16(sums, a, b)
+#define TILE_MULTIPLY_UINT8_INT8(sums, a, b) EmulatedTiles::multiply_uint8_int8(sums, a, b)
 
 #endif
 
