@@ -20,7 +20,12 @@ export interface PartRequest {
   readonly shape: readonly number[];
   /** The checkpoint keeps it the other way round: `[in_features, out_features]`. */
   readonly transpose?: boolean;
+  /** Which of the tensor's rows, in what order; all as they are when left out. */
+  readonly rows?: RowArrangement;
 }
+
+/** Rows of a tensor, reordered, then cut out. */
+export type RowArrangement = Pick<WeightPart, 'permute_rows' | 'take_rows'>;
 
 /** A weight of the Program and what it was made of. */
 export interface BuiltWeight {
@@ -85,11 +90,12 @@ export class GraphBuilder {
     return path === '' ? name : `${path}.${name}`;
   }
 
-  /** Builds a module: what `body` builds becomes its children, and names within are relative to it. */
+  /**
+   * Builds a module: what `body` builds becomes its children, and names within are relative to it. A module of that name which is
+   * there already is gone on with (layers that share their weights are one module).
+   */
   scope<T>(name: string, kind: string, body: () => T, options: ScopeOptions = {}): T {
-    const path = this.pathOf(name);
-    const node: MutableNode = { name, path, kind, detail: options.detail ?? '', parameters: [], children: [] };
-    this.#current.children.push(node);
+    const node = this.#current.children.find((child) => child.name === name) ?? this.#newModule(name, kind, options);
     this.#path.push(node);
     const result = body();
     this.#path.pop();
@@ -98,9 +104,23 @@ export class GraphBuilder {
     return result;
   }
 
+  #newModule(name: string, kind: string, { detail = '' }: ScopeOptions): MutableNode {
+    const node: MutableNode = { name, path: this.pathOf(name), kind, detail, parameters: [], children: [] };
+    this.#current.children.push(node);
+    return node;
+  }
+
   /** Records a module without children, with its parameters. */
   leaf(name: string, kind: string, detail: string, parameters: readonly ModuleParameter[] = []): void {
-    this.scope(name, kind, () => this.#current.parameters.push(...parameters), { detail });
+    this.scope(
+      name,
+      kind,
+      () => {
+        const known = this.#current.parameters;
+        known.push(...parameters.filter((parameter) => !known.some((other) => other.name === parameter.name)));
+      },
+      { detail },
+    );
   }
 
   /** Whether the checkpoint has a tensor, by its full name. */
@@ -153,14 +173,18 @@ export class GraphBuilder {
     for (const request of requests) {
       const stored = request.transpose ? [...request.shape].reverse() : request.shape;
       const found = this.#tensors.require(request.name, stored);
+      if (found.permute_rows && request.rows) {
+        throw new OctoformerError('INTERNAL', `the file and the model both reorder the rows of '${request.name}'`);
+      }
       parts.push({
         tensor: found.tensor,
         shape: stored,
         ...(request.transpose ? { transpose: true } : {}),
         ...(found.permute_rows ? { permute_rows: found.permute_rows } : {}),
+        ...request.rows,
       });
       parameters.push({ tensor: found.tensor, shape: stored, dtype: found.info.dtype, weight: index });
-      rows += request.shape[0] ?? 0;
+      rows += request.rows?.take_rows?.count ?? request.shape[0] ?? 0;
     }
     const key = `${role} ${JSON.stringify(parts)}`;
     const known = this.#weightsByKey.get(key);

@@ -1,11 +1,15 @@
 import type { NameRule } from '../graph/tensor_table';
 
 /**
- * Names in safetensors files. Files written from a bare model (`LlamaModel`) lack the prefix `model.` that the model with its head has;
+ * Names in safetensors files. Files written from a bare model (`LlamaModel`) lack the prefix that the model with its head has;
  * files written from a wrapper may have one more.
+ * @param base the prefix without its dot, such as `model`
  */
-export const safetensorsNames: NameRule = (name) => [
-  { tensor: name },
-  ...(name.startsWith('model.') ? [{ tensor: name.slice('model.'.length) }] : []),
-  { tensor: `model.${name}` },
-];
+export function safetensorsNames(base = 'model'): NameRule {
+  const prefix = `${base}.`;
+  return (name) => [
+    { tensor: name },
+    ...(name.startsWith(prefix) ? [{ tensor: name.slice(prefix.length) }] : []),
+    { tensor: prefix + name },
+  ];
+}

@@ -40,8 +40,8 @@ export async function init(config: ConfigValues, folder: string, options: InitOp
   checkOptions('nn.init()', options, ['seed']);
   const seed = checkNumber('nn.init()', 'seed', options.seed ?? 0, { integer: true });
   const table = new RecordingTable();
-  const { architecture, config: read } = findArchitecture(config, 'the configuration of nn.init()', 'causal-lm');
-  architecture.build(read, new GraphBuilder(table, { form: 'auto', compute: 'float32' }));
+  const { architecture, config: read, task } = findArchitecture(config, 'the configuration of nn.init()');
+  architecture.build(read, new GraphBuilder(table, { form: 'auto', compute: 'float32' }), task);
   const total = [...table.asked.values()].reduce((sum, shape) => sum + 4 * count(shape), 0);
   if (total > maxBytes) {
     throw new OctoformerError(

@@ -3,7 +3,6 @@ import { callNative, nativeAddon } from '../binding/load';
 import type { NativeTensorInfo } from '../binding/native';
 import { describeModules } from '../graph/module_tree';
 import { type ModelFiles, resolveModelFiles } from '../hub';
-import type { Task } from './architecture';
 import type { ConfigValues } from './config';
 import { readJsonObject } from './json_file';
 import { buildGraph } from './load_model';
@@ -31,9 +30,6 @@ export interface InspectOptions {
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
 
-/** What the graph is built for, to show it. */
-const task: Task = 'causal-lm';
-
 /**
  * Opens the headers of a checkpoint. An architecture that is not implemented is no failure here.
  * @throws OctoformerError NOT_FOUND, INVALID_CHECKPOINT, INVALID_ARGUMENT, NETWORK, OFFLINE, ABORTED
@@ -46,7 +42,7 @@ export async function inspectCheckpoint(source: string, options: InspectOptions 
     const config = files.config ? await readJsonObject(files.config) : shortValues(checkpoint.metadata);
     const known = { files, format, config, tensors };
     try {
-      const { builder } = await buildGraph(files, checkpoint, source, task, 'auto');
+      const { builder } = await buildGraph(files, checkpoint, source, undefined, 'auto');
       builder.lower(); // checks the tensors against the modules
       return {
         ...known,

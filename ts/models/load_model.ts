@@ -7,7 +7,7 @@ import { GraphBuilder } from '../graph/builder';
 import { type NameRule, TensorTable } from '../graph/tensor_table';
 import { type ModelFiles, resolveModelFiles } from '../hub';
 import { type Dtype, floatPolicy } from '../quantization/float_policy';
-import type { Task } from './architecture';
+import { type Architecture, classSuffixes, type Task } from './architecture';
 import { safetensorsNames } from './checkpoint_names';
 import { type ConfigValues, type ModelConfig, maxVocabulary } from './config';
 import { readGguf } from './gguf';
@@ -15,9 +15,6 @@ import { readJsonObject } from './json_file';
 import { checkLoadOptions, type LoadOptions, refuseQuantizedCheckpoint } from './load_options';
 import type { LoadedModel } from './model';
 import { findArchitecture } from './registry';
-
-/** Python's class names by task: `LlamaForCausalLM`. */
-const classSuffixes: Readonly<Record<Task, string>> = { 'causal-lm': 'ForCausalLM' };
 
 /**
  * Opens a checkpoint for a task: finds its files, reads its configuration, builds the graph against its tensors, and packs the weights.
@@ -37,7 +34,7 @@ export async function loadModel(where: string, source: string, task: Task, optio
   const checkpoint = await callNative(() => nativeAddon().openCheckpoint(files.weights));
   const bridge = new AbortBridge(signal);
   try {
-    const { described, config, builder } = await buildGraph(files, checkpoint, source, task, dtype);
+    const { described, architecture, config, builder } = await buildGraph(files, checkpoint, source, task, dtype);
     const program = builder.lower();
     throwIfAborted(signal, `loading ${source}`);
     const file = basename(files.weights[0] ?? source);
@@ -56,6 +53,7 @@ export async function loadModel(where: string, source: string, task: Task, optio
       outputs: builder.outputs,
       config: Object.freeze({ ...config.defaults, ...config.values }),
       generationConfig: Object.freeze({ ...described.generationConfig }),
+      ...(architecture.positions ? { positions: (ids) => architecture.positions?.(config, ids) ?? [] } : {}),
       vocabularySize: config.integer('vocab_size', { most: maxVocabulary }),
       source,
     };
@@ -65,31 +63,43 @@ export async function loadModel(where: string, source: string, task: Task, optio
   }
 }
 
-/** A checkpoint's configuration, and the graph that its family builds against its tensors. No weight has been read. */
+interface BuiltGraph {
+  readonly described: DescribedCheckpoint;
+  readonly architecture: Architecture;
+  readonly config: ModelConfig;
+  readonly builder: GraphBuilder;
+}
+
+/**
+ * A checkpoint's configuration, and the graph that its family builds against its tensors. No weight has been read.
+ * @param task what for; what the configuration says itself when undefined
+ */
 export async function buildGraph(
   files: ModelFiles,
   checkpoint: NativeCheckpoint,
   source: string,
-  task: Task,
+  task: Task | undefined,
   dtype: Dtype,
-): Promise<{ readonly described: DescribedCheckpoint; readonly config: ModelConfig; readonly builder: GraphBuilder }> {
+): Promise<BuiltGraph> {
   const described = await describeCheckpoint(files, checkpoint, source);
   refuseQuantizedCheckpoint(described.config, described.configFile);
-  const { architecture, config, family } = findArchitecture(described.config, described.configFile, task);
+  const found = findArchitecture(described.config, described.configFile, task);
+  const { architecture, config, family } = found;
   const builder = new GraphBuilder(
-    new TensorTable(checkpoint.tensors, described.names),
+    new TensorTable(checkpoint.tensors, described.names ?? safetensorsNames(architecture.base_model_prefix ?? 'model')),
     floatPolicy(dtype),
-    `${family}${classSuffixes[task]}`,
+    `${family}${classSuffixes[found.task]}`,
   );
-  architecture.build(config, builder);
-  return { described, config, builder };
+  architecture.build(config, builder, found.task);
+  return { described, architecture, config, builder };
 }
 
 interface DescribedCheckpoint {
   readonly config: ConfigValues;
   readonly configFile: string;
   readonly generationConfig: ConfigValues;
-  readonly names: NameRule;
+  /** Names of the file's format; none for safetensors, whose names are the family's. */
+  readonly names?: NameRule;
 }
 
 async function describeCheckpoint(
@@ -109,5 +119,5 @@ async function describeCheckpoint(
     );
   }
   const config = await readJsonObject(files.config);
-  return { config, configFile: files.config, generationConfig, names: safetensorsNames };
+  return { config, configFile: files.config, generationConfig };
 }

@@ -18,6 +18,8 @@ export interface LoadedModel {
   readonly config: ConfigValues;
   readonly generationConfig: ConfigValues;
   readonly vocabularySize: number;
+  /** Positions of a sequence's tokens, where they aren't 0, 1, 2, ... */
+  readonly positions?: (ids: readonly number[]) => readonly number[];
   /** For messages: where it came from. */
   readonly source: string;
 }

@@ -1,6 +1,6 @@
 import { OctoformerError } from '../binding/error';
 import { closest, describeValue } from '../binding/options';
-import { type Architecture, familyName, type Task } from './architecture';
+import { type Architecture, familyName, type Task, taskOf } from './architecture';
 import { type ConfigValues, ModelConfig } from './config';
 import { llama } from './llama';
 import { mistral } from './mistral';
@@ -48,14 +48,19 @@ export function architectureNames(): string[] {
 }
 
 /**
- * The family for a configuration, which must know the task, and the configuration with the family's defaults.
+ * The family for a configuration, which must know the task (by default the one that the configuration is for), and the configuration with the family's defaults.
  * @throws OctoformerError UNSUPPORTED_ARCHITECTURE naming what there is, INVALID_CHECKPOINT
  */
 export function findArchitecture(
   values: ConfigValues,
   file: string,
-  task: Task,
-): { readonly architecture: Architecture; readonly config: ModelConfig; readonly family: string } {
+  asked?: Task,
+): {
+  readonly architecture: Architecture;
+  readonly config: ModelConfig;
+  readonly family: string;
+  readonly task: Task;
+} {
   const type = new ModelConfig(values, file).string('model_type');
   const architecture = architectures.get(type);
   if (!architecture) {
@@ -66,7 +71,8 @@ export function findArchitecture(
         `there are ${architectureNames().join(', ')}, and defineArchitecture() adds others`,
     );
   }
-  if (!architecture.tasks.includes(task)) {
+  const task = asked ?? taskOf(values, architecture);
+  if (!task || !architecture.tasks.includes(task)) {
     throw new OctoformerError(
       'UNSUPPORTED_ARCHITECTURE',
       `${file}: models of type '${type}' are not for '${task}'; they are for ${architecture.tasks.join(', ')}`,
@@ -76,5 +82,6 @@ export function findArchitecture(
     architecture,
     config: new ModelConfig(values, file, architecture.defaults),
     family: familyName(architecture),
+    task,
   };
 }

@@ -32,7 +32,7 @@ const small = {
 function build(values: ConfigValues): { program: Program; text: string } {
   const { architecture, config, family } = findArchitecture({ ...small, ...values }, 'config.json', 'causal-lm');
   const g = new GraphBuilder(new AnyTensor(), { form: 'auto', compute: 'float32' }, `${family}ForCausalLM`);
-  architecture.build(config, g);
+  architecture.build(config, g, 'causal-lm');
   return { program: g.lower(), text: describeModules(g.modules) };
 }
 
@@ -108,7 +108,7 @@ describe('llama', () => {
       ];
       const { architecture, config } = findArchitecture(model.config, 'config.json', 'causal-lm');
       const g = builderOver(headers(Object.fromEntries(shapes)));
-      architecture.build(config, g);
+      architecture.build(config, g, 'causal-lm');
       const { ops } = g.lower();
       const table = ops.find((op) => op.op === 'embedding')?.table;
       const head = ops.filter((op) => op.op === 'linear').at(-1)?.weight;
