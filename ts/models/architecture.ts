@@ -24,8 +24,6 @@ export interface Architecture {
   readonly base_model_prefix?: string;
   /** Python's class of the whole model, where it isn't the family's name and `ForCausalLM`. */
   readonly className?: string;
-  /** The first part of the names of all tensors but the head's, which files of the bare model leave out; `model` by default. */
-  readonly base?: string;
   /** Other names that config.json may have for keys. */
   readonly aliases?: KeyAliases;
   /** What keys of config.json are taken to be where the file leaves them out, as Hugging Face's class has it. */

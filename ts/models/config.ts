@@ -5,6 +5,9 @@ import type { DecoderSizes } from '../modules/decoder';
 /** What a config.json may hold, as JSON gives it. */
 export type ConfigValues = Readonly<Record<string, unknown>>;
 
+/** By the name that most families have for a key: what else files call it (`n_embd` for `hidden_size`). */
+export type KeyAliases = Readonly<Record<string, readonly string[]>>;
+
 // Limits of a configuration's sizes: several times what the largest published models have, and small enough that no product
 // of two overflows 2^53 and no graph of a lying file takes memory worth speaking of before its weights are found missing.
 export const maxLayers = 4096;
@@ -23,6 +26,8 @@ export class ModelConfig {
     /** For messages: the file's name. */
     readonly file: string,
     readonly defaults: ConfigValues = {},
+    /** Other names that files have for a key. */
+    readonly aliases: KeyAliases = {},
   ) {}
 
   get model_type(): string {
@@ -31,7 +36,14 @@ export class ModelConfig {
 
   /** The value as it stands there, or its default. `null` is undefined, without the default, as in Python. */
   get(key: string): unknown {
-    return (Object.hasOwn(this.values, key) ? this.values[key] : this.defaults[key]) ?? undefined;
+    const name = this.#nameOf(key);
+    return (Object.hasOwn(this.values, name) ? this.values[name] : this.defaults[key]) ?? undefined;
+  }
+
+  /** What the file calls a key. */
+  #nameOf(key: string): string {
+    const names = [key, ...(this.aliases[key] ?? [])];
+    return names.find((name) => Object.hasOwn(this.values, name)) ?? key;
   }
 
   integer(
@@ -95,7 +107,7 @@ export class ModelConfig {
   wrong(key: string, value: unknown, expected: string): OctoformerError {
     return new OctoformerError(
       'INVALID_CHECKPOINT',
-      `${this.file}: '${key}' must be ${expected}, not ${describeValue(value)}`,
+      `${this.file}: '${this.#nameOf(key)}' must be ${expected}, not ${describeValue(value)}`,
     );
   }
 
@@ -104,8 +116,11 @@ export class ModelConfig {
   }
 }
 
+/** The sizes that every decoder has, under whatever names. */
+export type CommonSizes = Omit<DecoderSizes, 'innerFeatures' | 'epsilon' | 'activation'>;
+
 /** Reads and checks the sizes of a decoder. @throws OctoformerError INVALID_CHECKPOINT naming key and value */
-export function decoderSizes(config: ModelConfig): DecoderSizes {
+export function commonSizes(config: ModelConfig): CommonSizes {
   const hiddenSize = config.integer('hidden_size');
   const heads = config.integer('num_attention_heads', { most: maxHeads });
   const kvHeads = config.integer('num_key_value_heads', { most: maxHeads, otherwise: heads });
@@ -122,14 +137,21 @@ export function decoderSizes(config: ModelConfig): DecoderSizes {
   return {
     vocabularySize: config.integer('vocab_size', { most: maxVocabulary }),
     hiddenSize,
-    innerFeatures: config.integer('intermediate_size'),
     layers: config.integer('num_hidden_layers', { most: maxLayers }),
     heads,
     kvHeads,
     headDim: config.integer('head_dim', { otherwise: hiddenSize / heads }),
+    tied: config.boolean('tie_word_embeddings', false),
+  };
+}
+
+/** Those and what Llama and its kin have besides. @throws OctoformerError INVALID_CHECKPOINT naming key and value */
+export function decoderSizes(config: ModelConfig): DecoderSizes {
+  return {
+    ...commonSizes(config),
+    innerFeatures: config.integer('intermediate_size'),
     epsilon: config.number('rms_norm_eps', { most: 1 }),
     activation: config.string('hidden_act', 'silu'),
-    tied: config.boolean('tie_word_embeddings', false),
   };
 }
 

@@ -88,7 +88,7 @@ export async function buildGraph(
   const builder = new GraphBuilder(
     new TensorTable(checkpoint.tensors, described.names ?? safetensorsNames(architecture.base_model_prefix ?? 'model')),
     floatPolicy(dtype),
-    `${family}${classSuffixes[found.task]}`,
+    architecture.className ?? `${family}${classSuffixes[found.task]}`,
   );
   architecture.build(config, builder, found.task);
   return { described, architecture, config, builder };

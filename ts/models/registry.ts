@@ -2,6 +2,7 @@ import { OctoformerError } from '../binding/error';
 import { closest, describeValue } from '../binding/options';
 import { type Architecture, familyName, type Task, taskOf } from './architecture';
 import { type ConfigValues, ModelConfig } from './config';
+import { gpt2 } from './gpt2';
 import { llama } from './llama';
 import { mistral } from './mistral';
 import { phi3 } from './phi3';
@@ -10,7 +11,7 @@ import { qwen3 } from './qwen3';
 import { smollm3 } from './smollm3';
 
 const architectures = new Map<string, Architecture>(
-  [llama, mistral, phi3, qwen2, qwen3, smollm3].map((architecture) => [architecture.model_type, architecture]),
+  [gpt2, llama, mistral, phi3, qwen2, qwen3, smollm3].map((architecture) => [architecture.model_type, architecture]),
 );
 
 /**
@@ -80,7 +81,7 @@ export function findArchitecture(
   }
   return {
     architecture,
-    config: new ModelConfig(values, file, architecture.defaults),
+    config: new ModelConfig(values, file, architecture.defaults, architecture.aliases),
     family: familyName(architecture),
     task,
   };

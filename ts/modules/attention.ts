@@ -1,7 +1,7 @@
-import type { GraphBuilder } from '../graph/builder';
+import type { GraphBuilder, RowArrangement } from '../graph/builder';
 import type { AttentionOp, Value } from '../graph/program';
 import { linear, linears } from './linear';
-import { rmsNorm } from './norm';
+import { layerNorm, rmsNorm } from './norm';
 import type { RotaryTable } from './rotary_embedding';
 
 export interface AttentionOptions {
@@ -17,9 +17,13 @@ export interface AttentionOptions {
   readonly outputBias?: boolean;
   /** The checkpoint has one tensor for queries, keys and values, of this name. */
   readonly fused?: string;
+  /** How the rows of that tensor lie, where not queries, keys, values one after another (`modules/fused_rows.ts`). */
+  readonly fusedRows?: readonly RowArrangement[];
   readonly outputName?: string;
-  /** Normalizes every head of queries and keys before they are rotated (`q_norm`, `k_norm`). */
-  readonly headNorm?: { readonly epsilon: number; readonly kind?: string };
+  /** The checkpoint keeps the fused and the output matrix as `[in_features, out_features]` (GPT-2's Conv1D). */
+  readonly transpose?: boolean;
+  /** Normalizes queries and keys before they are rotated. */
+  readonly headNorm?: HeadNormOptions;
   /** Rotary positions; none when left out (NoPE layers). */
   readonly rotary?: RotaryTable;
   readonly pattern?: 'causal' | 'full';
@@ -32,6 +36,17 @@ export interface AttentionOptions {
   readonly residual?: Value;
 }
 
+export interface HeadNormOptions {
+  readonly epsilon: number;
+  /** Python's class, for the module tree. */
+  readonly kind?: string;
+  /** `q_norm` and `k_norm` without the mean, the default, or `q_layernorm` and `k_layernorm` with it and with biases. */
+  readonly norm?: 'rms' | 'layer';
+  readonly weightOffset?: number;
+  /** Normalizes all heads together instead of each by itself (OLMo 2). */
+  readonly together?: boolean;
+}
+
 /**
  * Multi-head attention with its projections (Vaswani et al. 2017, section 3.2; grouped queries: Ainslie et al. 2023): keys and values of the new
  * tokens join the cache, then `[tokens, features]` becomes `[tokens, outFeatures]`. Its probabilities can be asked for as
@@ -39,7 +54,7 @@ export interface AttentionOptions {
  */
 export function attention(g: GraphBuilder, name: string, input: Value, options: AttentionOptions): Value {
   const { heads, kvHeads = heads, headDim, outFeatures } = options;
-  const kind = options.kind ?? 'Attention';
+  const { kind = 'Attention', fused = 'qkv_proj', outputName = 'o_proj', transpose = false } = options;
   return g.scope(
     name,
     kind,
@@ -68,13 +83,14 @@ export function attention(g: GraphBuilder, name: string, input: Value, options: 
         ...(options.alibiSlopes ? { alibi_slopes: options.alibiSlopes } : {}),
         probabilities,
       });
-      return linear(g, options.outputName ?? 'o_proj', mixed, {
+      return linear(g, outputName, mixed, {
         outFeatures,
+        transpose,
         bias: options.outputBias ?? false,
         ...(options.residual ? { residual: options.residual } : {}),
       });
     },
-    { order: ['q_proj', 'k_proj', 'v_proj', 'qkv_proj', 'o_proj', 'q_norm', 'k_norm'] },
+    { order: ['q_proj', 'k_proj', 'v_proj', fused, outputName, 'q_norm', 'k_norm', 'q_layernorm', 'k_layernorm'] },
   );
 }
 
@@ -84,10 +100,15 @@ function patternOf({ pattern = 'causal', window }: AttentionOptions): AttentionO
 
 /** Queries and keys lie side by side, so that one op rotates both. */
 function project(g: GraphBuilder, input: Value, options: AttentionOptions, heads: number, kvHeads: number) {
-  const { headDim, bias = false, fused } = options;
+  const { headDim, bias = false, fused, fusedRows, transpose = false } = options;
   const [queryWidth, keyWidth] = [heads * headDim, kvHeads * headDim];
   const all = fused
-    ? linear(g, fused, input, { outFeatures: queryWidth + 2 * keyWidth, bias })
+    ? linear(g, fused, input, {
+        outFeatures: queryWidth + 2 * keyWidth,
+        bias,
+        transpose,
+        ...(fusedRows ? { rows: fusedRows } : {}),
+      })
     : linears(
         g,
         [
@@ -108,7 +129,13 @@ function project(g: GraphBuilder, input: Value, options: AttentionOptions, heads
 
 function normalizeHeads(g: GraphBuilder, query: Value, key: Value, { headNorm, headDim }: AttentionOptions): void {
   if (!headNorm) return;
-  const options = { ...headNorm, group: headDim, inPlace: true };
-  rmsNorm(g, 'q_norm', query, options);
-  rmsNorm(g, 'k_norm', key, options);
+  const { norm = 'rms', together = false, ...rest } = headNorm;
+  const options = { ...rest, ...(together ? {} : { group: headDim }), inPlace: true };
+  if (norm === 'rms') {
+    rmsNorm(g, 'q_norm', query, options);
+    rmsNorm(g, 'k_norm', key, options);
+  } else {
+    layerNorm(g, 'q_layernorm', query, options);
+    layerNorm(g, 'k_layernorm', key, options);
+  }
 }

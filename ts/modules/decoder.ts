@@ -3,44 +3,84 @@ import type { Value } from '../graph/program';
 import { type AttentionOptions, attention } from './attention';
 import { embedding } from './embedding';
 import { type GatedFeedForwardOptions, gatedFeedForward } from './feed_forward';
-import { linear } from './linear';
+import { languageModelHead, layerStack, tieMatrices } from './language_model';
 import { rmsNorm } from './norm';
 import type { RopeParameters } from './rope_parameters';
 import { type RotaryTable, rotaryEmbedding } from './rotary_embedding';
+
+/** Norms of a branch by their names: of what enters it, and of what it gives before that is added to the stream. */
+export interface BranchNorms {
+  readonly before?: string;
+  readonly after?: string;
+}
+
+/** The norms of a layer's two branches. */
+export interface LayerNorms {
+  readonly attention: BranchNorms;
+  readonly feedForward: BranchNorms;
+}
+
+const llamaNorms: LayerNorms = {
+  attention: { before: 'input_layernorm' },
+  feedForward: { before: 'post_attention_layernorm' },
+};
 
 export interface PreNormBlockOptions {
   /** The family's name as Python's classes begin with it, such as `Llama`. */
   readonly family: string;
   readonly epsilon: number;
+  /** Added to the weights of all norms (Gemma: 1). */
+  readonly normOffset?: number;
+  /** Llama's by default. */
+  readonly norms?: LayerNorms;
   readonly attention: Omit<AttentionOptions, 'residual' | 'kind' | 'outFeatures'>;
   readonly feedForward: Omit<GatedFeedForwardOptions, 'residual' | 'kind' | 'outFeatures'>;
 }
 
 /** x + attention(norm(x)), then x + feedForward(norm(x)): the block of Llama and most decoders since. */
 export function preNormBlock(g: GraphBuilder, name: string, input: Value, options: PreNormBlockOptions): Value {
-  const { family, epsilon } = options;
+  const { family, norms = llamaNorms } = options;
   const outFeatures = input.columns;
-  const norm = { epsilon, kind: `${family}RMSNorm` };
-  return g.scope(
-    name,
-    `${family}DecoderLayer`,
-    () => {
-      const attended = attention(g, 'self_attn', rmsNorm(g, 'input_layernorm', input, norm), {
+  const norm = normOptions(options);
+  const { headNorm } = options.attention;
+
+  const branch = (stream: Value, { before, after }: BranchNorms, run: (input: Value, residual?: Value) => Value) => {
+    const normed = before ? rmsNorm(g, before, stream, norm) : stream;
+    if (!after) return run(normed, stream);
+    const out = rmsNorm(g, after, run(normed), { ...norm, inPlace: true });
+    g.add({ op: 'elementwise', kind: 'add', left: stream, right: out, out });
+    return out;
+  };
+  const body = () => {
+    const attended = branch(input, norms.attention, (value, residual) =>
+      attention(g, 'self_attn', value, {
         ...options.attention,
-        ...(options.attention.headNorm ? { headNorm: { kind: norm.kind, ...options.attention.headNorm } } : {}),
+        ...(headNorm ? { headNorm: { kind: norm.kind, ...headNorm } } : {}),
         kind: `${family}Attention`,
         outFeatures,
-        residual: input,
-      });
-      return gatedFeedForward(g, 'mlp', rmsNorm(g, 'post_attention_layernorm', attended, norm), {
+        ...(residual ? { residual } : {}),
+      }),
+    );
+    return branch(attended, norms.feedForward, (value, residual) =>
+      gatedFeedForward(g, 'mlp', value, {
         ...options.feedForward,
         kind: `${family}MLP`,
         outFeatures,
-        residual: attended,
-      });
-    },
-    { order: ['self_attn', 'mlp', 'input_layernorm', 'post_attention_layernorm'] },
-  );
+        ...(residual ? { residual } : {}),
+      }),
+    );
+  };
+  const names = [norms.attention.before, norms.attention.after, norms.feedForward.before, norms.feedForward.after];
+  const order = ['self_attn', 'mlp', ...names.filter((each) => each !== undefined)];
+  return g.scope(name, `${family}DecoderLayer`, body, { order });
+}
+
+function normOptions({ family, epsilon, normOffset }: Pick<PreNormBlockOptions, 'family' | 'epsilon' | 'normOffset'>) {
+  return {
+    epsilon,
+    kind: `${family}RMSNorm`,
+    ...(normOffset === undefined ? {} : { weightOffset: normOffset }),
+  };
 }
 
 /** The sizes that decoders of Llama's kind have in common. */
@@ -58,28 +98,35 @@ export interface DecoderSizes {
   readonly tied: boolean;
 }
 
-export interface PreNormDecoderOptions {
-  readonly family: string;
+export interface PreNormDecoderOptions
+  extends Pick<CausalDecoderOptions, 'family' | 'ropes' | 'normOffset' | 'embeddingScale' | 'softcap'>,
+    Pick<PreNormBlockOptions, 'norms'> {
+  /** The only rotary embedding, where there is one. */
   readonly rope?: RopeParameters;
-  /** What is particular to a layer's attention. `rotary: false` leaves positions out (NoPE). */
-  readonly attention?: (layer: number) => Partial<Omit<AttentionOptions, 'rotary'>> & { readonly rotary?: false };
+  /** What is particular to a layer's attention. `rotary`: an index into `ropes`, 0 by default; `false` leaves positions out (NoPE). */
+  readonly attention?: (
+    layer: number,
+  ) => Partial<Omit<AttentionOptions, 'rotary'>> & { readonly rotary?: number | false };
   readonly feedForward?: Pick<GatedFeedForwardOptions, 'bias' | 'fused'>;
 }
 
 /** A causal decoder whose layers are all `preNormBlock`s with rotary positions: Llama and its many kin. */
 export function preNormDecoder(g: GraphBuilder, sizes: DecoderSizes, options: PreNormDecoderOptions): void {
-  const { family, rope, feedForward } = options;
+  const { family, rope, ropes = rope ? [rope] : [], feedForward, norms, normOffset } = options;
   const { heads, kvHeads, headDim, innerFeatures, activation, epsilon } = sizes;
   causalDecoder(g, {
     ...sizes,
-    family,
-    ...(rope ? { rope } : {}),
-    block: (input, layer, rotary) => {
-      const { rotary: rotates = true, ...attention } = options.attention?.(layer) ?? {};
+    ...options,
+    ropes,
+    block: (input, layer, tables) => {
+      const { rotary: index = 0, ...attention } = options.attention?.(layer) ?? {};
+      const rotary = index === false ? undefined : tables[index];
       return preNormBlock(g, String(layer), input, {
         family,
         epsilon,
-        attention: { heads, kvHeads, headDim, ...attention, ...(rotates && rotary ? { rotary } : {}) },
+        ...(normOffset === undefined ? {} : { normOffset }),
+        ...(norms ? { norms } : {}),
+        attention: { heads, kvHeads, headDim, ...attention, ...(rotary ? { rotary } : {}) },
         feedForward: { innerFeatures, activation, ...feedForward },
       });
     },
@@ -94,21 +141,16 @@ export interface CausalDecoderOptions {
   readonly epsilon: number;
   /** The output projection is the embedding's matrix. */
   readonly tied: boolean;
-  readonly rope?: RopeParameters;
-  /** Builds layer `index` within the list of layers: `[tokens, hiddenSize]` to the same. `rotary` is there if `rope` is. */
-  readonly block: (input: Value, index: number, rotary: RotaryTable | undefined) => Value;
-}
-
-const table = 'model.embed_tokens.weight';
-const head = 'lm_head.weight';
-
-/**
- * Where a tied matrix is: mostly only the embedding is stored, in some files only the head. A file with both is read as it is, as
- * transformers 5 does where they differ.
- */
-function tyingOf(g: GraphBuilder): 'to the embedding' | 'to the head' | 'none' {
-  if (!g.hasTensor(head)) return 'to the embedding';
-  return g.hasTensor(table) ? 'none' : 'to the head';
+  /** Rotary embeddings; layers may differ in which they use. */
+  readonly ropes?: readonly RopeParameters[];
+  /** Added to the weights of the final norm (Gemma: 1). */
+  readonly normOffset?: number;
+  /** Multiplies the embeddings. */
+  readonly embeddingScale?: number;
+  /** Bounds the logits. */
+  readonly softcap?: number;
+  /** Builds layer `index` within the list of layers: `[tokens, hiddenSize]` to the same. `rotary` has one table for each of `ropes`. */
+  readonly block: (input: Value, index: number, rotary: readonly RotaryTable[]) => Value;
 }
 
 /**
@@ -116,36 +158,29 @@ function tyingOf(g: GraphBuilder): 'to the embedding' | 'to the head' | 'none' {
  * what enters layer I; the last: after the final norm), `last_hidden_state`, `logits` of the rows asked for.
  */
 export function causalDecoder(g: GraphBuilder, options: CausalDecoderOptions): void {
-  const { family, vocabularySize, hiddenSize, layers, epsilon, rope } = options;
-  const tying = options.tied ? tyingOf(g) : 'none';
+  const { family, vocabularySize, hiddenSize, layers, ropes = [], embeddingScale, softcap } = options;
+  const { table, head } = tieMatrices(g, options.tied, 'model.embed_tokens.weight');
   const hidden = g.scope(
     'model',
     `${family}Model`,
     () => {
-      let stream = embedding(g, 'embed_tokens', {
+      const stream = embedding(g, 'embed_tokens', {
         count: vocabularySize,
         width: hiddenSize,
-        ...(tying === 'to the head' ? { weight: head } : {}),
+        weight: table,
+        ...(embeddingScale === undefined ? {} : { scale: embeddingScale }),
       });
-      const rotary = rope && rotaryEmbedding(g, 'rotary_emb', `${family}RotaryEmbedding`, rope);
-      g.scope('layers', 'ModuleList', () => {
-        for (let index = 0; index < layers; index++) {
-          g.output(`hidden_states.${index}`, stream);
-          stream = options.block(stream, index, rotary);
-        }
+      const rotary = ropes.map((parameters, index) =>
+        rotaryEmbedding(g, index === 0 ? 'rotary_emb' : `rotary_emb_${index}`, `${family}RotaryEmbedding`, parameters),
+      );
+      return layerStack(g, {
+        layers,
+        stream,
+        block: (input, index) => options.block(input, index, rotary),
+        finish: (last) => rmsNorm(g, 'norm', last, normOptions(options)),
       });
-      const normed = rmsNorm(g, 'norm', stream, { epsilon, kind: `${family}RMSNorm` });
-      g.output(`hidden_states.${layers}`, normed);
-      g.output('last_hidden_state', normed);
-      return normed;
     },
     { order: ['embed_tokens', 'layers', 'norm', 'rotary_emb'] },
   );
-  const rows = g.buffer('rows', hiddenSize);
-  g.add({ op: 'gather_rows', input: hidden, out: rows });
-  const logits = linear(g, 'lm_head', rows, {
-    outFeatures: vocabularySize,
-    ...(tying === 'to the embedding' ? { weight: table } : {}),
-  });
-  g.output('logits', logits);
+  languageModelHead(g, hidden, { vocabularySize, weight: head, ...(softcap === undefined ? {} : { softcap }) });
 }

@@ -49,19 +49,26 @@ export function gatedFeedForward(g: GraphBuilder, name: string, input: Value, op
   });
 }
 
+export interface PlainFeedForwardOptions extends FeedForwardOptions {
+  readonly upName?: string;
+  readonly downName?: string;
+  readonly activationName?: string;
+  /** The checkpoint keeps both matrices as `[in_features, out_features]` (GPT-2's Conv1D). */
+  readonly transpose?: boolean;
+}
+
 /** `down(activation(up(x)))` (Vaswani et al. 2017, section 3.3), with the names that the checkpoint has for both. */
-export function feedForward(
-  g: GraphBuilder,
-  name: string,
-  input: Value,
-  options: FeedForwardOptions & { readonly upName?: string; readonly downName?: string },
-): Value {
-  const { innerFeatures, outFeatures, bias = false, residual, upName = 'up_proj', downName = 'down_proj' } = options;
+export function feedForward(g: GraphBuilder, name: string, input: Value, options: PlainFeedForwardOptions): Value {
+  return g.scope(name, options.kind ?? 'MLP', () => feedForwardLayers(g, input, options));
+}
+
+/** The same for checkpoints where the two matrices belong to the block itself (OPT). */
+export function feedForwardLayers(g: GraphBuilder, input: Value, options: PlainFeedForwardOptions): Value {
+  const { innerFeatures, outFeatures, bias = false, residual, transpose = false } = options;
+  const { upName = 'up_proj', downName = 'down_proj', activationName = 'act_fn' } = options;
   const activation = activationByName(options.activation);
-  return g.scope(name, options.kind ?? 'MLP', () => {
-    const inner = linear(g, upName, input, { outFeatures: innerFeatures, bias, activation: activation.op });
-    const out = linear(g, downName, inner, { outFeatures, bias, ...(residual ? { residual } : {}) });
-    g.leaf('act_fn', activation.kind, '');
-    return out;
-  });
+  const inner = linear(g, upName, input, { outFeatures: innerFeatures, bias, transpose, activation: activation.op });
+  const out = linear(g, downName, inner, { outFeatures, bias, transpose, ...(residual ? { residual } : {}) });
+  g.leaf(activationName, activation.kind, '');
+  return out;
 }

@@ -1,10 +1,13 @@
 /** The vocabulary that architectures are written in: every function takes the builder, the module's name, and what goes in. */
 export { activationByName } from './activation';
 export { type AttentionOptions, attention } from './attention';
+export { type BlockOptions, block } from './block';
 export {
+  type BranchNorms,
   type CausalDecoderOptions,
   causalDecoder,
   type DecoderSizes,
+  type LayerNorms,
   type PreNormBlockOptions,
   type PreNormDecoderOptions,
   preNormBlock,
@@ -14,9 +17,20 @@ export { type EmbeddingOptions, embedding } from './embedding';
 export {
   type FeedForwardOptions,
   feedForward,
+  feedForwardLayers,
   type GatedFeedForwardOptions,
   gatedFeedForward,
+  type PlainFeedForwardOptions,
 } from './feed_forward';
+export { interleavedGroups, interleavedHeads } from './fused_rows';
+export {
+  type LanguageModelHeadOptions,
+  type LayerStackOptions,
+  languageModelHead,
+  layerStack,
+  type TiedMatrices,
+  tieMatrices,
+} from './language_model';
 export { type LinearOptions, linear, linears, type Projection } from './linear';
 export { layerNorm, type NormOptions, rmsNorm } from './norm';
 export { type RopeParameters, ropeTypes } from './rope_parameters';

@@ -1,4 +1,4 @@
-import type { BuiltWeight, GraphBuilder } from '../graph/builder';
+import type { BuiltWeight, GraphBuilder, PartRequest, RowArrangement } from '../graph/builder';
 import type { ActivationName, Value } from '../graph/program';
 
 export interface LinearOptions {
@@ -10,6 +10,8 @@ export interface LinearOptions {
   readonly residual?: Value;
   /** The checkpoint keeps the matrix as `[in_features, out_features]` (GPT-2's Conv1D). */
   readonly transpose?: boolean;
+  /** Pieces of the checkpoint's rows, one after another, where it keeps them in another order; together `outFeatures` rows. */
+  readonly rows?: readonly RowArrangement[];
   /** The full name of the matrix, where it belongs to another module (a tied output projection). */
   readonly weight?: string;
 }
@@ -19,8 +21,9 @@ export function linear(g: GraphBuilder, name: string, input: Value, options: Lin
   const { outFeatures, bias = false, activation, residual, transpose = false } = options;
   const path = g.pathOf(name);
   const matrixName = options.weight ?? `${path}.weight`;
-  const weight = g.matrix(matrixName, [{ name: matrixName, shape: [outFeatures, input.columns], transpose }]);
-  const shift = bias ? g.vector(`${path}.bias`, [{ name: `${path}.bias`, shape: [outFeatures] }]) : undefined;
+  const pieces = (part: PartRequest) => options.rows?.map((rows) => ({ ...part, rows })) ?? [part];
+  const weight = g.matrix(matrixName, pieces({ name: matrixName, shape: [outFeatures, input.columns], transpose }));
+  const shift = bias ? g.vector(`${path}.bias`, pieces({ name: `${path}.bias`, shape: [outFeatures] })) : undefined;
   const out = g.buffer(g.rowsOf(input), outFeatures);
   g.add({
     op: 'linear',
@@ -31,7 +34,7 @@ export function linear(g: GraphBuilder, name: string, input: Value, options: Lin
     ...(residual ? { residual } : {}),
     out,
   });
-  record(g, name, input.columns, outFeatures, weight, shift, 0);
+  record(g, name, input.columns, outFeatures, weight, shift, 0, transpose);
   return out;
 }
 
@@ -82,10 +85,14 @@ function record(
   weight: BuiltWeight,
   bias: BuiltWeight | undefined,
   part: number,
+  transposed = false,
 ): void {
   const matrix = weight.parameters[part];
   const shift = bias?.parameters[part];
-  g.leaf(name, 'Linear', `in_features=${inFeatures}, out_features=${outFeatures}, bias=${bias ? 'True' : 'False'}`, [
+  const [kind, detail] = transposed
+    ? ['Conv1D', `nf=${outFeatures}, nx=${inFeatures}`]
+    : ['Linear', `in_features=${inFeatures}, out_features=${outFeatures}, bias=${bias ? 'True' : 'False'}`];
+  g.leaf(name, kind, detail, [
     ...(matrix ? [{ name: 'weight', ...matrix }] : []),
     ...(shift ? [{ name: 'bias', ...shift }] : []),
   ]);

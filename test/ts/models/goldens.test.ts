@@ -3,7 +3,7 @@ import { AutoModelForCausalLM, type CausalLanguageModel, info, type LoadOptions 
 import { goldensFolder } from '../goldens_folder';
 import { decoderFolders, failures, GoldenFolder, sameBits } from './golden_folder';
 
-const families = ['llama', 'mistral', 'phi3', 'qwen2', 'qwen3', 'smollm3'];
+const families = ['gpt2', 'llama', 'mistral', 'phi3', 'qwen2', 'qwen3', 'smollm3'];
 const goldens = goldensFolder();
 const folders = [
   ...decoderFolders(join(__dirname, '..', '..', 'fixtures', 'models'), families),

@@ -1,0 +1,71 @@
+import type { GraphBuilder } from '../graph/builder';
+import type { Value } from '../graph/program';
+import { linear } from './linear';
+
+export interface LayerStackOptions {
+  /** What the list of layers is called; `layers` by default. */
+  readonly list?: string;
+  readonly layers: number;
+  /** What enters the first layer: `[tokens, features]`. */
+  readonly stream: Value;
+  /** Builds layer `index` within the list of layers. */
+  readonly block: (input: Value, index: number) => Value;
+  /** What comes after the last layer, mostly a norm. */
+  readonly finish?: (stream: Value) => Value;
+}
+
+/**
+ * Layers one after another, with the outputs that every model has: `hidden_states.I` (I: what enters layer I; the last: after
+ * `finish`) and `last_hidden_state`, which is given back.
+ */
+export function layerStack(g: GraphBuilder, options: LayerStackOptions): Value {
+  const { list = 'layers', layers, block, finish } = options;
+  let { stream } = options;
+  g.scope(list, 'ModuleList', () => {
+    for (let index = 0; index < layers; index++) {
+      g.output(`hidden_states.${index}`, stream);
+      stream = block(stream, index);
+    }
+  });
+  const last = finish ? finish(stream) : stream;
+  g.output(`hidden_states.${layers}`, last);
+  g.output('last_hidden_state', last);
+  return last;
+}
+
+/** The full names of the matrices that the embedding and the head of a language model read. */
+export interface TiedMatrices {
+  readonly table: string;
+  readonly head: string;
+}
+
+/**
+ * Which matrices are read where the embedding's may be the head's too: mostly only the embedding is stored, in some files only
+ * the head. A file with both is read as it is, as transformers 5 does where they differ.
+ */
+export function tieMatrices(g: GraphBuilder, tied: boolean, table: string, head = 'lm_head.weight'): TiedMatrices {
+  if (!tied) return { table, head };
+  if (!g.hasTensor(head)) return { table, head: table };
+  return g.hasTensor(table) ? { table, head } : { table: head, head };
+}
+
+export interface LanguageModelHeadOptions {
+  readonly vocabularySize: number;
+  /** The full name of the matrix. */
+  readonly weight: string;
+  /** The module's name; `lm_head` by default. */
+  readonly name?: string;
+  readonly bias?: boolean;
+  /** Bounds the logits: softcap * tanh(logit / softcap). */
+  readonly softcap?: number;
+}
+
+/** `logits` of the rows that were asked for. */
+export function languageModelHead(g: GraphBuilder, hidden: Value, options: LanguageModelHeadOptions): void {
+  const { vocabularySize, weight, name = 'lm_head', bias = false, softcap } = options;
+  const rows = g.buffer('rows', hidden.columns);
+  g.add({ op: 'gather_rows', input: hidden, out: rows });
+  const logits = linear(g, name, rows, { outFeatures: vocabularySize, bias, weight });
+  if (softcap !== undefined) g.add({ op: 'scale', input: logits, factor: 1, softcap, out: logits });
+  g.output('logits', logits);
+}
