@@ -53,6 +53,7 @@ function readJson<T>(path: string): T {
 export class GoldenFolder {
   readonly name: string;
   readonly golden: GoldenFile;
+  readonly config: { readonly model_type: string };
   readonly #tensors: ReadonlyMap<string, GoldenTensor>;
   /** A step's rotary frequencies depend on how long the sequence is by then, so that steps differ from one run. */
   readonly dependsOnLength: boolean;
@@ -61,8 +62,8 @@ export class GoldenFolder {
     this.name = basename(folder);
     this.golden = readJson<GoldenFile>(join(folder, 'golden.json'));
     this.#tensors = readSafetensors(join(folder, 'golden.safetensors'));
-    const config = JSON.stringify(readJson(join(folder, 'config.json')));
-    this.dependsOnLength = /"(rope_)?type":"(dynamic|longrope|su)"/.test(config);
+    this.config = readJson(join(folder, 'config.json'));
+    this.dependsOnLength = /"(rope_)?type":"(dynamic|longrope|su)"/.test(JSON.stringify(this.config));
   }
 
   /** The ids of an input that golden.json names: `single`, `batch.I` or `long`. */

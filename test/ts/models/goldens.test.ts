@@ -3,7 +3,19 @@ import { AutoModelForCausalLM, type CausalLanguageModel, info, type LoadOptions 
 import { goldensFolder } from '../goldens_folder';
 import { decoderFolders, failures, GoldenFolder, sameBits } from './golden_folder';
 
-const families = ['gpt2', 'llama', 'mistral', 'phi3', 'qwen2', 'qwen3', 'smollm3'];
+const families = [
+  'gemma',
+  'gemma2',
+  'gemma3_text',
+  'gpt2',
+  'llama',
+  'mistral',
+  'olmo2',
+  'phi3',
+  'qwen2',
+  'qwen3',
+  'smollm3',
+];
 const goldens = goldensFolder();
 const folders = [
   ...decoderFolders(join(__dirname, '..', '..', 'fixtures', 'models'), families),
@@ -20,7 +32,7 @@ async function withModel<T>(
 }
 
 it('there are fixtures of every family', () => {
-  const types = folders.map((folder) => folder.name.split('-')[0]);
+  const types = folders.map((folder) => folder.config.model_type);
   expect(types).toEqual(expect.arrayContaining(families));
 });
 

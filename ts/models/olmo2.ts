@@ -1,0 +1,30 @@
+import { preNormDecoder } from '../modules/decoder';
+import type { Architecture } from './architecture';
+import { decoderSizes } from './config';
+import { ropeParameters } from './rope_config';
+
+/** OLMo 2: Llama with norms after both branches instead of before, and norms over all queries and over all keys. */
+export const olmo2: Architecture = {
+  model_type: 'olmo2',
+  tasks: ['causal-lm'],
+  defaults: {
+    rms_norm_eps: 1e-5,
+    max_position_embeddings: 2048,
+    attention_bias: false,
+    pad_token_id: 1,
+    eos_token_id: 50279,
+  },
+  build(config, g) {
+    const sizes = decoderSizes(config);
+    const bias = config.boolean('attention_bias');
+    preNormDecoder(g, sizes, {
+      family: 'Olmo2',
+      rope: ropeParameters(config, sizes.headDim),
+      norms: {
+        attention: { after: 'post_attention_layernorm' },
+        feedForward: { after: 'post_feedforward_layernorm' },
+      },
+      attention: () => ({ bias, outputBias: bias, headNorm: { epsilon: sizes.epsilon, together: true } }),
+    });
+  },
+};
