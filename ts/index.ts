@@ -2,15 +2,30 @@
 export { OctoformerError, type OctoformerErrorCode } from './binding/error';
 export { type Info, info } from './binding/info';
 export { AutoModelForCausalLM, CausalLanguageModel } from './generation/auto_model';
+export type { FinishReason } from './generation/ending';
 export type { GenerateInputs, GenerateOutput } from './generation/generate';
-export type { FinishReason, GenerationStatistics } from './generation/generation_run';
-export type { GenerateOptions } from './generation/options';
+export type { GenerationStatistics } from './generation/generation_run';
+export type { GenerateOptions, StoppingCriterion } from './generation/options';
+export type { LogitsProcessor } from './generation/processors/processor';
 export type { Streamer } from './generation/streamer';
 export { GraphBuilder } from './graph/builder';
 export type { Value } from './graph/program';
 export type { Architecture, Task } from './models/architecture';
+export {
+  AutoModel,
+  AutoModelForMaskedLM,
+  AutoModelForQuestionAnswering,
+  AutoModelForSequenceClassification,
+  AutoModelForTokenClassification,
+  type BaseModelOutputs,
+  type EncoderModel,
+  type SequenceLogitsOutputs,
+  type SpanOutputs,
+  type TokenLogitsOutputs,
+} from './models/auto_encoders';
 export { AutoTokenizer, type TokenizerLoadOptions } from './models/auto_tokenizer';
 export { decoderSizes, ModelConfig } from './models/config';
+export type { EncoderInputs, EncoderOutputs } from './models/encoder_forward';
 export type { ForwardInputs, ForwardOutputs } from './models/forward';
 export { KVCache } from './models/kv_cache';
 export type { LoadOptions, LoadProgress } from './models/load_options';

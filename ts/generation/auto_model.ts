@@ -1,12 +1,30 @@
+import { checkOptions } from '../binding/options';
+import { type ForwardInputs, type ForwardOutputs, prepareForward } from '../models/forward';
 import { loadModel } from '../models/load_model';
 import type { LoadOptions } from '../models/load_options';
-import { Model } from '../models/model';
+import { attentionHeads, Model } from '../models/model';
 import { type GenerateInputs, type GenerateOutput, generate } from './generate';
 import { checkGenerationConfig } from './generation_config';
 import type { GenerateOptions } from './options';
 
 /** A language model that continues text: `forward` for logits, `generate` for tokens. */
 export class CausalLanguageModel extends Model {
+  /**
+   * One pass over a ragged batch, off the main thread.
+   * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, ABORTED, DISPOSED, OUT_OF_MEMORY
+   */
+  async forward(inputs: ForwardInputs, options: { readonly signal?: AbortSignal } = {}): Promise<ForwardOutputs> {
+    const { vocabularySize, outputs, program } = this.loaded;
+    checkOptions('forward()', options, ['signal']);
+    const { request, read } = prepareForward(inputs, {
+      vocabularySize,
+      outputs,
+      heads: attentionHeads(program),
+      createCache: () => this.createCache(),
+    });
+    return read(await this.run(request, options.signal));
+  }
+
   /**
    * Continues prompts: greedily, or sampled with `do_sample: true`.
    * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, CONTEXT_OVERFLOW, ABORTED, DISPOSED

@@ -111,14 +111,15 @@ export function prepareForward(
   return { request, read };
 }
 
-function output(outputs: NativeRunResult['outputs'], name: string): Float32Array {
+/** An output that was asked for. */
+export function output(outputs: NativeRunResult['outputs'], name: string): Float32Array {
   const data = outputs[name];
   if (data) return data;
   throw new OctoformerError('INTERNAL', `the runtime gave no output '${name}'`);
 }
 
 /** Output names with this prefix, by number. */
-function numbered(outputs: ReadonlySet<string>, prefix: string): string[] {
+export function numbered(outputs: ReadonlySet<string>, prefix: string): string[] {
   const names: string[] = [];
   while (outputs.has(`${prefix}${names.length}`)) names.push(`${prefix}${names.length}`);
   return names;

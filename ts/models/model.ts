@@ -2,11 +2,10 @@ import { AbortBridge, throwIfAborted } from '../binding/abort';
 import { OctoformerError } from '../binding/error';
 import { callNative } from '../binding/load';
 import type { NativeModel, NativeRunRequest, NativeRunResult } from '../binding/native';
-import { checkOptions, closest } from '../binding/options';
+import { closest } from '../binding/options';
 import { describeModules, findModule, type ModuleNode, walkModules } from '../graph/module_tree';
-import type { Op, Program } from '../graph/program';
+import type { Program } from '../graph/program';
 import type { ConfigValues } from './config';
-import { type ForwardInputs, type ForwardOutputs, prepareForward } from './forward';
 import { KVCache } from './kv_cache';
 
 /** Everything that a loaded model is made of. */
@@ -64,7 +63,7 @@ export interface LengthLimits {
   readonly wholePrompts: boolean;
 }
 
-/** A causal language model: token ids in, logits out. Holds native memory until `dispose()`. */
+/** What all models have in common. Holds native memory until `dispose()`. */
 export class Model {
   readonly #loaded: LoadedModel;
   #disposed = false;
@@ -107,20 +106,10 @@ export class Model {
     };
   }
 
-  /**
-   * One pass over a ragged batch, off the main thread.
-   * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, ABORTED, DISPOSED, OUT_OF_MEMORY
-   */
-  async forward(inputs: ForwardInputs, options: { readonly signal?: AbortSignal } = {}): Promise<ForwardOutputs> {
+  /** What the model is made of. @throws OctoformerError DISPOSED */
+  protected get loaded(): LoadedModel {
     this.#alive();
-    checkOptions('forward()', options, ['signal']);
-    const { request, read } = prepareForward(inputs, {
-      vocabularySize: this.#loaded.vocabularySize,
-      outputs: this.#loaded.outputs,
-      heads: this.#loaded.program.ops.filter(isAttention).map((op) => op.heads),
-      createCache: () => this.createCache(),
-    });
-    return read(await this.run(request, options.signal));
+    return this.#loaded;
   }
 
   /** Runs a request of the binding: what `forward` and generation are made of. */
@@ -217,8 +206,9 @@ export class Model {
   }
 }
 
-function isAttention(op: Op): op is Extract<Op, { op: 'attention' }> {
-  return op.op === 'attention';
+/** Query heads of each attention layer. */
+export function attentionHeads({ ops }: Program): number[] {
+  return ops.flatMap((op) => (op.op === 'attention' ? [op.heads] : []));
 }
 
 function countParameters(root: ModuleNode): number {

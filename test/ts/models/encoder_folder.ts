@@ -1,0 +1,142 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import {
+  AutoModel,
+  AutoModelForMaskedLM,
+  AutoModelForQuestionAnswering,
+  AutoModelForSequenceClassification,
+  AutoModelForTokenClassification,
+  type EncoderInputs,
+  type EncoderModel,
+  type EncoderOutputs,
+  type LoadOptions,
+  type Tensor,
+} from '../../../ts';
+import { type GoldenTensor, readSafetensors } from '../safetensors';
+import { type Comparison, largestDifference, sameBits } from './golden_folder';
+
+interface GoldenInput {
+  readonly input_ids: readonly number[];
+  readonly token_type_ids?: readonly number[];
+}
+
+interface GoldenFile {
+  readonly kind: string;
+  readonly architecture: string;
+  readonly single: GoldenInput;
+  readonly batch: readonly GoldenInput[];
+  readonly long?: GoldenInput;
+}
+
+const autoModels = {
+  Model: AutoModel,
+  ForMaskedLM: AutoModelForMaskedLM,
+  ForQuestionAnswering: AutoModelForQuestionAnswering,
+  ForSequenceClassification: AutoModelForSequenceClassification,
+  ForTokenClassification: AutoModelForTokenClassification,
+};
+
+/** Folders of encoders of these families below a folder of goldens; none if that does not exist. */
+export function encoderFolders(parent: string, modelTypes: readonly string[]): EncoderFolder[] {
+  if (!existsSync(parent)) return [];
+  return readdirSync(parent)
+    .map((name) => join(parent, name))
+    .filter((folder) => existsSync(join(folder, 'golden.json')) && existsSync(join(folder, 'config.json')))
+    .map((folder) => new EncoderFolder(folder))
+    .filter((folder) => folder.golden.kind === 'encoder' && modelTypes.includes(folder.modelType));
+}
+
+/** The reference results beside an encoder's checkpoint, and comparisons of a model with them. */
+export class EncoderFolder {
+  readonly name: string;
+  readonly golden: GoldenFile;
+  readonly modelType: string;
+
+  constructor(readonly folder: string) {
+    this.name = basename(folder);
+    this.golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as GoldenFile;
+    this.modelType = (
+      JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as { model_type: string }
+    ).model_type;
+  }
+
+  /** Opens the checkpoint as what its golden results were made with. */
+  open(options: LoadOptions): Promise<EncoderModel<EncoderOutputs>> {
+    const suffix = Object.keys(autoModels).find((name) => this.golden.architecture.endsWith(name));
+    return autoModels[(suffix ?? 'Model') as keyof typeof autoModels].from_pretrained(this.folder, options);
+  }
+
+  /** All inputs by name. */
+  get inputs(): ReadonlyMap<string, GoldenInput> {
+    const { single, batch, long } = this.golden;
+    return new Map([
+      ['single', single],
+      ...batch.map((input, index): [string, GoldenInput] => [`batch.${index}`, input]),
+      ...(long ? [['long', long] as const] : []),
+    ]);
+  }
+
+  /** Every tensor of the golden file, from each input run alone. */
+  async compareForward(model: EncoderModel<EncoderOutputs>): Promise<Comparison[]> {
+    const goldens = readSafetensors(join(this.folder, 'golden.safetensors'));
+    const actual = new Map<string, Tensor>();
+    for (const [name, input] of this.inputs) {
+      const outputs = await model.forward({
+        ...inputsOf([input]),
+        output_hidden_states: true,
+        output_attentions: true,
+      });
+      for (const [key, tensor] of namedTensors(outputs, 0)) actual.set(`${name}.${key}`, tensor);
+    }
+    return [...goldens].map(([name, golden]) => compare(name, actual.get(name), golden));
+  }
+
+  /** All inputs as one ragged batch against each alone: the same bits. */
+  async compareRagged(model: EncoderModel<EncoderOutputs>): Promise<Comparison[]> {
+    const all = [...this.inputs];
+    const wanted = { output_hidden_states: true, output_attentions: true };
+    const together = await model.forward({ ...inputsOf(all.map(([, input]) => input)), ...wanted });
+    const comparisons: Comparison[] = [];
+    for (const [index, [name, input]] of all.entries()) {
+      const alone = namedTensors(await model.forward({ ...inputsOf([input]), ...wanted }), 0);
+      const inBatch = new Map(namedTensors(together, index));
+      comparisons.push(
+        ...alone.map(([key, tensor]) => sameBits(`${name}.${key}`, inBatch.get(key)?.data, tensor.data)),
+      );
+    }
+    return comparisons;
+  }
+}
+
+function inputsOf(inputs: readonly GoldenInput[]): EncoderInputs {
+  const types = inputs.flatMap(({ token_type_ids }) => (token_type_ids ? [token_type_ids] : []));
+  return {
+    input_ids: inputs.map(({ input_ids }) => input_ids),
+    ...(types.length > 0 ? { token_type_ids: types } : {}),
+  };
+}
+
+/** The tensors of one sequence by the names that the golden files have for them. */
+function namedTensors(outputs: EncoderOutputs, sequence: number): [string, Tensor][] {
+  return (Object.entries(outputs) as [string, readonly Tensor[] | readonly (readonly Tensor[])[]][]).flatMap(
+    ([name, value]) => {
+      const layered = name === 'hidden_states' || name === 'attentions';
+      if (!layered) return [[name, (value as readonly Tensor[])[sequence] as Tensor] as [string, Tensor]];
+      return (value as readonly (readonly Tensor[])[]).map((layer, index): [string, Tensor] => [
+        `${name}.${index}`,
+        layer[sequence] as Tensor,
+      ]);
+    },
+  );
+}
+
+/** Within the bounds of the goldens' README; a tensor that is missing or of another shape is infinitely far. */
+function compare(name: string, actual: Tensor | undefined, golden: GoldenTensor): Comparison {
+  const scale = golden.data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+  const same = actual?.dims.join() === golden.shape.join();
+  return {
+    name,
+    difference: actual && same ? largestDifference(actual.data, golden.data) : Number.POSITIVE_INFINITY,
+    allowed: name.includes('attentions') ? 2e-5 : 2e-4 + 2e-4 * scale,
+  };
+}

@@ -1,0 +1,118 @@
+import { checkOptions } from '../binding/options';
+import type { Task } from './architecture';
+import {
+  type EncoderInputs,
+  type EncoderOutputs,
+  type HeadDescription,
+  prepareEncoderForward,
+} from './encoder_forward';
+import { loadModel } from './load_model';
+import type { LoadOptions } from './load_options';
+import { type LoadedModel, Model } from './model';
+import type { Tensor } from './tensor';
+
+/** A bare encoder. */
+export interface BaseModelOutputs extends EncoderOutputs {
+  /** `[features]`: of the first token, where the model has a pooler. */
+  readonly pooler_output?: readonly Tensor[];
+}
+
+/** `[tokens, vocabulary]`, or `[tokens, labels]`; rows are those of `logits_at` where it was given. */
+export interface TokenLogitsOutputs extends EncoderOutputs {
+  readonly logits: readonly Tensor[];
+}
+
+/** `[labels]`. */
+export interface SequenceLogitsOutputs extends EncoderOutputs {
+  readonly logits: readonly Tensor[];
+}
+
+/** `[tokens]` each. */
+export interface SpanOutputs extends EncoderOutputs {
+  readonly start_logits: readonly Tensor[];
+  readonly end_logits: readonly Tensor[];
+}
+
+/** A model that sees a whole sequence at once: token ids in, tensors out. */
+export class EncoderModel<Outputs extends EncoderOutputs> extends Model {
+  readonly #head: HeadDescription;
+
+  constructor(loaded: LoadedModel, head: HeadDescription) {
+    super(loaded);
+    this.#head = head;
+  }
+
+  /** Whether `forward` takes `token_type_ids`. */
+  get hasTokenTypes(): boolean {
+    return this.loaded.program.ops.some((op) => op.op === 'embedding' && op.index === 'token_type_ids');
+  }
+
+  /**
+   * One pass over a ragged batch, off the main thread.
+   * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, CONTEXT_OVERFLOW, ABORTED, DISPOSED, OUT_OF_MEMORY
+   */
+  async forward(inputs: EncoderInputs, options: { readonly signal?: AbortSignal } = {}): Promise<Outputs> {
+    const { loaded } = this;
+    checkOptions('forward()', options, ['signal']);
+    const { request, read } = prepareEncoderForward(inputs, loaded, this.#head);
+    // What a head gives is told by its description, one a class below.
+    return read(await this.run(request, options.signal)) as EncoderOutputs as Outputs;
+  }
+}
+
+/** Opens models of one kind. */
+export interface AutoEncoder<Outputs extends EncoderOutputs> {
+  /**
+   * @param source a folder or a hub id `owner/name`
+   * @throws OctoformerError NOT_FOUND, INVALID_CHECKPOINT, MISSING_WEIGHT, SHAPE_MISMATCH, UNSUPPORTED_ARCHITECTURE,
+   *   UNKNOWN_OPTION, UNSUPPORTED_OPTION, INVALID_ARGUMENT, DEVICE_UNAVAILABLE, NETWORK, OFFLINE, ABORTED, OUT_OF_MEMORY
+   */
+  from_pretrained(source: string, options?: LoadOptions): Promise<EncoderModel<Outputs>>;
+}
+
+function autoEncoder<Outputs extends EncoderOutputs>(
+  name: string,
+  task: Task,
+  head: HeadDescription,
+): AutoEncoder<Outputs> {
+  return {
+    async from_pretrained(source, options = {}) {
+      return new EncoderModel<Outputs>(await loadModel(`${name}.from_pretrained()`, source, task, options), head);
+    },
+  };
+}
+
+/** Opens encoders without a head: hidden states, and what a pooler makes of the first one. */
+export const AutoModel = autoEncoder<BaseModelOutputs>('AutoModel', 'base', {
+  rows: 'first',
+  outputs: ['pooler_output'],
+  flat: true,
+});
+
+/** Opens encoders that guess hidden words. */
+export const AutoModelForMaskedLM = autoEncoder<TokenLogitsOutputs>('AutoModelForMaskedLM', 'masked-lm', {
+  rows: 'all',
+  outputs: ['logits'],
+  flat: false,
+});
+
+/** Opens encoders that give a sequence a label. */
+export const AutoModelForSequenceClassification = autoEncoder<SequenceLogitsOutputs>(
+  'AutoModelForSequenceClassification',
+  'sequence-classification',
+  { rows: 'first', outputs: ['logits'], flat: true },
+);
+
+/** Opens encoders that give each token a label. */
+export const AutoModelForTokenClassification = autoEncoder<TokenLogitsOutputs>(
+  'AutoModelForTokenClassification',
+  'token-classification',
+  { rows: 'all', outputs: ['logits'], flat: false },
+);
+
+/** Opens encoders that find the answer to a question in a text. */
+export const AutoModelForQuestionAnswering = autoEncoder<SpanOutputs>(
+  'AutoModelForQuestionAnswering',
+  'question-answering',
+  { rows: 'all', outputs: ['start_logits', 'end_logits'], flat: true },
+);

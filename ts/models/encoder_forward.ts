@@ -1,0 +1,168 @@
+import { OctoformerError } from '../binding/error';
+import type { NativeRunRequest, NativeRunResult } from '../binding/native';
+import { checkOptions } from '../binding/options';
+import { numbered, output } from './forward';
+import { attentionHeads, type LoadedModel } from './model';
+import { splitRows, splitShapes, type Tensor } from './tensor';
+import { concatenateIds, type TokenIds } from './token_ids';
+
+/** What `forward` of an encoder takes. Lists have one entry a sequence; sequences may have different lengths, and nothing is padded. */
+export interface EncoderInputs {
+  readonly input_ids: TokenIds;
+  /** Which of two texts a token belongs to; 0 by default. */
+  readonly token_type_ids?: TokenIds;
+  /** As Hugging Face's class computes them by default (0, 1, ... in most families). */
+  readonly position_ids?: TokenIds;
+  readonly output_hidden_states?: boolean;
+  readonly output_attentions?: boolean;
+  /** Places in each sequence whose logits are computed, in any order; all by default. For models with logits for each token. */
+  readonly logits_at?: TokenIds;
+}
+
+/** What every encoder gives: one tensor a sequence, without a batch dimension. */
+export interface EncoderOutputs {
+  /** `[tokens, features]`. */
+  readonly last_hidden_state: readonly Tensor[];
+  /** By layer, then by sequence: `[tokens, features]`; 0 enters the first layer, the last is `last_hidden_state`. */
+  readonly hidden_states?: readonly (readonly Tensor[])[];
+  /** By layer, then by sequence: probabilities `[heads, tokens, tokens]`. */
+  readonly attentions?: readonly (readonly Tensor[])[];
+}
+
+/** What a head is asked about, and gives: a row a sequence (its first token's) or a row a token, under these names. */
+export interface HeadDescription {
+  readonly rows: 'first' | 'all';
+  readonly outputs: readonly string[];
+  /** `[columns]` of one row by itself and `[rows]` of one column: without the dimension of 1. */
+  readonly flat: boolean;
+}
+
+const where = 'forward()';
+const known = ['input_ids', 'token_type_ids', 'position_ids', 'output_hidden_states', 'output_attentions'];
+const unsupported = {
+  attention_mask: 'sequences have their own lengths here, so nothing is padded',
+  decoder_input_ids: 'encoders have no second sequence',
+  past: 'encoders see all of a sequence at once and keep no cache',
+};
+
+/** A checked call of `forward`: the request that the runtime gets, and how to read its answer. */
+export interface PreparedEncoderForward {
+  readonly request: Omit<NativeRunRequest, 'abort'>;
+  readonly read: (result: NativeRunResult) => EncoderOutputs & Readonly<Record<string, unknown>>;
+}
+
+/** @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION */
+export function prepareEncoderForward(
+  inputs: EncoderInputs,
+  model: LoadedModel,
+  head: HeadDescription,
+): PreparedEncoderForward {
+  const types = model.program.ops.some((op) => op.op === 'embedding' && op.index === 'token_type_ids');
+  checkOptions(where, inputs, head.rows === 'all' ? [...known, 'logits_at'] : known, {
+    ...unsupported,
+    logits_at: 'this model gives one answer a sequence',
+  });
+  if (inputs.token_type_ids !== undefined && !types) {
+    throw new OctoformerError(
+      'UNSUPPORTED_OPTION',
+      `option 'token_type_ids' of ${where}: models of type '${String(model.config.model_type)}' have no token types; leave it out`,
+    );
+  }
+  const { input_ids } = inputs;
+  const ids = concatenateIds(where, 'input_ids', input_ids, model.vocabularySize);
+  const lengths = input_ids.map((sequence) => sequence.length);
+  const given = (name: 'token_type_ids' | 'position_ids') => checkedLike(name, inputs[name], lengths);
+  const token_type_ids = given('token_type_ids');
+  const position_ids =
+    given('position_ids') ??
+    (model.positions && Int32Array.from(input_ids.flatMap((one) => model.positions?.(one) ?? [])));
+  const places = head.rows === 'first' ? lengths.map(() => [0]) : inputs.logits_at;
+  if (places && head.rows === 'all') checkPlaces(places, lengths);
+  const asked = places ?? lengths.map((length) => Array.from({ length }, (_, place) => place));
+  const hidden = inputs.output_hidden_states ? numbered(model.outputs, 'hidden_states.') : [];
+  const attentions = inputs.output_attentions ? numbered(model.outputs, 'attentions.') : [];
+  const heads = attentionHeads(model.program);
+  const headOutputs = head.outputs.filter((name) => model.outputs.has(name));
+  const request = {
+    input_ids: ids,
+    lengths: Int32Array.from(lengths),
+    caches: lengths.map(() => null),
+    ...(position_ids ? { position_ids } : {}),
+    ...(token_type_ids ? { token_type_ids } : {}),
+    rows: rowsAt(asked, lengths),
+    outputs: ['last_hidden_state', ...headOutputs, ...hidden, ...attentions],
+  };
+  const read = ({ outputs }: NativeRunResult) => ({
+    last_hidden_state: splitRows(output(outputs, 'last_hidden_state'), lengths),
+    ...Object.fromEntries(
+      headOutputs.map((name) => [
+        name,
+        headTensors(
+          output(outputs, name),
+          asked.map((list) => list.length),
+          head.flat,
+        ),
+      ]),
+    ),
+    ...(inputs.output_hidden_states
+      ? { hidden_states: hidden.map((name) => splitRows(output(outputs, name), lengths)) }
+      : {}),
+    ...(inputs.output_attentions
+      ? {
+          attentions: attentions.map((name, layer) =>
+            splitShapes(
+              output(outputs, name),
+              lengths.map((length) => [heads[layer] ?? 0, length, length]),
+            ),
+          ),
+        }
+      : {}),
+  });
+  return { request, read };
+}
+
+function headTensors(data: Float32Array, counts: readonly number[], flat: boolean): Tensor[] {
+  const tensors = splitRows(data, counts);
+  return flat ? tensors.map((tensor) => ({ data: tensor.data, dims: [tensor.data.length] })) : tensors;
+}
+
+function checkedLike(
+  name: 'token_type_ids' | 'position_ids',
+  given: TokenIds | undefined,
+  lengths: readonly number[],
+): Int32Array | undefined {
+  if (given === undefined) return undefined;
+  const all = concatenateIds(where, name, given, 2 ** 31 - 1);
+  if (given.length === lengths.length && given.every((list, index) => list.length === lengths[index])) return all;
+  throw new OctoformerError(
+    'INVALID_ARGUMENT',
+    `${where}: ${name} must have one number for every one of input_ids, whose sequences have ${lengths.join(', ')} tokens`,
+  );
+}
+
+function checkPlaces(places: TokenIds, lengths: readonly number[]): void {
+  const fits =
+    Array.isArray(places) &&
+    places.length === lengths.length &&
+    places.every(
+      (list, index) =>
+        Array.isArray(list) &&
+        list.every((place) => Number.isInteger(place) && place >= 0 && place < (lengths[index] ?? 0)),
+    );
+  if (fits) return;
+  throw new OctoformerError(
+    'INVALID_ARGUMENT',
+    `${where}: logits_at must have a list of places a sequence, each from 0 to below its length (${lengths.join(', ')})`,
+  );
+}
+
+/** Rows, in the concatenation of all sequences, of places in each of them. */
+function rowsAt(places: TokenIds, lengths: readonly number[]): Int32Array {
+  const rows: number[] = [];
+  let first = 0;
+  for (const [index, length] of lengths.entries()) {
+    for (const place of places[index] ?? []) rows.push(first + place);
+    first += length;
+  }
+  return Int32Array.from(rows);
+}

@@ -1,0 +1,29 @@
+import type { GraphBuilder } from '../graph/builder';
+import type { AttentionOp, Value } from '../graph/program';
+
+export interface AttendOptions {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly pattern: AttentionOp['pattern'];
+  /** Multiplies the scores; 1 / sqrt(headDim) by default. */
+  readonly scale?: number;
+}
+
+/**
+ * Attention between projected queries, keys and values (Vaswani et al. 2017, section 3.2.1): `[tokens, heads * headDim]`. Its probabilities
+ * can be asked for as `attentions.LAYER`, layers counted in the order of the graph.
+ */
+export function attend(
+  g: GraphBuilder,
+  { query, key, value }: { readonly query: Value; readonly key: Value; readonly value: Value },
+  options: AttendOptions,
+): Value {
+  const { heads, kvHeads, headDim, pattern, scale = headDim ** -0.5 } = options;
+  const layer = g.cacheLayer({ kv_heads: kvHeads, head_dim: headDim });
+  const probabilities = `attentions.${layer}`;
+  g.declareOutput(probabilities);
+  const out = g.buffer('tokens', heads * headDim);
+  g.add({ op: 'attention', query, key, value, out, layer, heads, scale, pattern, probabilities });
+  return out;
+}
