@@ -2,23 +2,11 @@ import { OctoformerError } from '../binding/error';
 import { closest, describeValue } from '../binding/options';
 import { type Architecture, familyName, type Task, taskOf } from './architecture';
 import { type ConfigValues, ModelConfig } from './config';
+import { decoderFamilies } from './decoder_families';
 import { encoderFamilies } from './encoder_families';
-import { gemma } from './gemma';
-import { gemma2 } from './gemma2';
-import { gemma3Text } from './gemma3';
-import { gpt2 } from './gpt2';
-import { llama } from './llama';
-import { mistral } from './mistral';
-import { olmo2 } from './olmo2';
-import { phi3 } from './phi3';
-import { qwen2 } from './qwen2';
-import { qwen3 } from './qwen3';
-import { smollm3 } from './smollm3';
 
 const architectures = new Map<string, Architecture>(
-  [...encoderFamilies, gemma, gemma2, gemma3Text, gpt2, llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3].map(
-    (architecture) => [architecture.model_type, architecture],
-  ),
+  [...decoderFamilies, ...encoderFamilies].map((architecture) => [architecture.model_type, architecture]),
 );
 
 /**

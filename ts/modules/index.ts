@@ -1,5 +1,6 @@
 /** The vocabulary that architectures are written in: every function takes the builder, the module's name, and what goes in. */
 export { activationByName } from './activation';
+export { alibiSlopes } from './alibi';
 export { type AttentionOptions, attention } from './attention';
 export { type BlockOptions, block } from './block';
 export {
@@ -32,6 +33,6 @@ export {
   tieMatrices,
 } from './language_model';
 export { type LinearOptions, linear, linears, type Projection } from './linear';
-export { layerNorm, type NormOptions, rmsNorm } from './norm';
+export { type LayerNormOptions, layerNorm, type NormOptions, rmsNorm } from './norm';
 export { type RopeParameters, ropeTypes } from './rope_parameters';
 export { type RotaryTable, rotaryEmbedding } from './rotary_embedding';

@@ -14,9 +14,15 @@ export interface NormOptions {
   readonly inPlace?: boolean;
 }
 
+export interface LayerNormOptions extends NormOptions {
+  readonly bias?: boolean;
+  /** false: neither weight nor bias. */
+  readonly affine?: boolean;
+}
+
 /** x / sqrt(mean(x^2) + epsilon) * weight over each group of columns (Zhang and Sennrich 2019). Same shape as the input. */
 export function rmsNorm(g: GraphBuilder, name: string, input: Value, options: NormOptions): Value {
-  return norm(g, 'rms', name, input, false, { kind: 'RMSNorm', ...options });
+  return norm(g, 'rms', name, input, { weight: true, bias: false }, { kind: 'RMSNorm', ...options });
 }
 
 /** (x - mean) / sqrt(variance + epsilon) * weight + bias (Ba et al. 2016). Same shape as the input. */
@@ -24,9 +30,9 @@ export function layerNorm(
   g: GraphBuilder,
   name: string,
   input: Value,
-  { bias = true, ...options }: NormOptions & { readonly bias?: boolean },
+  { bias = true, affine = true, ...options }: LayerNormOptions,
 ): Value {
-  return norm(g, 'layer', name, input, bias, { kind: 'LayerNorm', ...options });
+  return norm(g, 'layer', name, input, { weight: affine, bias: affine && bias }, { kind: 'LayerNorm', ...options });
 }
 
 function norm(
@@ -34,29 +40,29 @@ function norm(
   kind: 'rms' | 'layer',
   name: string,
   input: Value,
-  bias: boolean,
+  has: { readonly weight: boolean; readonly bias: boolean },
   options: NormOptions & { readonly kind: string },
 ): Value {
   const { epsilon, weightOffset, group } = options;
   const path = g.pathOf(name);
   const length = group ?? input.columns;
   const vector = (part: string) => g.vector(`${path}.${part}`, [{ name: `${path}.${part}`, shape: [length] }]);
-  const weight = vector('weight');
-  const shift = bias ? vector('bias') : undefined;
+  const weight = has.weight ? vector('weight') : undefined;
+  const shift = has.bias ? vector('bias') : undefined;
   const out = options.inPlace ? input : g.buffer(g.rowsOf(input), input.columns);
   g.add({
     op: 'norm',
     kind,
     input,
     out,
-    weight: weight.index,
+    ...(weight ? { weight: weight.index } : {}),
     ...(shift ? { bias: shift.index } : {}),
     ...(weightOffset === undefined ? {} : { weight_offset: weightOffset }),
     epsilon,
     ...(group === undefined ? {} : { group }),
   });
   g.leaf(name, options.kind, `(${length},), eps=${pythonNumber(epsilon)}`, [
-    ...named('weight', weight),
+    ...(weight ? named('weight', weight) : []),
     ...(shift ? named('bias', shift) : []),
   ]);
   return out;

@@ -4,13 +4,20 @@ import { goldensFolder } from '../goldens_folder';
 import { decoderFolders, failures, GoldenFolder, sameBits } from './golden_folder';
 
 const families = [
+  'bloom',
+  'falcon',
   'gemma',
   'gemma2',
   'gemma3_text',
   'gpt2',
+  'gpt_neo',
+  'gpt_neox',
+  'gptj',
   'llama',
   'mistral',
   'olmo2',
+  'opt',
+  'phi',
   'phi3',
   'qwen2',
   'qwen3',
