@@ -64,7 +64,7 @@ struct Int8Kernel {
   int panel = 0;          // output features of a packed panel
   int row_tile = 0;       // rows of a tile of accumulators
   int depth_granule = 4;  // K is filled up to a multiple of it
-  int row_granule = 1;    // many_rows reads (and drops) rows of A up to a multiple of it
+  int row_granule = 1;    // many_rows reads (and drops) rows of A and of sums up to a multiple of it
   uint8_t flip = 0;       // an activation q in [-128, 127] is stored as q xor this: 0x80 for unsigned bytes, q + 128
   void (*few_rows)(const Int8Task&) = nullptr;   // depth_block >= depth, rows <= row_tile
   void (*many_rows)(const Int8Task&) = nullptr;  // any number of rows

@@ -81,7 +81,7 @@ void Int8LinearDriver::multiply_many_rows(const Int8Weight& weight, int64_t rows
   const int64_t panels = weight.panels();
   // A multiply-add of bytes takes a quarter of the time of one of floats.
   const int threads = usable_threads(threads_, rows * shared.out_features * shared.depth, 4 * kMultiplyAddsPerThread);
-  const int64_t granule = kernel.row_tile;
+  const int64_t granule = std::max(kernel.row_tile, kernel.row_granule);
   int64_t task_panels = std::max<int64_t>(kTaskColumns / kernel.panel, 1);
   int64_t task_rows = choose_row_block(shared.depth_block, task_panels * kernel.panel, granule);
   const auto count_tasks = [&] { return divide_up(panels, task_panels) * divide_up(rows, task_rows); };

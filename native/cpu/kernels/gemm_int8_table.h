@@ -19,7 +19,7 @@ template <class Unit>
 constexpr Int8Kernel int8_kernel() {
 #if defined(OCTOFORMER_TILES)
   static_assert(kPanel == kTilePanel && Unit::flip == 0x80, "one packing for all kernels of an ISA");
-  return {kTilePanel, kTileRow, kInt8TileDepth, kTileRow, Unit::flip, few_rows_int8_amx, many_rows_int8_amx};
+  return {kTilePanel, kTileRow, kInt8TileDepth, 2 * kTileRow, Unit::flip, few_rows_int8_amx, many_rows_int8_amx};
 #else
   return int8_vector_kernel<Unit>();
 #endif
