@@ -3,8 +3,11 @@ import { checkOptions, describeValue } from '../binding/options';
 import { KVCache } from '../models/kv_cache';
 import type { Model } from '../models/model';
 import { concatenateIds, type TokenIds } from '../models/token_ids';
-import { type FinishReason, GenerationRun, type GenerationStatistics } from './generation_run';
+import { BeamRun } from './beam_run';
+import type { FinishReason } from './ending';
+import type { GenerationExtras, GenerationRun, GenerationStatistics } from './generation_run';
 import { type GenerateOptions, generationSettings } from './options';
+import { TokenRun } from './token_run';
 
 /** The prompts of `generate`, of any lengths. */
 export interface GenerateInputs {
@@ -16,8 +19,8 @@ export interface GenerateInputs {
   readonly past?: KVCache | readonly (KVCache | null)[];
 }
 
-export interface GenerateOutput {
-  /** Each prompt with its new tokens, the one that ended it among them. */
+export interface GenerateOutput extends GenerationExtras {
+  /** Each prompt with its new tokens, the one that ended it among them; `num_return_sequences` of each prompt, one after another. */
   readonly sequences: number[][];
   readonly finishReasons: readonly FinishReason[];
   readonly statistics: GenerationStatistics;
@@ -29,11 +32,12 @@ export function beginGeneration(model: Model, inputs: GenerateInputs, options: G
   concatenateIds('generate()', 'input_ids', inputs.input_ids, model.vocabularySize);
   const count = inputs.input_ids.length;
   const settings = generationSettings(options, model.generationConfig, model.config, count);
-  return new GenerationRun(model, inputs.input_ids, pastCaches(inputs.past, count), settings);
+  const Run = settings.numBeams > 1 ? BeamRun : TokenRun;
+  return new Run(model, inputs.input_ids, pastCaches(inputs.past, count), settings);
 }
 
 /**
- * Continues prompts token by token. A batch gives every sequence the same tokens as it would get alone; sequences that end leave the batch.
+ * Continues prompts token by token, or by beam search. A batch gives every sequence the same tokens as it would get alone; sequences that end leave the batch.
  * A prompt longer than `max_position_embeddings` throws; a sequence that reaches that length ends with reason `context`.
  * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, CONTEXT_OVERFLOW, ABORTED, DISPOSED, OUT_OF_MEMORY
  */
@@ -51,7 +55,12 @@ export async function generate(
       if (streamer && gained > 0) streamer.put(run.lastTokens(gained));
     }
     streamer?.end();
-    return { sequences: run.sequences, finishReasons: run.finishReasons, statistics: run.statistics };
+    return {
+      sequences: run.sequences,
+      finishReasons: run.finishReasons,
+      statistics: run.statistics,
+      ...run.extras,
+    };
   } finally {
     run.dispose();
   }

@@ -11,6 +11,16 @@ const numbers = [
   'top_p',
   'min_p',
   'repetition_penalty',
+  'num_beams',
+  'length_penalty',
+  'num_return_sequences',
+  'no_repeat_ngram_size',
+  'encoder_no_repeat_ngram_size',
+  'encoder_repetition_penalty',
+  'min_length',
+  'typical_p',
+  'epsilon_cutoff',
+  'eta_cutoff',
 ];
 
 /**

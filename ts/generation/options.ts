@@ -1,6 +1,12 @@
 import { OctoformerError } from '../binding/error';
 import { checkNumber, checkOptions, describeValue } from '../binding/options';
 import type { ConfigValues } from '../models/config';
+import {
+  type ProcessorOptions,
+  type ProcessorSettings,
+  processorOptionNames,
+  processorSettings,
+} from './processors/options';
 import type { Streamer } from './streamer';
 
 /** What stop strings need of a tokenizer. */
@@ -8,29 +14,46 @@ export interface Decoder {
   decode(ids: readonly number[], options?: { readonly skip_special_tokens?: boolean }): string;
 }
 
+/** Whether generation should stop after these tokens, prompt included; asked after every new token of a sequence. */
+export type StoppingCriterion = (input_ids: readonly number[]) => boolean;
+
 /** Options of `generate`, with Hugging Face's names. Where one is left out, the checkpoint's generation_config.json decides. */
-export interface GenerateOptions {
+export interface GenerateOptions extends ProcessorOptions {
   /** New tokens at most; 20 if neither this nor `max_length` is given. */
   readonly max_new_tokens?: number;
   /** Prompt and new tokens together at most; `max_new_tokens` wins. */
   readonly max_length?: number;
-  /** No end-of-sequence id is chosen before so many new tokens. */
-  readonly min_new_tokens?: number;
   /** Draw from the distribution (true), or take the likeliest token (false, the default). */
   readonly do_sample?: boolean;
-  /** Divides the logits; above 0. */
-  readonly temperature?: number;
-  /** Draw from the so many likeliest tokens; 50 by default, 0: all. */
-  readonly top_k?: number;
-  /** Draw from the likeliest tokens whose probabilities reach this sum (Holtzman et al. 2020). */
-  readonly top_p?: number;
-  /** Leave out tokens less likely than this share of the likeliest one's probability. */
-  readonly min_p?: number;
-  /** Divides positive logits, multiplies negative ones, of tokens seen already (Keskar et al. 2019). */
-  readonly repetition_penalty?: number;
+  /** Beams that are searched for each prompt; 1 (the default): no beam search. */
+  readonly num_beams?: number;
+  /** Beam search divides a sequence's log-probability by (new tokens)^length_penalty; above 0 favours long ones. Default 1. */
+  readonly length_penalty?: number;
   /**
-   * Makes draws repeatable: a number for all sequences (each draws as it would alone), or one a sequence. Without it every call
-   * draws anew.
+   * When beam search ends: as soon as there are `num_beams` finished sequences (true), when a better one is unlikely (false, the
+   * default), or when there can't be a better one ('never').
+   */
+  readonly early_stopping?: boolean | 'never';
+  /** Sequences that come back for each prompt, one after another: draws, or the best of the beams. */
+  readonly num_return_sequences?: number;
+  /** Gives `scores` back: what the processors made of the logits, of every step. */
+  readonly output_scores?: boolean;
+  /** Gives `logits` back: what the model said, of every step. */
+  readonly output_logits?: boolean;
+  /** Accepted for Python's sake: `generate` always gives an object. */
+  readonly return_dict_in_generate?: boolean;
+  /**
+   * Prompt lookup decoding (Saxena 2023): guess so many tokens from an earlier place of the same text and check them in one run. The
+   * result is the same as without; text that repeats itself comes faster.
+   */
+  readonly prompt_lookup_num_tokens?: number | null;
+  /** Longest n-gram that is looked up; 2 by default. */
+  readonly max_matching_ngram_size?: number | null;
+  /** Own functions; a sequence ends when one says true. */
+  readonly stoppingCriteria?: readonly StoppingCriterion[];
+  /**
+   * Makes draws repeatable: a number for all prompts (each draws as it would alone), or one a prompt, or one a sequence that comes
+   * back. Sequence r of a prompt draws with seed + r. Draw n depends on the seed and n only. Without a seed every call draws anew.
    */
   readonly seed?: number | bigint | readonly (number | bigint)[];
   /** Ids that end a sequence; null: none. */
@@ -38,23 +61,28 @@ export interface GenerateOptions {
   /** Texts that end a sequence; they stay in it. Needs `tokenizer`. */
   readonly stop_strings?: string | readonly string[];
   readonly tokenizer?: Decoder;
-  /** Gets the prompt and then every token, for one sequence. */
+  /** Gets the prompt and then every token, for one sequence and without beams. */
   readonly streamer?: Streamer;
   readonly signal?: AbortSignal;
 }
 
 /** Options checked, with every default filled in. */
-export interface GenerationSettings {
+export interface GenerationSettings extends ProcessorSettings {
   /** New tokens at most, for a prompt of so many tokens. */
   readonly newTokens: (prompt: number) => number;
-  readonly minNewTokens: number;
-  readonly doSample: boolean;
-  readonly temperature: number;
-  readonly topK: number;
-  readonly topP: number;
-  readonly minP: number;
-  readonly repetitionPenalty: number;
-  readonly seed: (sequence: number) => bigint;
+  readonly numBeams: number;
+  readonly lengthPenalty: number;
+  readonly earlyStopping: boolean | 'never';
+  /** Sequences that come back for each prompt. */
+  readonly returnSequences: number;
+  readonly outputScores: boolean;
+  readonly outputLogits: boolean;
+  /** Tokens to guess by prompt lookup; 0: off. */
+  readonly lookupTokens: number;
+  readonly lookupNgram: number;
+  readonly stoppingCriteria: readonly StoppingCriterion[];
+  /** The seed of sequence `copy` of a prompt. */
+  readonly seed: (prompt: number, copy: number) => bigint;
   readonly eosTokenIds: readonly number[];
   readonly stopStrings: readonly string[];
   readonly tokenizer: Decoder | undefined;
@@ -65,64 +93,42 @@ export interface GenerationSettings {
 const where = 'generate()';
 
 const known = [
+  ...processorOptionNames,
   'max_new_tokens',
   'max_length',
-  'min_new_tokens',
   'do_sample',
-  'temperature',
-  'top_k',
-  'top_p',
-  'min_p',
-  'repetition_penalty',
+  'num_beams',
+  'length_penalty',
+  'early_stopping',
+  'num_return_sequences',
+  'output_scores',
+  'output_logits',
+  'return_dict_in_generate',
+  'prompt_lookup_num_tokens',
+  'max_matching_ngram_size',
+  'stoppingCriteria',
   'seed',
   'eos_token_id',
   'stop_strings',
   'tokenizer',
   'streamer',
   'signal',
-];
+] as const satisfies readonly (keyof GenerateOptions)[];
 
 /** Options of Hugging Face that are not implemented, with the values that change nothing and are therefore accepted. */
 const neutralValues: Readonly<Record<string, readonly unknown[]>> = {
-  typical_p: [1],
-  epsilon_cutoff: [0],
-  eta_cutoff: [0],
-  no_repeat_ngram_size: [0],
-  encoder_no_repeat_ngram_size: [0],
-  bad_words_ids: [],
-  sequence_bias: [],
-  suppress_tokens: [],
-  begin_suppress_tokens: [],
-  forced_bos_token_id: [],
-  forced_eos_token_id: [],
-  exponential_decay_length_penalty: [],
-  num_beams: [1],
   num_beam_groups: [1],
-  length_penalty: [1],
-  early_stopping: [false],
-  num_return_sequences: [1],
-  return_dict_in_generate: [],
-  output_scores: [false],
-  output_logits: [false],
   output_attentions: [false],
   output_hidden_states: [false],
-  prompt_lookup_num_tokens: [],
   assistant_model: [],
-  logitsProcessors: [],
-  stoppingCriteria: [],
   logits_processor: [],
   stopping_criteria: [],
-  min_length: [0],
-  top_h: [],
-  encoder_repetition_penalty: [1],
   diversity_penalty: [0],
-  renormalize_logits: [false],
   guidance_scale: [1],
   constraints: [],
   force_words_ids: [],
   penalty_alpha: [0],
   max_time: [],
-  remove_invalid_values: [false],
   watermarking_config: [],
   dola_layers: [],
   low_memory: [false],
@@ -132,7 +138,8 @@ const neutralValues: Readonly<Record<string, readonly unknown[]>> = {
 
 /** New tokens where nothing says how many, as in transformers. */
 const defaultNewTokens = 20;
-const defaultTopK = 50;
+/** Hugging Face's default of `max_matching_ngram_size`. */
+const defaultLookupNgram = 2;
 
 /**
  * Checks the options of a call and fills in defaults: first those of generation_config.json, then (ids only) of config.json, then
@@ -146,36 +153,74 @@ export function generationSettings(
   sequences: number,
 ): GenerationSettings {
   refuseUnsupported(options, generationConfig);
-  const value = <Key extends keyof GenerateOptions>(key: Key): unknown =>
-    options[key] ?? generationConfig[key] ?? undefined;
+  // Null in the call means none, whatever the file says.
+  const value = (key: keyof GenerateOptions): unknown =>
+    (options[key] === undefined ? generationConfig[key] : options[key]) ?? undefined;
   const number = (key: keyof GenerateOptions, otherwise: number, range: Parameters<typeof checkNumber>[3]): number =>
     checkNumber(where, key, value(key) ?? otherwise, range);
-  const doSample = value('do_sample') ?? false;
-  if (typeof doSample !== 'boolean') throw invalid('do_sample', doSample, 'true or false');
-  const temperature = number('temperature', 1, { least: 0 });
-  if (doSample && temperature === 0) {
-    throw invalid('temperature', 0, 'above 0 (for the likeliest token give do_sample: false)');
+  const flag = (key: keyof GenerateOptions): boolean => {
+    const given = value(key) ?? false;
+    if (typeof given !== 'boolean') throw invalid(key, given, 'true or false');
+    return given;
+  };
+  const doSample = flag('do_sample');
+  flag('return_dict_in_generate');
+  const earlyStopping = value('early_stopping') ?? false;
+  if (typeof earlyStopping !== 'boolean' && earlyStopping !== 'never') {
+    throw invalid('early_stopping', earlyStopping, "true, false or 'never'");
   }
-  const stopStrings = stopStringsOf(value('stop_strings'), options.tokenizer);
-  if (options.streamer && sequences !== 1) {
-    throw new OctoformerError('INVALID_ARGUMENT', `${where}: a streamer takes one sequence, not ${sequences}`);
-  }
-  return {
+  const returnSequences = number('num_return_sequences', 1, { least: 1, integer: true });
+  const settings: GenerationSettings = {
+    ...processorSettings(where, value, doSample),
     newTokens: lengthRule(options, generationConfig),
-    minNewTokens: number('min_new_tokens', 0, { least: 0, integer: true }),
-    doSample,
-    temperature: doSample ? temperature : 1,
-    topK: number('top_k', defaultTopK, { least: 0, integer: true }),
-    topP: number('top_p', 1, { least: 0, most: 1 }),
-    minP: number('min_p', 0, { least: 0, most: 1 }),
-    repetitionPenalty: number('repetition_penalty', 1, { least: 1e-6 }),
-    seed: seedRule(options.seed, sequences),
+    numBeams: number('num_beams', 1, { least: 1, integer: true }),
+    lengthPenalty: number('length_penalty', 1, {}),
+    earlyStopping,
+    returnSequences,
+    outputScores: flag('output_scores'),
+    outputLogits: flag('output_logits'),
+    lookupTokens:
+      value('prompt_lookup_num_tokens') === undefined ? 0 : number('prompt_lookup_num_tokens', 0, atLeastOne),
+    lookupNgram: number('max_matching_ngram_size', defaultLookupNgram, atLeastOne),
+    stoppingCriteria: criteriaOf(options.stoppingCriteria),
+    seed: seedRule(options.seed, sequences, returnSequences),
     eosTokenIds: eosIds(options, generationConfig, config),
-    stopStrings,
+    stopStrings: stopStringsOf(value('stop_strings'), options.tokenizer),
     tokenizer: options.tokenizer,
     streamer: options.streamer,
     signal: options.signal,
   };
+  checkTogether(settings, sequences);
+  return settings;
+}
+
+const atLeastOne = { least: 1, integer: true } as const;
+
+/** Options that are right by themselves, but not together. */
+function checkTogether(settings: GenerationSettings, prompts: number): void {
+  const refuse = (problem: string): never => {
+    throw new OctoformerError('INVALID_ARGUMENT', `${where}: ${problem}`);
+  };
+  const { numBeams, returnSequences, doSample, streamer, lookupTokens } = settings;
+  if (streamer && (prompts !== 1 || returnSequences !== 1)) {
+    refuse(`a streamer takes one sequence, not ${prompts * returnSequences}`);
+  }
+  if (streamer && numBeams > 1) refuse(`a streamer can't follow ${numBeams} beams; give num_beams: 1, or no streamer`);
+  if (numBeams > 1 && returnSequences > numBeams) {
+    refuse(`num_return_sequences is ${returnSequences}, but must be num_beams (${numBeams}) at most`);
+  }
+  if (numBeams === 1 && returnSequences > 1 && !doSample) {
+    refuse(
+      `num_return_sequences is ${returnSequences}, but greedy search gives one sequence; give do_sample: true, or num_beams`,
+    );
+  }
+  if (numBeams > 1 && lookupTokens > 0) refuse('prompt_lookup_num_tokens and num_beams exclude one another');
+}
+
+function criteriaOf(value: unknown): readonly StoppingCriterion[] {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value) && value.every((one): one is StoppingCriterion => typeof one === 'function')) return value;
+  throw invalid('stoppingCriteria', value, 'a list of functions of input_ids that say true to stop');
 }
 
 function refuseUnsupported(options: GenerateOptions, generationConfig: ConfigValues): void {
@@ -223,18 +268,26 @@ function lengthRule(options: GenerateOptions, generationConfig: ConfigValues): (
   return () => defaultNewTokens;
 }
 
-function seedRule(seed: GenerateOptions['seed'], sequences: number): (sequence: number) => bigint {
+function seedRule(
+  seed: GenerateOptions['seed'],
+  prompts: number,
+  copies: number,
+): (prompt: number, copy: number) => bigint {
   if (seed === undefined) return () => BigInt(Math.floor(Math.random() * Number.MAX_SAFE_INTEGER));
-  const seeds = Array.isArray(seed) ? seed : Array<number | bigint>(sequences).fill(seed as number | bigint);
-  if (seeds.length !== sequences) {
-    throw invalid('seed', seed, `one number, or one for each of ${sequences} sequences`);
+  const seeds = Array.isArray(seed) ? seed : Array<number | bigint>(prompts).fill(seed as number | bigint);
+  if (seeds.length !== prompts && seeds.length !== prompts * copies) {
+    throw invalid('seed', seed, `one number, or one for each of ${prompts} sequences`);
   }
   const checked = seeds.map((one) => {
-    if (typeof one === 'bigint') return BigInt.asUintN(64, one);
-    if (Number.isSafeInteger(one)) return BigInt.asUintN(64, BigInt(one));
+    if (typeof one === 'bigint') return one;
+    if (Number.isSafeInteger(one)) return BigInt(one);
     throw invalid('seed', one, 'an integer or a bigint');
   });
-  return (sequence) => checked[sequence] ?? 0n;
+  return (prompt, copy) =>
+    BigInt.asUintN(
+      64,
+      seeds.length === prompts ? (checked[prompt] ?? 0n) + BigInt(copy) : (checked[prompt * copies + copy] ?? 0n),
+    );
 }
 
 function eosIds(options: GenerateOptions, generationConfig: ConfigValues, config: ConfigValues): readonly number[] {

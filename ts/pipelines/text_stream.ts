@@ -1,4 +1,5 @@
-import type { FinishReason, GenerationRun, GenerationStatistics } from '../generation/generation_run';
+import type { FinishReason } from '../generation/ending';
+import type { GenerationRun, GenerationStatistics } from '../generation/generation_run';
 import { type Tokenizer, TokenStreamDecoder } from '../tokenization';
 
 /**

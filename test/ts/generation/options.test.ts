@@ -46,12 +46,12 @@ describe('defaults', () => {
 
 describe('options that are not implemented', () => {
   it('throw UNSUPPORTED_OPTION, from the call and from generation_config.json', () => {
-    expect(failure(() => settings({ num_beams: 4 })).code).toBe('UNSUPPORTED_OPTION');
-    expect(failure(() => settings({ bad_words_ids: [[1]] })).code).toBe('UNSUPPORTED_OPTION');
-    const error = failure(() => settings({}, { no_repeat_ngram_size: 3 }));
+    expect(failure(() => settings({ num_beam_groups: 4 })).code).toBe('UNSUPPORTED_OPTION');
+    expect(failure(() => settings({ assistant_model: {} })).code).toBe('UNSUPPORTED_OPTION');
+    const error = failure(() => settings({}, { diversity_penalty: 3 }));
     expect([error.code, error.message]).toEqual([
       'UNSUPPORTED_OPTION',
-      expect.stringContaining('no_repeat_ngram_size: 0'),
+      expect.stringContaining('diversity_penalty: 0'),
     ]);
   });
 
@@ -91,7 +91,7 @@ describe('wrong options', () => {
 
 it('seeds: one for all, or one a sequence, as 64 bits', () => {
   const one = settings({ seed: -1 }, {}, {}, 2);
-  expect([one.seed(0), one.seed(1)]).toEqual([2n ** 64n - 1n, 2n ** 64n - 1n]);
+  expect([one.seed(0, 0), one.seed(1, 0)]).toEqual([2n ** 64n - 1n, 2n ** 64n - 1n]);
   const own = settings({ seed: [3, 4n] }, {}, {}, 2);
-  expect([own.seed(0), own.seed(1)]).toEqual([3n, 4n]);
+  expect([own.seed(0, 0), own.seed(1, 0)]).toEqual([3n, 4n]);
 });

@@ -20,6 +20,7 @@ interface GoldenFile {
   readonly batch: readonly GoldenInput[];
   readonly long?: GoldenInput;
   readonly greedy?: readonly GoldenGreedy[];
+  readonly beam?: readonly unknown[];
 }
 
 /** One comparison: the largest difference found, and the largest allowed (0: the same bits, or the same ids). */

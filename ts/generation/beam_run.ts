@@ -1,0 +1,252 @@
+import { AbortBridge, throwIfAborted } from '../binding/abort';
+import { OctoformerError } from '../binding/error';
+import { type KVCache, nativeCache } from '../models/kv_cache';
+import type { LengthLimits, Model } from '../models/model';
+import { BeamSearch, type Hypothesis } from './beam_search';
+import { Ending, type FinishReason } from './ending';
+import type { GenerationExtras, GenerationRun, GenerationStatistics } from './generation_run';
+import type { GenerationSettings } from './options';
+import { processorChain } from './processors/chain';
+import { logSoftmaxInPlace } from './processors/probabilities';
+import type { Processor } from './processors/processor';
+import { checkPrompt, forgetOutdated, type Lane, planStep } from './ragged_step';
+import { uniformDraw } from './random';
+import { RunClock } from './run_clock';
+
+/** The search for one prompt, and the caches of its beams; until the prompt is computed, there is one for all. */
+interface Group {
+  readonly search: BeamSearch;
+  readonly processors: Processor;
+  readonly prompt: number;
+  lanes: readonly Lane[];
+}
+
+/**
+ * Beam search: all beams of all prompts are one ragged batch. A beam that goes on in two ways forks its cache, which shares all pages
+ * but those that are written afterwards: no step copies a cache.
+ */
+export class BeamRun implements GenerationRun {
+  readonly #model: Model;
+  readonly #settings: GenerationSettings;
+  readonly #limits: LengthLimits;
+  readonly #groups: readonly Group[];
+  readonly #givenCaches: ReadonlySet<KVCache>;
+  readonly #abort: AbortBridge;
+  readonly #clock = new RunClock();
+  readonly #scores: (Float32Array | null)[][] = [];
+  readonly #logits: (Float32Array | null)[][] = [];
+
+  /**
+   * @param past caches of the beginnings of the prompts; they grow by the rest of the prompts and stay the caller's
+   * @throws OctoformerError CONTEXT_OVERFLOW for a prompt that the model can't take, INVALID_ARGUMENT, ABORTED
+   */
+  constructor(
+    model: Model,
+    prompts: readonly (readonly number[])[],
+    past: readonly (KVCache | null)[] | undefined,
+    settings: GenerationSettings,
+  ) {
+    throwIfAborted(settings.signal, 'the generation');
+    this.#model = model;
+    this.#settings = settings;
+    this.#limits = model.lengthLimits;
+    // Everything that can be wrong is found before the first cache is made.
+    for (const [index, prompt] of prompts.entries()) checkPrompt(prompt, index, past?.[index], this.#limits);
+    const ending = new Ending(settings, this.#limits.context);
+    const begun = prompts.map((prompt, index) => this.#begin(prompt, index, ending));
+    this.#givenCaches = new Set((past ?? []).filter((cache) => cache !== null));
+    this.#groups = begun.map((group, index) => {
+      const cache = past?.[index] ?? model.createCache();
+      const lane = laneOf(prompts[index] ?? [], group.prompt, cache, cache.length);
+      forgetOutdated(lane, this.#limits);
+      return { ...group, lanes: [lane] };
+    });
+    this.#abort = new AbortBridge(settings.signal);
+  }
+
+  #begin(prompt: readonly number[], index: number, ending: Ending): Omit<Group, 'lanes'> {
+    const settings = this.#settings;
+    const longest = prompt.length + settings.newTokens(prompt.length);
+    const endings = settings.eosTokenIds.length;
+    const processors = processorChain(settings, {
+      promptLength: prompt.length,
+      encoderIds: prompt,
+      maxLength: longest,
+      eosTokenIds: settings.eosTokenIds,
+      vocabularySize: this.#model.vocabularySize,
+      // One token that doesn't end the sequence must stay, and 2 at least, as in transformers.
+      leastTokens: endings > 0 ? endings + 1 : 2,
+    });
+    const seed = settings.seed(index, 0);
+    let draws = 0;
+    const search = new BeamSearch(prompt, {
+      numBeams: settings.numBeams,
+      lengthPenalty: settings.lengthPenalty,
+      earlyStopping: settings.earlyStopping,
+      newTokens: Math.min(longest, this.#limits.context) - prompt.length,
+      endings,
+      finish: (ids) => ending.reason(ids, longest),
+      ...(settings.doSample ? { uniform: () => uniformDraw(seed, draws++) } : {}),
+    });
+    return { search, processors, prompt: prompt.length };
+  }
+
+  get done(): boolean {
+    return this.#groups.every(({ search }) => search.done);
+  }
+
+  get #results(): Hypothesis[] {
+    return this.#groups.flatMap(({ search }) => {
+      if (search.done) return search.hypotheses.slice(0, this.#settings.returnSequences);
+      return search.beams.slice(0, this.#settings.returnSequences).map((beam) => ({ ...beam, finish: undefined }));
+    });
+  }
+
+  get sequences(): number[][] {
+    return this.#results.map(({ ids }) => [...ids]);
+  }
+
+  get finishReasons(): FinishReason[] {
+    return this.#results.map(({ finish }) => finish ?? 'length');
+  }
+
+  lastTokens(count: number): readonly number[] {
+    return count === 0 ? [] : (this.#results[0]?.ids.slice(-count) ?? []);
+  }
+
+  get statistics(): GenerationStatistics {
+    return this.#clock.statistics;
+  }
+
+  get extras(): GenerationExtras {
+    const { outputScores, outputLogits, numBeams, returnSequences } = this.#settings;
+    const results = this.#results;
+    // Beams are counted over all prompts, as the rows of `scores` are.
+    const beamIndices = results.map(({ parents }, index) => {
+      const first = Math.floor(index / returnSequences) * numBeams;
+      return parents.map((parent) => first + parent);
+    });
+    return {
+      sequences_scores: results.map(({ score }) => score),
+      ...(outputScores ? { scores: this.#scores, beam_indices: beamIndices } : {}),
+      ...(outputLogits ? { logits: this.#logits } : {}),
+    };
+  }
+
+  async step(): Promise<number> {
+    throwIfAborted(this.#settings.signal, 'the generation');
+    const began = performance.now();
+    const open = this.#groups.filter(({ search }) => !search.done);
+    const step = planStep(
+      open.flatMap(({ lanes }) => lanes),
+      this.#limits,
+    );
+    const { outputs } = await this.#abort.watch(
+      this.#model.run({
+        input_ids: step.input_ids,
+        lengths: step.lengths,
+        caches: step.caches,
+        rows: Int32Array.from(step.ready, ({ row }) => row),
+        outputs: ['logits'],
+        ...(this.#abort.flag ? { abort: this.#abort.flag } : {}),
+      }),
+    );
+    for (const [index, lane] of step.running.entries()) lane.computed += step.lengths[index] ?? 0;
+    const logits = outputs.logits ?? new Float32Array();
+    const columns = logits.length / Math.max(1, step.ready.length);
+    const rows = new Map(
+      step.ready.map(({ lane }, index) => [lane, logits.subarray(index * columns, (index + 1) * columns)]),
+    );
+    // Beams lack one token each, which always fits: either all of a group are ready, or its prompt is still read.
+    const ready = open.filter(({ lanes }) => lanes.every((lane) => rows.has(lane)));
+    if (ready.length > 0) this.#advance(ready, rows);
+    this.#clock.addRun(began, step.promptTokens, ready.length);
+    const [first] = this.#groups;
+    return this.done && first ? (first.search.hypotheses[0]?.ids.length ?? 0) - first.prompt : 0;
+  }
+
+  #advance(ready: readonly Group[], rows: ReadonlyMap<Lane, Float32Array>): void {
+    const { outputScores, outputLogits, numBeams } = this.#settings;
+    const scores: (Float32Array | null)[] = [];
+    const logits: (Float32Array | null)[] = [];
+    for (const group of this.#groups) {
+      if (!ready.includes(group)) {
+        for (let beam = 0; beam < numBeams; beam++) {
+          scores.push(null);
+          logits.push(null);
+        }
+        continue;
+      }
+      const raw = group.lanes.map((lane) => rows.get(lane) ?? new Float32Array());
+      if (outputLogits) logits.push(...forBeams(raw.map((row) => row.slice())));
+      const processed = raw.map((row, lane) => processedRow(row, group.lanes[lane]?.ids ?? [], group.processors));
+      const ofBeams = forBeams(processed);
+      if (outputScores) scores.push(...ofBeams);
+      group.search.advance(ofBeams);
+      this.#reassign(group);
+    }
+    if (outputScores) this.#scores.push(scores);
+    if (outputLogits) this.#logits.push(logits);
+
+    /** Where the beams begin, all have the one row of the prompt. */
+    function forBeams(lanes: readonly Float32Array[]): Float32Array[] {
+      const [first = new Float32Array()] = lanes;
+      return lanes.length > 1 ? [...lanes] : Array<Float32Array>(numBeams).fill(first);
+    }
+  }
+
+  /** Gives each beam the cache of the beam that it continues: the cache itself to the last one, forks to the others. */
+  #reassign(group: Group): void {
+    const { search, prompt } = group;
+    const before = group.lanes;
+    if (search.done) {
+      this.#release(before);
+      group.lanes = [];
+      return;
+    }
+    const parents = search.beams.map(({ parent }) => (before.length > 1 ? parent : 0));
+    const taken = new Set<KVCache>();
+    const lanes: Lane[] = [];
+    for (const [beam, { ids }] of search.beams.entries()) {
+      const parent = parents[beam] ?? 0;
+      const from = before[parent];
+      if (!from) throw new OctoformerError('INTERNAL', `beam ${beam} continues beam ${parent}, which has no cache`);
+      const isLast = parents.lastIndexOf(parent) === beam;
+      const keeps = isLast && !this.#givenCaches.has(from.cache);
+      const cache = keeps ? from.cache : from.cache.fork();
+      if (keeps) taken.add(cache);
+      lanes.push(laneOf(ids, prompt, cache, from.computed));
+    }
+    this.#release(before.filter(({ cache }) => !taken.has(cache)));
+    for (const lane of lanes) forgetOutdated(lane, this.#limits);
+    group.lanes = lanes;
+  }
+
+  #release(lanes: readonly Lane[]): void {
+    for (const { cache } of lanes) if (!this.#givenCaches.has(cache)) cache.dispose();
+  }
+
+  dispose(): void {
+    this.#abort.release();
+    for (const group of this.#groups) {
+      this.#release(group.lanes);
+      group.lanes = [];
+    }
+  }
+}
+
+function laneOf(ids: readonly number[], prompt: number, cache: KVCache, computed: number): Lane {
+  return { ids, prompt, cache, nativeCache: nativeCache(cache), computed };
+}
+
+/** Log-probabilities of a row of logits, after the processors: changes the row. */
+function processedRow(row: Float32Array, ids: readonly number[], processors: Processor): Float32Array {
+  logSoftmaxInPlace(row);
+  processors(ids, row);
+  const place = row.findIndex(Number.isNaN);
+  if (place < 0) return row;
+  throw new OctoformerError(
+    'INTERNAL',
+    `the score of token ${place} is NaN: the model overflowed; check the checkpoint, load it with dtype float32, or give remove_invalid_values: true`,
+  );
+}
