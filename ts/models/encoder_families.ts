@@ -1,5 +1,9 @@
+import { albert } from './albert';
 import type { Architecture } from './architecture';
 import { bert } from './bert';
+import { distilbert } from './distilbert';
+import { electra } from './electra';
+import { roberta, xlmRoberta } from './roberta';
 
 /** Every encoder that can be opened. */
-export const encoderFamilies: readonly Architecture[] = [bert];
+export const encoderFamilies: readonly Architecture[] = [albert, bert, distilbert, electra, roberta, xlmRoberta];
