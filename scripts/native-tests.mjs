@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { run, ScriptError, seconds } from './process.mjs';
+import { root, run, ScriptError, seconds } from './process.mjs';
 
 /**
  * The GoogleTest programs of a build folder, as CTest knows them. What their labels mean stands in test/native/CMakeLists.txt.
@@ -22,7 +22,7 @@ export function listNativeTests(buildFolder) {
  * Runs one program and gives its counts. A crash counts as a failure beside what had not been written.
  * @param {{ name: string, program: string }} test
  * @param {{ title?: string, launcher?: string[], env?: Record<string, string>, filter?: string }} [options]
- *   `launcher`: words to put in front, such as an emulator.
+ *   `launcher`: words that start an emulator. The longest tests try less under it.
  */
 export function runNativeTest(test, { title = '', launcher = [], env = {}, filter } = {}) {
   const scratch = mkdtempSync(join(tmpdir(), 'octoformer-test-'));
@@ -36,7 +36,8 @@ export function runNativeTest(test, { title = '', launcher = [], env = {}, filte
       `--gtest_output=json:${report}`,
       ...(filter ? [`--gtest_filter=${filter}`] : []),
     ];
-    const result = run(words[0], words.slice(1), { env });
+    const emulated = launcher.length ? { OCTOFORMER_TEST_EMULATED: '1' } : {};
+    const result = run(words[0], words.slice(1), { env: { ...goldens(), ...emulated, ...env } });
     const counts = readReport(report);
     if (result.status !== 0 && counts.failed === 0) counts.failed = 1;
     const line = `${test.name}${title ? ` [${title}]` : ''}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds(started)})`;
@@ -46,6 +47,12 @@ export function runNativeTest(test, { title = '', launcher = [], env = {}, filte
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** The folder of goldens that lies beside the repository, unless the environment names one. */
+function goldens() {
+  const beside = join(root, '..', 'shared', 'goldens');
+  return process.env.OCTOFORMER_GOLDENS || !existsSync(beside) ? {} : { OCTOFORMER_GOLDENS: beside };
 }
 
 function readReport(path) {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "linear_testing.h"
+#include "reference/effort.h"
 
 namespace octoformer {
 namespace {
@@ -38,6 +39,7 @@ constexpr WeightForm kForms[] = {WeightForm::float32, WeightForm::bfloat16, Weig
 // The chain is the same everywhere, so all ISAs agree with one reference bit for bit, and thereby with each other.
 TEST_P(Gemm, Float32ComputeIsTheChainBitForBit) {
   for (const Shape& shape : kShapes) {
+    if (!reference::tries_product(shape.rows, shape.out_features, shape.in_features)) continue;
     const Matrix a = random_matrix(shape.rows, shape.in_features, 1);
     const Matrix w = random_matrix(shape.out_features, shape.in_features, 2);
     for (const WeightForm form : kForms) {
@@ -53,6 +55,7 @@ TEST_P(Gemm, Float32ComputeIsTheChainBitForBit) {
 // (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), and a flushed denormal for each.
 TEST_P(Gemm, Bfloat16ComputeIsWithinTheBound) {
   for (const Shape& shape : kShapes) {
+    if (!reference::tries_product(shape.rows, shape.out_features, shape.in_features)) continue;
     const Matrix a = random_matrix(shape.rows, shape.in_features, 3);
     const Matrix w = random_matrix(shape.out_features, shape.in_features, 4);
     const Matrix rounded = reference::rounded_to_bfloat16(a);
@@ -75,8 +78,9 @@ TEST_P(Gemm, Bfloat16ComputeIsWithinTheBound) {
 
 // Few rows and many take different kernels; threads and blocks cut elsewhere. Nothing of it may show.
 TEST_P(Gemm, ARowHasTheSameBitsAloneInAnyBatchAndOnAnyThreads) {
-  const Matrix a = random_matrix(45, 1111, 5);
-  const Matrix w = random_matrix(203, 1111, 6);
+  const int64_t depth = reference::emulated() ? 111 : 1111;
+  const Matrix a = random_matrix(reference::emulated() ? 19 : 45, depth, 5);
+  const Matrix w = random_matrix(reference::emulated() ? 75 : 203, depth, 6);
   for (const WeightForm form : kForms) {
     for (const ComputeType compute : {ComputeType::float32, ComputeType::bfloat16}) {
       LinearDriver alone(table_.gemm, 1), crowd(table_.gemm, 5);

@@ -9,6 +9,7 @@
 #include "backend/error.h"
 #include "linear_testing.h"
 #include "quantization/llm_int8.h"
+#include "reference/effort.h"
 
 namespace octoformer {
 namespace {
@@ -119,6 +120,7 @@ class Int8Linear : public ::testing::TestWithParam<Isa> {
 
 TEST_P(Int8Linear, EverySchemeIsTheReferenceBitForBit) {
   for (const Shape& shape : kShapes) {
+    if (!reference::tries_product(shape.rows, shape.out_features, shape.in_features)) continue;
     Matrix a = random_matrix(shape.rows, shape.in_features, 1);
     for (float& value : a.values) value = 3.0f * value + 0.2f;  // of which a fifth reaches the threshold of 2.5
     const Matrix w = random_matrix(shape.out_features, shape.in_features, 2);
