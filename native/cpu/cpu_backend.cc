@@ -35,7 +35,9 @@ class CpuBackend final : public Backend {
   }
   void linear(const LinearArguments& arguments) override {
     const std::lock_guard lock(linear_in_use_);
-    if (is_int8(*arguments.weight)) return int8_linear_.linear(arguments);
+    if (is_int8(*arguments.weight) && !arguments.weight->description().int8.weight_only) {
+      return int8_linear_.linear(arguments);
+    }
     linear_.linear(arguments);
   }
   void embedding(const EmbeddingArguments& arguments) override {

@@ -17,7 +17,7 @@
 
 namespace octoformer {
 
-/// What happens to the sums before they reach memory. Scales and zero points of int8 and the outlier product join here.
+/// What happens to the sums before they reach memory. (Those of integers have become floats then: Int8Epilogue.)
 struct GemmEpilogue {
   const float* bias = nullptr;  // [out_features] or null
   Activation activation = Activation::identity;
@@ -25,6 +25,7 @@ struct GemmEpilogue {
   int64_t residual_stride = 0;
   float* out = nullptr;
   int64_t out_stride = 0;
+  const float* column_scale = nullptr;  // of int8 weights: multiplies the sums; filled up to whole panels; null: none
 };
 
 /// A block of the result: rows [first_row, last_row) by the panels [first_panel, last_panel).
@@ -74,6 +75,7 @@ struct GemmKernels {
   void (*round_row_to_bfloat16)(const float* input, int64_t count, float* out) = nullptr;
   /// Narrows a row to bfloat16.
   void (*narrow_row_to_bfloat16)(const float* input, int64_t count, uint16_t* out) = nullptr;
+  GemmKernel<float, int8_t> int8_weights;  // packed as gemm_int8_kernels.h says, widened; float32 activations
 };
 
 }  // namespace octoformer

@@ -34,8 +34,13 @@ void check(const LinearWeightDescription& description, const RowSource& rows) {
     }
     last = feature;
   }
-  if (settings.weight_only) {
-    fail(ErrorCode::unsupported_option, description.name, ": weight_only int8 products have no kernels in this build");
+  if (settings.weight_only && settings.weights != Int8Mapping::absmax) {
+    fail(ErrorCode::unsupported_option, description.name,
+         ": int8 weights with zero points need int8 activations; take weights 'absmax' with weight_only");
+  }
+  if (settings.weight_only && (settings.float_outlier_weights || !settings.outlier_features.empty())) {
+    fail(ErrorCode::invalid_argument, description.name,
+         ": weight_only int8 has no outliers; leave out float_outlier_weights and outlier_features");
   }
   if (rows.int8_rows() == nullptr) return;
   if (settings.weights != Int8Mapping::absmax || settings.weight_scales != Int8Granularity::row) {

@@ -4,17 +4,25 @@
 #include <cstring>
 #include <type_traits>
 
-#include "backend/error.h"
 #include "cpu/gemm_blocking.h"
+#include "cpu/int8_weight.h"
 #include "cpu/packed_weight.h"
 #include "cpu/thread_pool.h"
 
 namespace octoformer {
+/// Where packed weights lie, and what is to be multiplied with the sums over them (null: nothing).
+struct LinearDriver::WeightLayout {
+  int64_t panels = 0;
+  int64_t panel_stride = 0;
+  int64_t depth = 0;
+  const float* column_scale = nullptr;
+};
+
 template <class A, class W>
 struct LinearDriver::Product {
   const GemmKernel<A, W>& kernel;
   const LinearArguments& arguments;
-  const PackedWeight& weight;
+  const WeightLayout& layout;
   int64_t rows;
   GemmTask<A, W> task;  // what all tasks share
 };
@@ -25,33 +33,34 @@ std::unique_ptr<LinearWeight> LinearDriver::pack(const LinearWeightDescription& 
 }
 
 void LinearDriver::linear(const LinearArguments& arguments) {
-  const auto& weight = static_cast<const PackedWeight&>(*arguments.weight);
-  if (arguments.input.rows == 0 || weight.panels() == 0) return;
-  switch (weight.description().form) {
-    case WeightForm::float32:
-      return multiply(kernels_.float32, weight.floats(), arguments);
-    case WeightForm::float16:
-      return multiply(kernels_.float16, weight.halves(), arguments);
-    case WeightForm::bfloat16:
-      if (weight.uses_bfloat16_units()) return multiply(kernels_.bfloat16_units, weight.halves(), arguments);
-      return multiply(kernels_.bfloat16, weight.halves(), arguments);
-    case WeightForm::int8:
-      fail(ErrorCode::internal, "an int8 weight belongs to Int8LinearDriver");
+  const WeightForm form = arguments.weight->description().form;
+  if (arguments.input.rows == 0 || arguments.weight->description().out_features == 0) return;
+  if (form == WeightForm::int8) {
+    const auto& weight = static_cast<const Int8Weight&>(*arguments.weight);
+    return multiply(kernels_.int8_weights, weight.values(),
+                    {weight.panels(), weight.panel_stride(), weight.depth(), weight.scales()}, arguments);
   }
+  const auto& weight = static_cast<const PackedWeight&>(*arguments.weight);
+  const WeightLayout layout = {weight.panels(), weight.panel_stride(), weight.depth()};
+  if (form == WeightForm::float32) return multiply(kernels_.float32, weight.floats(), layout, arguments);
+  if (form == WeightForm::float16) return multiply(kernels_.float16, weight.halves(), layout, arguments);
+  if (weight.uses_bfloat16_units()) return multiply(kernels_.bfloat16_units, weight.halves(), layout, arguments);
+  multiply(kernels_.bfloat16, weight.halves(), layout, arguments);
 }
 
 template <class A, class W>
-void LinearDriver::multiply(const GemmKernel<A, W>& kernel, const W* weights, const LinearArguments& arguments) {
-  const auto& weight = static_cast<const PackedWeight&>(*arguments.weight);
-  Product<A, W> product{kernel, arguments, weight, arguments.input.rows, {}};
+void LinearDriver::multiply(const GemmKernel<A, W>& kernel, const W* weights, const WeightLayout& layout,
+                            const LinearArguments& arguments) {
+  const LinearWeightDescription& shape = arguments.weight->description();
+  Product<A, W> product{kernel, arguments, layout, arguments.input.rows, {}};
   GemmTask<A, W>& task = product.task;
   task.weights = weights;
-  task.panel_stride = weight.panel_stride();
+  task.panel_stride = layout.panel_stride;
   // Only the units read K filled up; widened weights meet activations as they are.
-  task.depth = std::is_same_v<A, float> ? weight.description().in_features : weight.depth();
-  task.out_features = weight.description().out_features;
+  task.depth = std::is_same_v<A, float> ? shape.in_features : layout.depth;
+  task.out_features = shape.out_features;
   task.epilogue = {arguments.bias,     arguments.activation, arguments.residual.data, arguments.residual.stride,
-                   arguments.out.data, arguments.out.stride};
+                   arguments.out.data, arguments.out.stride, layout.column_scale};
   // A product over nothing has no blocks of k to walk; few_rows starts and finishes sums regardless.
   const bool few = product.rows <= kernel.row_tile || task.depth == 0;
   task.depth_block =
@@ -69,8 +78,8 @@ void LinearDriver::multiply(const GemmKernel<A, W>& kernel, const W* weights, co
 template <class A, class W>
 void LinearDriver::prepare_activations(Product<A, W>& product) {
   const ConstMatrixView& input = product.arguments.input;
-  const int64_t in_features = product.weight.description().in_features;
-  const bool round = product.weight.description().compute == ComputeType::bfloat16;
+  const int64_t in_features = product.arguments.weight->description().in_features;
+  const bool round = product.arguments.weight->description().compute == ComputeType::bfloat16;
   GemmTask<A, W>& task = product.task;
   const int64_t blocks = divide_up(task.depth, task.depth_block);
   if constexpr (std::is_same_v<A, float>) {
@@ -116,8 +125,9 @@ void LinearDriver::prepare_activations(Product<A, W>& product) {
 template <class A, class W>
 void LinearDriver::multiply_few_rows(Product<A, W>& product) {
   const GemmKernel<A, W>& kernel = product.kernel;
-  const int64_t panels = product.weight.panels();
-  const int threads = usable_threads(threads_, static_cast<int64_t>(product.weight.bytes()), kWeightBytesPerThread);
+  const int64_t panels = product.layout.panels;
+  const int threads =
+      usable_threads(threads_, static_cast<int64_t>(product.arguments.weight->bytes()), kWeightBytesPerThread);
   // Whole groups of panels that a lone row takes together (kernels/gemm_blocks.h) where panels are narrow.
   const int64_t group = std::max(64 / kernel.panel, 1);
   const int64_t share = round_up(divide_up(panels, threads * kTasksPerThread), group);
@@ -140,7 +150,7 @@ template <class A, class W>
 void LinearDriver::multiply_many_rows(Product<A, W>& product) {
   const GemmKernel<A, W>& kernel = product.kernel;
   const GemmTask<A, W>& shared = product.task;
-  const int64_t panels = product.weight.panels();
+  const int64_t panels = product.layout.panels;
   const int threads =
       usable_threads(threads_, product.rows * shared.out_features * shared.depth, kMultiplyAddsPerThread);
   const int64_t row_granule = kernel.row_tile;

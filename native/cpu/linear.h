@@ -10,7 +10,8 @@
 
 namespace octoformer {
 
-/// Keeps the workspace between calls: one call of linear() at a time.
+/// Of every form but int8 with int8 activations (Int8LinearDriver). Keeps the workspace between calls: one call of
+/// linear() at a time.
 class LinearDriver {
  public:
   /// `kernels` must outlive it. `threads` >= 1.
@@ -25,8 +26,10 @@ class LinearDriver {
  private:
   template <class A, class W>
   struct Product;
+  struct WeightLayout;
   template <class A, class W>
-  void multiply(const GemmKernel<A, W>& kernel, const W* weights, const LinearArguments& arguments);
+  void multiply(const GemmKernel<A, W>& kernel, const W* weights, const WeightLayout& layout,
+                const LinearArguments& arguments);
   template <class A, class W>
   void prepare_activations(Product<A, W>& product);
   template <class A, class W>

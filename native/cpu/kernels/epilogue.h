@@ -17,6 +17,7 @@ namespace {
     constexpr Activation kind = decltype(tag)::kind;
     for (int64_t r = 0; r < rows; ++r) {
       const float* sum = sums + r * sums_stride;
+      const float* scale = epilogue.column_scale ? epilogue.column_scale + column : nullptr;
       const float* bias = epilogue.bias ? epilogue.bias + column : nullptr;
       const float* residual =
           epilogue.residual ? epilogue.residual + (row + r) * epilogue.residual_stride + column : nullptr;
@@ -24,6 +25,7 @@ namespace {
       int64_t i = 0;
       for (; i + Vec::lanes <= columns; i += Vec::lanes) {
         Vec::F x = Vec::load(sum + i);
+        if (scale) x = Vec::mul(x, Vec::load(scale + i));
         if (bias) x = Vec::add(x, Vec::load(bias + i));
         x = activate<kind>(x);
         if (residual) x = Vec::add(x, Vec::load(residual + i));
@@ -32,6 +34,7 @@ namespace {
       if (i < columns) {
         const int64_t rest = columns - i;
         Vec::F x = Vec::load(sum + i);
+        if (scale) x = Vec::mul(x, Vec::load(scale + i));
         if (bias) x = Vec::add(x, Vec::load_n(bias + i, rest));
         x = activate<kind>(x);
         if (residual) x = Vec::add(x, Vec::load_n(residual + i, rest));

@@ -2,6 +2,7 @@
 #pragma once
 #include "cpu/gemm_kernels.h"
 #include "cpu/kernels/gemm_blocks.h"
+#include "cpu/kernels/gemm_int8_weights.h"
 #if defined(OCTOFORMER_TILES)
 #include "cpu/kernels/gemm_amx.h"
 #endif
@@ -26,8 +27,13 @@ constexpr GemmKernel<uint16_t, uint16_t> bfloat16_unit_kernel() {
 }
 
 constexpr GemmKernels kGemmKernels = {
-    vector_kernel<Float32Form>(1), vector_kernel<Bfloat16Form>(1), vector_kernel<Float16Form>(1),
-    bfloat16_unit_kernel(),        round_row_to_bfloat16,          narrow_row_to_bfloat16,
+    vector_kernel<Float32Form>(1),
+    vector_kernel<Bfloat16Form>(1),
+    vector_kernel<Float16Form>(1),
+    bfloat16_unit_kernel(),
+    round_row_to_bfloat16,
+    narrow_row_to_bfloat16,
+    {kPanel, kTileRows, 1, 1, few_rows_int8_weights, many_rows<Int8WeightForm>},
 };
 
 }  // namespace
