@@ -23,7 +23,7 @@ export const GENERATION_OPTIONS = {
   },
   'repetition-penalty': { kind: 'number', placeholder: 'R', help: 'above 1: tokens that occurred become less likely' },
   seed: { kind: 'integer', placeholder: 'N', help: 'makes draws repeatable' },
-  'num-beams': { kind: 'integer', placeholder: 'N', help: 'beam search' },
+  'num-beams': { kind: 'integer', placeholder: 'N', help: 'beam search; the answer comes when it is done' },
   system: { kind: 'text', placeholder: 'TEXT', help: 'system message of a conversation' },
   stats: { kind: 'flag', help: 'tell tokens per second, time to first token and peak memory' },
   json: { kind: 'flag', help: 'print JSON' },
@@ -33,7 +33,7 @@ const SAMPLING = ['temperature', 'top-p', 'top-k', 'min-p', 'seed'];
 
 /**
  * Options of `generate`. A temperature of 0 means greedy search; any other option of sampling means that sampling is wanted,
- * whatever generation_config.json says.
+ * whatever generation_config.json says; beams alone mean a search for the likeliest text.
  */
 export function generationOptions(given: ParsedArguments): GenerateOptions {
   const temperature = given.number('temperature');
@@ -41,14 +41,13 @@ export function generationOptions(given: ParsedArguments): GenerateOptions {
   const samples = SAMPLING.some((name) => given.number(name) !== undefined);
   const options = {
     max_new_tokens: given.number('max-new-tokens'),
-    do_sample: isGreedy ? false : samples ? true : undefined,
+    do_sample: isGreedy ? false : samples ? true : given.number('num-beams') ? false : undefined,
     temperature: isGreedy ? undefined : temperature,
     top_p: given.number('top-p'),
     top_k: given.number('top-k'),
     min_p: given.number('min-p'),
     repetition_penalty: given.number('repetition-penalty'),
     seed: given.number('seed'),
-    // Not implemented yet: `generate` says so.
     num_beams: given.number('num-beams'),
   };
   return defined(options);

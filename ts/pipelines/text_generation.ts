@@ -34,7 +34,7 @@ export class TextGenerator {
     readonly tokenizer: Tokenizer,
   ) {}
 
-  /** One prompt gives a list with one text, a list of prompts a list of such lists. */
+  /** One prompt gives a list with `num_return_sequences` texts, a list of prompts a list of such lists. */
   async run(
     input: Prompt | readonly Prompt[],
     options: TextGenerationOptions = {},
@@ -65,12 +65,18 @@ export class TextGenerator {
       const input_ids = batch.map((prompt) => promptIds(this.tokenizer, prompt));
       const { sequences } = await this.model.generate(
         { input_ids },
-        { ...this.#options(batch, given), ...seedsOf(given, first, batch.length) },
+        { ...this.#options(batch, given), ...seedsOf(given, first, batch.length, prompts.length) },
       );
+      const copies = sequences.length / batch.length; // num_return_sequences, wherever it was said
       for (const [index, prompt] of batch.entries()) {
-        const ids = (sequences[index] ?? []).slice(input_ids[index]?.length);
-        const text = this.tokenizer.decode(ids, { skip_special_tokens: true });
-        results.push([{ generated_text: return_full_text ? join(prompt, text) : text }]);
+        const ofPrompt = sequences.slice(index * copies, (index + 1) * copies);
+        results.push(
+          ofPrompt.map((sequence) => {
+            const ids = sequence.slice(input_ids[index]?.length);
+            const text = this.tokenizer.decode(ids, { skip_special_tokens: true });
+            return { generated_text: return_full_text ? join(prompt, text) : text };
+          }),
+        );
       }
     }
     return results;
@@ -121,9 +127,16 @@ export class TextGenerator {
   }
 }
 
-/** The seeds of a part of the prompts, where each has its own. */
-function seedsOf({ seed }: GenerateOptions, first: number, count: number): Pick<GenerateOptions, 'seed'> {
-  return Array.isArray(seed) ? { seed: seed.slice(first, first + count) } : {};
+/** The seeds of a part of the prompts, where each prompt (or each of its sequences) has its own. */
+function seedsOf(
+  { seed }: GenerateOptions,
+  first: number,
+  count: number,
+  prompts: number,
+): Pick<GenerateOptions, 'seed'> {
+  if (!Array.isArray(seed)) return {};
+  const each = seed.length / prompts;
+  return { seed: seed.slice(first * each, (first + count) * each) };
 }
 
 /** The prompt with the answer: one text, or the conversation with one more message (or a longer last one). */

@@ -48,6 +48,18 @@ describe('generate', () => {
     expect((await runCli([...greedy, '--system', 'Be brief.', prompt])).stdout).toBe(`${answer}\n`);
   });
 
+  test('--num-beams searches for the likeliest text, without draws', async () => {
+    await using generator = await pipeline('text-generation', chatModel);
+    const [best] = await generator([{ role: 'user', content: prompt }], {
+      num_beams: 3,
+      do_sample: false,
+      max_new_tokens: 12,
+      return_full_text: false,
+    });
+    const found = await runCli(['generate', '-m', chatModel, '--num-beams', '3', '--max-new-tokens', '12', prompt]);
+    expect(found).toEqual({ status: 0, stdout: `${best?.generated_text}\n`, stderr: '' });
+  });
+
   test('a seed repeats the draws', async () => {
     const drawn = ['generate', '-m', chatModel, '--max-new-tokens', '12', '--temperature', '1.5', prompt, '--seed'];
     const [first, again, other] = await Promise.all(['7', '7', '8'].map((seed) => runCli([...drawn, seed])));

@@ -74,7 +74,7 @@ test.each<[string, string[], string[]]>([
     ['owner/no-such-model', 'HF_HUB_OFFLINE', '[OFFLINE]'],
   ],
   ['no model at all', ['chat', '-m', '../a:b'], ['../a:b', '[INVALID_ARGUMENT]']],
-  ['not implemented', ['generate', '-m', chatModel, '--num-beams', '4', 'x'], ['num_beams', '[UNSUPPORTED_OPTION]']],
+  ['no beam at all', ['generate', '-m', chatModel, '--num-beams', '0', 'x'], ['num_beams', '[INVALID_ARGUMENT]']],
   ['a value out of range', ['generate', '-m', chatModel, '--top-p', '2', 'x'], ['top_p', '[INVALID_ARGUMENT]']],
   [
     'a foreign dtype',
