@@ -35,10 +35,40 @@ export { ropeParameters } from './models/rope_config';
 export type { Tensor } from './models/tensor';
 export * as nn from './models/vocabulary';
 export type { ChatOptions, ChatSession } from './pipelines/chat_session';
-export { pipeline, type TextGenerationPipeline } from './pipelines/pipeline';
+export type { FeatureExtractionOptions, FeatureExtractionPipeline } from './pipelines/feature_extraction';
+export type { FilledMask, FillMaskOptions, FillMaskPipeline } from './pipelines/fill_mask';
+export { type Pipelines, pipeline, type TextGenerationPipeline } from './pipelines/pipeline';
 export type { Chat, Prompt } from './pipelines/prompt';
+export type {
+  Answer,
+  QuestionAnsweringOptions,
+  QuestionAnsweringPipeline,
+  QuestionWithContext,
+} from './pipelines/question_answering';
+export type {
+  SentencePairs,
+  SentenceSimilarityOptions,
+  SentenceSimilarityPipeline,
+} from './pipelines/sentence_similarity';
+export type {
+  Classification,
+  TextClassificationOptions,
+  TextClassificationPipeline,
+  TextOrPair,
+} from './pipelines/text_classification';
 export type { GeneratedText, TextGenerationOptions } from './pipelines/text_generation';
 export type { TextStream } from './pipelines/text_stream';
+export type {
+  EntityGroup,
+  TokenClassificationOptions,
+  TokenClassificationPipeline,
+  TokenEntity,
+} from './pipelines/token_classification';
+export type {
+  ZeroShotClassification,
+  ZeroShotClassificationPipeline,
+  ZeroShotOptions,
+} from './pipelines/zero_shot_classification';
 export {
   type ChatMessage,
   type ChatTemplateOptions,

@@ -47,6 +47,15 @@ export class EncoderModel<Outputs extends EncoderOutputs> extends Model {
     return this.loaded.program.ops.some((op) => op.op === 'embedding' && op.index === 'token_type_ids');
   }
 
+  /** Tokens that a sequence may have. */
+  get maxTokens(): number {
+    const { program, positions, config } = this.loaded;
+    const op = program.ops.find((one) => one.op === 'embedding' && one.index === 'position_ids');
+    const rows = op?.op === 'embedding' ? program.weights[op.table]?.shape[0] : config.max_position_embeddings;
+    const [first = 0] = positions?.([-1]) ?? []; // of a token that is no padding
+    return (typeof rows === 'number' ? rows : Number.POSITIVE_INFINITY) - first;
+  }
+
   /**
    * One pass over a ragged batch, off the main thread.
    * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, CONTEXT_OVERFLOW, ABORTED, DISPOSED, OUT_OF_MEMORY

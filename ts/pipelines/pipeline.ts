@@ -6,9 +6,16 @@ import { AutoTokenizer } from '../models/auto_tokenizer';
 import type { LoadOptions } from '../models/load_options';
 import type { Tokenizer } from '../tokenization';
 import type { ChatOptions, ChatSession } from './chat_session';
+import { type FeatureExtractionPipeline, openFeatureExtraction } from './feature_extraction';
+import { type FillMaskPipeline, openFillMask } from './fill_mask';
 import type { Chat, Prompt } from './prompt';
+import { openQuestionAnswering, type QuestionAnsweringPipeline } from './question_answering';
+import { openSentenceSimilarity, type SentenceSimilarityPipeline } from './sentence_similarity';
+import { openTextClassification, type TextClassificationPipeline } from './text_classification';
 import { type GeneratedText, type TextGenerationOptions, TextGenerator } from './text_generation';
 import type { TextStream } from './text_stream';
+import { openTokenClassification, type TokenClassificationPipeline } from './token_classification';
+import { openZeroShotClassification, type ZeroShotClassificationPipeline } from './zero_shot_classification';
 
 /** A text generation pipeline: call it with a prompt, or with a list of prompts. */
 export interface TextGenerationPipeline {
@@ -29,34 +36,54 @@ export interface TextGenerationPipeline {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** Tasks, and the pipeline that each gives. */
+export interface Pipelines {
+  readonly 'text-generation': TextGenerationPipeline;
+  readonly 'feature-extraction': FeatureExtractionPipeline;
+  readonly 'sentence-similarity': SentenceSimilarityPipeline;
+  readonly 'fill-mask': FillMaskPipeline;
+  readonly 'text-classification': TextClassificationPipeline;
+  readonly 'sentiment-analysis': TextClassificationPipeline;
+  readonly 'token-classification': TokenClassificationPipeline;
+  readonly ner: TokenClassificationPipeline;
+  readonly 'question-answering': QuestionAnsweringPipeline;
+  readonly 'zero-shot-classification': ZeroShotClassificationPipeline;
+}
+
+const openers: {
+  readonly [Task in keyof Pipelines]: (source: string, options: LoadOptions) => Promise<Pipelines[Task]>;
+} = {
+  'text-generation': openTextGeneration,
+  'feature-extraction': openFeatureExtraction,
+  'sentence-similarity': openSentenceSimilarity,
+  'fill-mask': openFillMask,
+  'text-classification': openTextClassification,
+  'sentiment-analysis': openTextClassification,
+  'token-classification': openTokenClassification,
+  ner: openTokenClassification,
+  'question-answering': openQuestionAnswering,
+  'zero-shot-classification': openZeroShotClassification,
+};
+
 /** Tasks of Hugging Face's pipelines that are not there yet. */
-const unsupportedTasks = [
-  'text2text-generation',
-  'translation',
-  'summarization',
-  'feature-extraction',
-  'sentence-similarity',
-  'fill-mask',
-  'text-classification',
-  'sentiment-analysis',
-  'zero-shot-classification',
-  'token-classification',
-  'ner',
-  'question-answering',
-];
+const unsupportedTasks = ['text2text-generation', 'translation', 'summarization'];
 
 /**
  * Opens a model with its tokenizer for a task.
  * @param source a folder, a `.gguf` file, or a hub id `owner/name`
  * @throws OctoformerError UNSUPPORTED_OPTION for a task that is not implemented, INVALID_ARGUMENT for one that doesn't exist, and
- *   everything that `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` throw
+ *   everything that `from_pretrained` of the task's model and of `AutoTokenizer` throw
  */
-export async function pipeline(
-  task: 'text-generation',
+export async function pipeline<Task extends keyof Pipelines>(
+  task: Task,
   source: string,
   options: LoadOptions = {},
-): Promise<TextGenerationPipeline> {
+): Promise<Pipelines[Task]> {
   checkTask(task);
+  return openers[task](source, options);
+}
+
+async function openTextGeneration(source: string, options: LoadOptions): Promise<TextGenerationPipeline> {
   const { revision, gguf_file, signal, onProgress } = options;
   const tokenizer = await AutoTokenizer.from_pretrained(source, {
     ...(revision === undefined ? {} : { revision }),
@@ -69,7 +96,7 @@ export async function pipeline(
   const call = (input: Prompt | readonly Prompt[], given?: TextGenerationOptions) => generator.run(input, given);
   const dispose = () => generator.dispose();
   return Object.assign(call, {
-    task,
+    task: 'text-generation',
     model,
     tokenizer,
     stream: (input: Prompt, given?: GenerateOptions) => generator.stream(input, given),
@@ -80,16 +107,17 @@ export async function pipeline(
 }
 
 function checkTask(task: string): void {
-  if (task === 'text-generation') return;
+  if (Object.hasOwn(openers, task)) return;
+  const tasks = Object.keys(openers);
   if (unsupportedTasks.includes(task)) {
     throw new OctoformerError(
       'UNSUPPORTED_OPTION',
-      `pipeline(): task '${task}' is not implemented yet; there is 'text-generation'`,
+      `pipeline(): task '${task}' is not implemented yet; there are ${tasks.join(', ')}`,
     );
   }
-  const near = closest(task, ['text-generation', ...unsupportedTasks]);
+  const near = closest(task, [...tasks, ...unsupportedTasks]);
   throw new OctoformerError(
     'INVALID_ARGUMENT',
-    `pipeline(): there is no task '${task}'${near ? `; did you mean '${near}'?` : "; there is 'text-generation'"}`,
+    `pipeline(): there is no task '${task}'${near ? `; did you mean '${near}'?` : `; there are ${tasks.join(', ')}`}`,
   );
 }

@@ -1,0 +1,93 @@
+import { OctoformerError } from '../binding/error';
+import { checkChoice, describeValue } from '../binding/options';
+import { AutoModel, type BaseModelOutputs, type EncoderModel } from '../models/auto_encoders';
+import type { LoadOptions } from '../models/load_options';
+import type { Tensor } from '../models/tensor';
+import type { Tokenizer } from '../tokenization';
+import {
+  checkPipelineOptions,
+  type EncoderPipelineOptions,
+  longestInput,
+  openEncoderPipeline,
+  type PipelineParts,
+  runBatches,
+  textsOf,
+} from './encoder_pipeline';
+
+const poolings = ['none', 'mean', 'cls', 'last'] as const;
+
+export interface FeatureExtractionOptions extends EncoderPipelineOptions {
+  /** One vector a text: the mean of all tokens', the first or the last one's. `none` (default): one a token. */
+  readonly pooling?: (typeof poolings)[number];
+  /** Divides each vector by its length. */
+  readonly normalize?: boolean;
+  /** Cuts texts to this many tokens, special ones included; to what the model takes by default. */
+  readonly max_length?: number;
+}
+
+/** A feature extraction pipeline: text in, vectors out. */
+export interface FeatureExtractionPipeline extends PipelineParts<'feature-extraction', EncoderModel<BaseModelOutputs>> {
+  (input: string, options: FeatureExtractionOptions & { readonly pooling: 'mean' | 'cls' | 'last' }): Promise<number[]>;
+  (
+    input: readonly string[],
+    options: FeatureExtractionOptions & { readonly pooling: 'mean' | 'cls' | 'last' },
+  ): Promise<number[][]>;
+  /** Without pooling: a vector a token. */
+  (input: string, options?: FeatureExtractionOptions): Promise<number[][]>;
+  (input: readonly string[], options?: FeatureExtractionOptions): Promise<number[][][]>;
+}
+
+/** Vectors of texts. @param where what was called, for messages */
+export async function extractFeatures(
+  where: string,
+  model: EncoderModel<BaseModelOutputs>,
+  tokenizer: Tokenizer,
+  texts: readonly string[],
+  options: FeatureExtractionOptions,
+): Promise<number[][][]> {
+  checkPipelineOptions(where, options, ['pooling', 'normalize', 'max_length']);
+  const pooling = checkChoice(where, 'pooling', options.pooling ?? 'none', poolings);
+  const { normalize = false } = options;
+  if (typeof normalize !== 'boolean') {
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `option 'normalize' of ${where} must be true or false, not ${describeValue(normalize)}`,
+    );
+  }
+  const max_length = Math.min(options.max_length ?? Number.POSITIVE_INFINITY, longestInput(model, tokenizer));
+  const encoded = tokenizer.encode_batch(texts, { truncation: true, max_length });
+  return runBatches(model, encoded, options, ({ last_hidden_state }, place) => {
+    const vectors = pool(last_hidden_state[place] as Tensor, pooling);
+    return vectors.map((vector) => Array.from(normalize ? normalized(vector) : vector));
+  });
+}
+
+function pool({ data, dims }: Tensor, pooling: (typeof poolings)[number]): Float32Array[] {
+  const [tokens = 0, width = 0] = dims;
+  const row = (token: number) => data.subarray(token * width, (token + 1) * width);
+  if (pooling === 'none') return Array.from({ length: tokens }, (_, token) => row(token));
+  if (pooling !== 'mean') return [row(pooling === 'cls' ? 0 : tokens - 1)];
+  const sums = new Float64Array(width);
+  for (let index = 0; index < data.length; index++)
+    sums[index % width] = (sums[index % width] ?? 0) + (data[index] ?? 0);
+  return [Float32Array.from(sums, (sum) => sum / tokens)];
+}
+
+/** The vector over its length, which counts as 1e-12 at least (as PyTorch's `normalize` has it). */
+function normalized(vector: Float32Array): Float32Array {
+  const length = Math.max(Math.hypot(...vector), 1e-12);
+  return vector.map((value) => value / length);
+}
+
+export function openFeatureExtraction(source: string, options: LoadOptions): Promise<FeatureExtractionPipeline> {
+  const where = "pipeline('feature-extraction')";
+  return openEncoderPipeline('feature-extraction', AutoModel, source, options, (model, tokenizer) => {
+    const call = async (input: string | readonly string[], given: FeatureExtractionOptions = {}) => {
+      const results = await extractFeatures(where, model, tokenizer, textsOf(where, input), given);
+      const pooled = given.pooling !== undefined && given.pooling !== 'none';
+      const answers = pooled ? results.map(([vector]) => vector) : results;
+      return Array.isArray(input) ? answers : answers[0];
+    };
+    return call as unknown as Omit<FeatureExtractionPipeline, keyof PipelineParts<string, unknown>>;
+  }) as Promise<FeatureExtractionPipeline>;
+}

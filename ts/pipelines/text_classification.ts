@@ -1,0 +1,112 @@
+import { OctoformerError } from '../binding/error';
+import { checkChoice, checkNumber, describeValue } from '../binding/options';
+import {
+  AutoModelForSequenceClassification,
+  type EncoderModel,
+  type SequenceLogitsOutputs,
+} from '../models/auto_encoders';
+import type { LoadOptions } from '../models/load_options';
+import {
+  checkPipelineOptions,
+  type EncoderPipelineOptions,
+  labelsOf,
+  longestInput,
+  openEncoderPipeline,
+  type PipelineParts,
+  runBatches,
+  sigmoid,
+  softmax,
+  textsOf,
+} from './encoder_pipeline';
+
+export interface Classification {
+  readonly label: string;
+  readonly score: number;
+}
+
+/** A text, or two that are judged together. */
+export type TextOrPair = string | { readonly text: string; readonly text_pair?: string };
+
+const functions = ['softmax', 'sigmoid', 'none'] as const;
+
+export interface TextClassificationOptions extends EncoderPipelineOptions {
+  /** Labels that are given, best first: 1 by default, null for all. */
+  readonly top_k?: number | null;
+  /** What makes scores of logits; by default sigmoid for several labels at once (or one alone), softmax else. */
+  readonly function_to_apply?: (typeof functions)[number];
+}
+
+/** A text classification pipeline. A text gives its labels, a list the best label of each, or with `top_k` the labels of each. */
+export interface TextClassificationPipeline
+  extends PipelineParts<'text-classification', EncoderModel<SequenceLogitsOutputs>> {
+  (input: TextOrPair, options?: TextClassificationOptions): Promise<Classification[]>;
+  (
+    input: readonly TextOrPair[],
+    options: TextClassificationOptions & { readonly top_k: number | null },
+  ): Promise<Classification[][]>;
+  (input: readonly TextOrPair[], options?: TextClassificationOptions): Promise<Classification[]>;
+}
+
+const where = "pipeline('text-classification')";
+
+export function openTextClassification(source: string, options: LoadOptions): Promise<TextClassificationPipeline> {
+  return openEncoderPipeline(
+    'text-classification',
+    AutoModelForSequenceClassification,
+    source,
+    options,
+    (model, tokenizer) => {
+      const call = async (input: TextOrPair | readonly TextOrPair[], given: TextClassificationOptions = {}) => {
+        checkPipelineOptions(where, given, ['top_k', 'function_to_apply']);
+        const { top_k } = given;
+        if (top_k !== undefined && top_k !== null) checkNumber(where, 'top_k', top_k, { least: 1, integer: true });
+        const max_length = longestInput(model, tokenizer);
+        const encoded = (isList(input) ? input : [input]).map((one) => {
+          const [text, pair] = textsOf(where, partsOf(one));
+          return tokenizer.encode(text ?? '', { text_pair: pair, truncation: true, max_length });
+        });
+        const results = await runBatches(model, encoded, given, ({ logits }, place) =>
+          ranked(model, logits[place]?.data ?? new Float32Array(), given).slice(
+            0,
+            top_k === null ? undefined : (top_k ?? 1),
+          ),
+        );
+        if (!isList(input)) return results[0] ?? [];
+        return top_k === undefined ? results.flat() : results;
+      };
+      return call as unknown as Omit<TextClassificationPipeline, keyof PipelineParts<string, unknown>>;
+    },
+  ) as Promise<TextClassificationPipeline>;
+}
+
+function isList(input: TextOrPair | readonly TextOrPair[]): input is readonly TextOrPair[] {
+  return Array.isArray(input);
+}
+
+function partsOf(input: TextOrPair): string[] {
+  if (typeof input === 'string') return [input];
+  if (typeof input === 'object' && input !== null && 'text' in input) {
+    return input.text_pair === undefined ? [input.text] : [input.text, input.text_pair];
+  }
+  throw new OctoformerError(
+    'INVALID_ARGUMENT',
+    `${where}: an input must be a text or { text, text_pair }, not ${describeValue(input)}`,
+  );
+}
+
+/** All labels with their scores, best first. */
+function ranked(
+  model: EncoderModel<SequenceLogitsOutputs>,
+  logits: Float32Array,
+  options: TextClassificationOptions,
+): Classification[] {
+  const { problem_type, function_to_apply } = model.config;
+  const several = problem_type === 'multi_label_classification' || logits.length === 1;
+  const chosen = options.function_to_apply ?? function_to_apply ?? (several ? 'sigmoid' : 'softmax');
+  const apply = checkChoice(where, 'function_to_apply', chosen, functions);
+  const scores =
+    apply === 'softmax' ? softmax(logits) : Array.from(logits, apply === 'sigmoid' ? sigmoid : (logit) => logit);
+  return labelsOf(model, logits.length)
+    .map((label, index) => ({ label, score: scores[index] ?? 0 }))
+    .sort((left, right) => right.score - left.score);
+}

@@ -1,0 +1,210 @@
+import { checkChoice } from '../binding/options';
+import { AutoModelForTokenClassification, type EncoderModel, type TokenLogitsOutputs } from '../models/auto_encoders';
+import type { LoadOptions } from '../models/load_options';
+import type { TokenizedText, Tokenizer } from '../tokenization';
+import {
+  argmax,
+  checkPipelineOptions,
+  type EncoderPipelineOptions,
+  labelsOf,
+  longestInput,
+  openEncoderPipeline,
+  type PipelineParts,
+  runBatches,
+  softmax,
+  textsOf,
+} from './encoder_pipeline';
+import { continuesWord, textOfTokens } from './subwords';
+
+const strategies = ['none', 'simple', 'first', 'average', 'max'] as const;
+
+/** A token with its label. */
+export interface TokenEntity {
+  readonly entity: string;
+  readonly score: number;
+  /** The token's place. */
+  readonly index: number;
+  readonly word: string;
+  /** [start, end) in the text, in UTF-16 units as JavaScript counts. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Neighbouring tokens or words with one label. */
+export interface EntityGroup {
+  readonly entity_group: string;
+  readonly score: number;
+  readonly word: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface TokenClassificationOptions extends EncoderPipelineOptions {
+  /**
+   * `none` (default): tokens. Others join neighbours of one label; `simple` tokens, the rest words, whose label is that of their first
+   * token, of the token with the highest score (`max`), or that with the highest mean (`average`).
+   */
+  readonly aggregation_strategy?: (typeof strategies)[number];
+  /** Labels that are left out; ['O'] by default. */
+  readonly ignore_labels?: readonly string[];
+}
+
+/** A token classification pipeline: the entities of a text, or of each of a list. */
+export interface TokenClassificationPipeline
+  extends PipelineParts<'token-classification', EncoderModel<TokenLogitsOutputs>> {
+  (
+    input: string,
+    options: TokenClassificationOptions & { readonly aggregation_strategy: 'simple' | 'first' | 'average' | 'max' },
+  ): Promise<EntityGroup[]>;
+  (input: string, options?: TokenClassificationOptions): Promise<TokenEntity[]>;
+  (input: readonly string[], options?: TokenClassificationOptions): Promise<(TokenEntity | EntityGroup)[][]>;
+}
+
+const where = "pipeline('token-classification')";
+
+export function openTokenClassification(source: string, options: LoadOptions): Promise<TokenClassificationPipeline> {
+  return openEncoderPipeline(
+    'token-classification',
+    AutoModelForTokenClassification,
+    source,
+    options,
+    (model, tokenizer) => {
+      const call = async (input: string | readonly string[], given: TokenClassificationOptions = {}) => {
+        checkPipelineOptions(where, given, ['aggregation_strategy', 'ignore_labels'], {
+          stride: 'long texts are cut to what the model takes',
+        });
+        const strategy = checkChoice(where, 'aggregation_strategy', given.aggregation_strategy ?? 'none', strategies);
+        const ignored = given.ignore_labels ?? ['O'];
+        const texts = textsOf(where, input);
+        const encoded = tokenizer.encode_batch(texts, { truncation: true, max_length: longestInput(model, tokenizer) });
+        const results = await runBatches(model, encoded, given, ({ logits }, place, index) => {
+          const { data = new Float32Array(), dims: [, count = 0] = [] } = logits[place] ?? {};
+          const tokens = scoredTokens(tokenizer, texts[index] ?? '', encoded[index] as TokenizedText, (token) =>
+            softmax(data.subarray(token * count, (token + 1) * count)),
+          );
+          return entitiesOf(tokenizer, tokens, labelsOf(model, count), strategy).filter((entity) =>
+            'entity' in entity ? !ignored.includes(entity.entity) : !ignored.includes(entity.entity_group),
+          );
+        });
+        return Array.isArray(input) ? results : results[0];
+      };
+      return call as unknown as Omit<TokenClassificationPipeline, keyof PipelineParts<string, unknown>>;
+    },
+  ) as Promise<TokenClassificationPipeline>;
+}
+
+interface ScoredToken {
+  readonly word: string;
+  readonly scores: readonly number[];
+  readonly start: number;
+  readonly end: number;
+  readonly index: number;
+  readonly continues: boolean;
+}
+
+/** All tokens but special ones, with their probabilities. An unknown token's word is its text. */
+function scoredTokens(
+  tokenizer: Tokenizer,
+  text: string,
+  encoded: TokenizedText,
+  scores: (token: number) => readonly number[],
+): ScoredToken[] {
+  const { input_ids, tokens, offsets, special_tokens_mask } = encoded;
+  return tokens.flatMap((token, index) => {
+    if (special_tokens_mask[index]) return [];
+    const [start, end] = offsets[index] ?? [0, 0];
+    const word = input_ids[index] === tokenizer.unk_token_id ? text.slice(start, end) : token;
+    return [
+      { word, scores: scores(index), start, end, index, continues: continuesWord(tokenizer, encoded, text, index) },
+    ];
+  });
+}
+
+type Labelled = Omit<TokenEntity, 'index'>;
+
+function entitiesOf(
+  tokenizer: Tokenizer,
+  tokens: readonly ScoredToken[],
+  labels: readonly string[],
+  strategy: (typeof strategies)[number],
+): (TokenEntity | EntityGroup)[] {
+  if (strategy === 'none' || strategy === 'simple') {
+    const entities = tokens.map(({ word, scores, start, end, index }) => ({
+      ...labelled(scores, labels),
+      index,
+      word,
+      start,
+      end,
+    }));
+    return strategy === 'none' ? entities : groups(tokenizer, entities);
+  }
+  const words: ScoredToken[][] = [];
+  for (const token of tokens) {
+    const word = words.at(-1);
+    if (word && token.continues) word.push(token);
+    else words.push([token]);
+  }
+  return groups(
+    tokenizer,
+    words.map((word) => wordEntity(tokenizer, word, labels, strategy)),
+  );
+}
+
+function labelled(scores: readonly number[], labels: readonly string[]): { entity: string; score: number } {
+  const label = argmax(scores);
+  return { entity: labels[label] ?? '', score: scores[label] ?? 0 };
+}
+
+function wordEntity(
+  tokenizer: Tokenizer,
+  tokens: readonly ScoredToken[],
+  labels: readonly string[],
+  strategy: 'first' | 'average' | 'max',
+): Labelled {
+  const all = tokens.map(({ scores }) => scores);
+  const highest = all.map((scores) => scores[argmax(scores)] ?? 0);
+  const chosen = {
+    first: () => all[0] ?? [],
+    max: () => all[argmax(highest)] ?? [],
+    average: () => labels.map((_, label) => mean(all.map((scores) => scores[label] ?? 0))),
+  }[strategy]();
+  return {
+    ...labelled(chosen, labels),
+    word: textOfTokens(
+      tokenizer,
+      tokens.map(({ word }) => word),
+    ),
+    start: tokens[0]?.start ?? 0,
+    end: tokens.at(-1)?.end ?? 0,
+  };
+}
+
+/** Joins neighbours of one kind; `B-` begins anew. */
+function groups(tokenizer: Tokenizer, entities: readonly Labelled[]): EntityGroup[] {
+  const lists: Labelled[][] = [];
+  for (const entity of entities) {
+    const list = lists.at(-1);
+    const { kind, begins } = kindOf(entity.entity);
+    if (list && !begins && kindOf(list.at(-1)?.entity ?? '').kind === kind) list.push(entity);
+    else lists.push([entity]);
+  }
+  return lists.map((list) => ({
+    entity_group: (list[0]?.entity ?? '').replace(/^[^-]*-/, ''),
+    score: mean(list.map(({ score }) => score)),
+    word: textOfTokens(
+      tokenizer,
+      list.map(({ word }) => word),
+    ),
+    start: list[0]?.start ?? 0,
+    end: list.at(-1)?.end ?? 0,
+  }));
+}
+
+function kindOf(label: string): { readonly kind: string; readonly begins: boolean } {
+  const marked = label.startsWith('B-') || label.startsWith('I-');
+  return { kind: marked ? label.slice(2) : label, begins: label.startsWith('B-') };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
