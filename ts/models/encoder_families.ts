@@ -3,7 +3,16 @@ import type { Architecture } from './architecture';
 import { bert } from './bert';
 import { distilbert } from './distilbert';
 import { electra } from './electra';
+import { modernbert } from './modernbert';
 import { roberta, xlmRoberta } from './roberta';
 
 /** Every encoder that can be opened. */
-export const encoderFamilies: readonly Architecture[] = [albert, bert, distilbert, electra, roberta, xlmRoberta];
+export const encoderFamilies: readonly Architecture[] = [
+  albert,
+  bert,
+  distilbert,
+  electra,
+  modernbert,
+  roberta,
+  xlmRoberta,
+];

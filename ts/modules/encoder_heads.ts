@@ -19,7 +19,7 @@ export interface MaskedHeadNames {
   readonly transform: string;
   readonly norm: string;
   readonly decoder: string;
-  /** Where the decoder's bias may lie, best first. */
+  /** Where the decoder's bias may lie, best first; none: it has no bias. */
   readonly biases: readonly string[];
   readonly kinds: ModuleKinds;
 }
@@ -53,15 +53,21 @@ export function maskedLanguageHead(g: GraphBuilder, rows: Value, options: Masked
   );
   const own = `${names.decoder}.weight`;
   const table = g.hasTensor(own) ? own : options.table;
-  const shift = names.biases.find((name) => g.hasTensor(name)) ?? names.biases[0] ?? `${names.decoder}.bias`;
+  const shift = names.biases.find((name) => g.hasTensor(name)) ?? names.biases[0];
   const weight = g.matrix(table, [{ name: table, shape: [vocabularySize, width] }]);
-  const offset = g.vector(shift, [{ name: shift, shape: [vocabularySize] }]);
+  const offset = shift === undefined ? undefined : g.vector(shift, [{ name: shift, shape: [vocabularySize] }]);
   const logits = g.buffer('rows', vocabularySize);
-  g.add({ op: 'linear', input: normed, weight: weight.index, bias: offset.index, out: logits });
+  g.add({
+    op: 'linear',
+    input: normed,
+    weight: weight.index,
+    ...(offset ? { bias: offset.index } : {}),
+    out: logits,
+  });
   nestedLeaf(g, names.decoder, kinds, (name) =>
-    g.leaf(name, 'Linear', `in_features=${width}, out_features=${vocabularySize}, bias=True`, [
+    g.leaf(name, 'Linear', `in_features=${width}, out_features=${vocabularySize}, bias=${offset ? 'True' : 'False'}`, [
       ...weight.parameters.map((parameter) => ({ name: 'weight', ...parameter })),
-      ...offset.parameters.map((parameter) => ({ name: 'bias', ...parameter })),
+      ...(offset?.parameters ?? []).map((parameter) => ({ name: 'bias', ...parameter })),
     ]),
   );
   g.output('logits', logits);

@@ -4,7 +4,7 @@ import { goldensFolder } from '../goldens_folder';
 import { encoderFolders } from './encoder_folder';
 import { failures } from './golden_folder';
 
-const families = ['albert', 'bert', 'distilbert', 'electra', 'roberta', 'xlm-roberta'];
+const families = ['albert', 'bert', 'distilbert', 'electra', 'modernbert', 'roberta', 'xlm-roberta'];
 const goldens = goldensFolder();
 const folders = [
   ...encoderFolders(join(__dirname, '..', '..', 'fixtures', 'models'), families),
