@@ -119,6 +119,10 @@ class ProgramParser {
                                 take_reader.required("count").as_int64(0, kMaxInt32)};
       take_reader.refuse_unknown_keys();
     }
+    if (const Json* scale = reader.optional("scale")) {
+      part.scale = scale->as_string();
+      if (part.scale.empty()) scale->fail("the name of a tensor must not be empty");
+    }
     reader.refuse_unknown_keys();
     return part;
   }
@@ -348,6 +352,11 @@ class ProgramParser {
       if (static_cast<int64_t>(op.alibi_slopes.size()) != op.heads) {
         slopes->fail("there must be one slope a head (", op.heads, "), found ", op.alibi_slopes.size());
       }
+    }
+    if (const Json* rounding = reader.optional("alibi_rounding")) {
+      static constexpr std::array<std::pair<std::string_view, bool>, 1> kRoundings = {{{"bfloat16", true}}};
+      op.alibi_bfloat16 = as_choice(*rounding, kRoundings);
+      if (op.alibi_slopes.empty()) rounding->fail("there are no alibi_slopes to round");
     }
     if (const Json* probabilities = reader.optional("probabilities")) {
       op.probabilities = probabilities->as_string();

@@ -54,6 +54,7 @@ struct WeightPart {
   bool transpose = false;
   std::optional<PermuteRows> permute_rows;
   std::optional<TakeRows> take_rows;
+  std::string scale;  // empty: none
 };
 
 struct WeightDescription {
@@ -141,6 +142,7 @@ struct AttentionOp {
   int64_t window = 0;  // 0: none
   float softcap = 0.0f;
   std::vector<float> alibi_slopes;  // empty: none
+  bool alibi_bfloat16 = false;
   std::string probabilities;        // empty: none
 };
 

@@ -1,6 +1,7 @@
 #include "runtime/weight_source.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 #include "backend/error.h"
@@ -76,15 +77,21 @@ class WeightSource::Part {
  public:
   Part(const WeightPart& part, WeightRole role, int64_t wanted_columns, const std::string& weight_name,
        const Checkpoint& checkpoint)
-      : checkpoint_(checkpoint), tensor_(checkpoint.at(part.tensor)), transpose_(part.transpose) {
+      : checkpoint_(checkpoint),
+        tensor_(checkpoint.at(part.tensor)),
+        scale_(part.scale.empty() ? nullptr : &checkpoint.at(part.scale)),
+        transpose_(part.transpose) {
     const std::string origin = checkpoint.file_of(tensor_) + ": tensor " + tensor_.name;
     if (tensor_.shape != part.shape) {
       fail(ErrorCode::shape_mismatch, origin, " has shape ", shape_text(tensor_.shape), ", but the model needs ",
            shape_text(part.shape), "; config.json and the weights don't belong together");
     }
-    if (!stored_form(tensor_.encoding)) {
+    if (scale_ != nullptr) {
+      check_int8(origin, role);
+    } else if (!stored_form(tensor_.encoding)) {
       fail(ErrorCode::invalid_checkpoint, origin, " is stored as ", tensor_.dtype,
-           ", which can't be used as a weight; floating-point numbers or a supported GGUF type are needed");
+           ", which can't be used as a weight; floating-point numbers or a supported GGUF type are needed",
+           tensor_.encoding == TensorEncoding::i8 ? ", or a tensor of scales beside it" : "");
     }
     flat_ = role == WeightRole::vector;
     if (!flat_ && tensor_.shape.size() < 2) refuse(weight_name, "a matrix is needed, the tensor is a vector");
@@ -111,6 +118,9 @@ class WeightSource::Part {
 
   int64_t rows() const { return rows_; }
   const TensorInfo& tensor() const { return tensor_; }
+  bool int8() const { return scale_ != nullptr; }
+  /// How floats of it are best kept.
+  WeightForm form() const { return int8() ? WeightForm::float32 : *stored_form(tensor_.encoding); }
   uint64_t stored_bytes() const {
     if (stored_rows_ == 0) return 0;
     return static_cast<uint64_t>(static_cast<double>(tensor_.bytes) * static_cast<double>(rows_) /
@@ -118,12 +128,21 @@ class WeightSource::Part {
   }
 
   void read(int64_t first, int64_t count, int64_t columns, float* out) const {
+    if (int8()) {
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t row = stored_row(first + i);
+        checkpoint_.read_rows(tensor_, row, 1, out + i * columns);
+        const float step = absmax(row) / 127.0f;
+        for (int64_t k = 0; k < columns; ++k) out[i * columns + k] *= step;
+      }
+      return;
+    }
     if (!flat_ && !transpose_ && map_.empty()) {
       checkpoint_.read_rows(tensor_, first_ + first, count, out);
       return;
     }
     for (int64_t i = 0; i < count; ++i) {
-      const int64_t row = map_.empty() ? first_ + first + i : map_[static_cast<size_t>(first_ + first + i)];
+      const int64_t row = stored_row(first + i);
       if (flat_ || transpose_) {
         const float* source = whole().data() + row * columns;
         std::copy(source, source + columns, out + i * columns);
@@ -133,7 +152,47 @@ class WeightSource::Part {
     }
   }
 
+  /// Of a part that is int8.
+  void read_int8(int64_t first, int64_t count, int64_t columns, int8_t* out, float* absmax_out) const {
+    const std::span<const std::byte> bytes = checkpoint_.bytes(tensor_);
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t row = stored_row(first + i);
+      std::memcpy(out + i * columns, bytes.data() + row * columns, static_cast<size_t>(columns));
+      absmax_out[i] = absmax(row);
+    }
+  }
+
  private:
+  int64_t stored_row(int64_t row) const {
+    return map_.empty() ? first_ + row : map_[static_cast<size_t>(first_ + row)];
+  }
+
+  float absmax(int64_t row) const {
+    float value;  // the file's numbers need not be aligned
+    std::memcpy(&value, checkpoint_.bytes(*scale_).data() + row * static_cast<int64_t>(sizeof value), sizeof value);
+    return value;
+  }
+
+  void check_int8(const std::string& origin, WeightRole role) const {
+    const std::string scale_origin = checkpoint_.file_of(*scale_) + ": tensor " + scale_->name;
+    if (tensor_.encoding != TensorEncoding::i8) {
+      fail(ErrorCode::invalid_checkpoint, origin, " is stored as ", tensor_.dtype, ", but ", scale_->name,
+           " holds scales for int8 (I8) numbers; the checkpoint's quantization is of another kind");
+    }
+    if (scale_->encoding != TensorEncoding::f32) {
+      fail(ErrorCode::invalid_checkpoint, scale_origin, " is stored as ", scale_->dtype,
+           "; scales of an int8 weight must be F32");
+    }
+    if (role == WeightRole::vector || transpose_ || tensor_.shape.size() != 2) {
+      fail(ErrorCode::invalid_argument, "program: ", origin,
+           ": only a matrix that is not transposed can have scales (`scale`)");
+    }
+    if (scale_->rows() * scale_->columns() != tensor_.rows()) {
+      fail(ErrorCode::shape_mismatch, scale_origin, " has shape ", shape_text(scale_->shape), ", but ", tensor_.name,
+           " has ", tensor_.rows(), " rows, each of which needs a scale");
+    }
+  }
+
   [[noreturn]] static void refuse(const std::string& weight_name, const char* rule) {
     fail(ErrorCode::invalid_argument, "program: weight ", weight_name, ": ", rule);
   }
@@ -161,6 +220,7 @@ class WeightSource::Part {
 
   const Checkpoint& checkpoint_;
   const TensorInfo& tensor_;
+  const TensorInfo* const scale_;  // null: the tensor holds floating-point numbers
   const bool transpose_;
   bool flat_ = false;
   int64_t stored_rows_ = 0;
@@ -181,7 +241,8 @@ WeightSource::WeightSource(const WeightDescription& description, const Checkpoin
     const Part& added = *parts_.back();
     rows_ += added.rows();
     stored_bytes_ += added.stored_bytes();
-    const WeightForm form = *stored_form(added.tensor().encoding);
+    const WeightForm form = added.form();
+    all_int8_ = all_int8_ && added.int8();
     mixed = mixed || (common && *common != form);
     common = form;
   }
@@ -203,24 +264,36 @@ std::string WeightSource::origin() const {
   return text;
 }
 
-void WeightSource::read_rows(int64_t first, int64_t count, float* out) const {
-  const int64_t asked = count;
+template <class Read>
+void WeightSource::for_parts(int64_t first, int64_t count, const Read& read) const {
+  int64_t done = 0;
   for (const auto& part : parts_) {
-    if (count == 0) break;
+    if (done == count) break;
     if (first >= part->rows()) {
       first -= part->rows();
       continue;
     }
-    const int64_t here = std::min(count, part->rows() - first);
-    part->read(first, here, columns_, out);
-    out += here * columns_;
-    count -= here;
+    const int64_t here = std::min(count - done, part->rows() - first);
+    read(*part, first, here, done);
+    done += here;
     first = 0;
   }
   if (on_read_ && rows_ > 0) {
-    on_read_(static_cast<uint64_t>(static_cast<double>(stored_bytes_) * static_cast<double>(asked) /
+    on_read_(static_cast<uint64_t>(static_cast<double>(stored_bytes_) * static_cast<double>(count) /
                                    static_cast<double>(rows_)));
   }
+}
+
+void WeightSource::read_rows(int64_t first, int64_t count, float* out) const {
+  for_parts(first, count, [&](const Part& part, int64_t from, int64_t here, int64_t done) {
+    part.read(from, here, columns_, out + done * columns_);
+  });
+}
+
+void WeightSource::read_int8_rows(int64_t first, int64_t count, int8_t* out, float* absmax) const {
+  for_parts(first, count, [&](const Part& part, int64_t from, int64_t here, int64_t done) {
+    part.read_int8(from, here, columns_, out + done * columns_, absmax + done);
+  });
 }
 
 }  // namespace octoformer

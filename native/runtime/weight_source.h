@@ -19,7 +19,7 @@ namespace octoformer {
 using BytesRead = std::function<void(uint64_t bytes)>;
 
 /// A vector is seen as a matrix of one column.
-class WeightSource : public RowSource {
+class WeightSource : public RowSource, public Int8RowSource {
  public:
   /// Throws MISSING_WEIGHT or SHAPE_MISMATCH (naming file, tensor and both shapes), INVALID_CHECKPOINT for a tensor
   /// that holds no floating-point numbers, INVALID_ARGUMENT for a recipe that doesn't fit its own shapes. Reads no
@@ -38,15 +38,22 @@ class WeightSource : public RowSource {
 
   void on_read(BytesRead callback) { on_read_ = std::move(callback); }
   void read_rows(int64_t first, int64_t count, float* out) const override;
+  /// This, when every part is int8 with its scales.
+  const Int8RowSource* int8_rows() const override { return all_int8_ ? this : nullptr; }
+  void read_int8_rows(int64_t first, int64_t count, int8_t* out, float* absmax) const override;
 
  private:
   class Part;
+  /// Calls read(part, first row in it, count, rows before) for the parts that hold rows [first, first + count).
+  template <class Read>
+  void for_parts(int64_t first, int64_t count, const Read& read) const;
 
   const Checkpoint& checkpoint_;
   std::vector<std::unique_ptr<Part>> parts_;
   int64_t rows_ = 0;
   int64_t columns_ = 0;
   WeightForm form_ = WeightForm::float32;
+  bool all_int8_ = true;
   uint64_t stored_bytes_ = 0;
   BytesRead on_read_;
 };

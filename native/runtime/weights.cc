@@ -20,6 +20,7 @@ void refuse_missing(std::span<const WeightDescription> weights, const Checkpoint
     for (const WeightPart& part : weight.parts) {
       const bool counted = std::find(missing.begin(), missing.end(), part.tensor) != missing.end();
       if (!counted && checkpoint.find(part.tensor) == nullptr) missing.push_back(part.tensor);
+      if (!part.scale.empty() && checkpoint.find(part.scale) == nullptr) missing.push_back(part.scale);
     }
   }
   if (missing.empty()) return;

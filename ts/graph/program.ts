@@ -96,6 +96,11 @@ export interface WeightPart {
   readonly permute_rows?: { readonly dims: readonly number[]; readonly axes: readonly number[] };
   /** Takes rows [first, first + count) only, after the steps above. */
   readonly take_rows?: { readonly first: number; readonly count: number };
+  /**
+   * The tensor is int8 (I8, bitsandbytes' `weight`) and this one (F32, one number a row: `SCB`) holds the largest magnitude of
+   * each row: w = q * (scale / 127). A weight of the form `int8` takes such numbers as they are when all its parts have them.
+   */
+  readonly scale?: string;
 }
 
 export type ActivationName =
@@ -200,7 +205,10 @@ export interface AttentionOp {
   readonly scale: number;
   readonly pattern: { readonly kind: 'causal' | 'full'; readonly window?: number };
   readonly softcap?: number;
+  /** One a head: slope * (key position - query position) is added to the scores. */
   readonly alibi_slopes?: readonly number[];
+  /** Adds scale * (slope * key position) instead, with slope, position and product rounded to bfloat16 (Falcon). */
+  readonly alibi_rounding?: 'bfloat16';
   /** Name of the output that gets the probabilities when it is asked for, such as `attentions.0`. */
   readonly probabilities?: string;
 }

@@ -134,6 +134,205 @@ TEST_P(Int8Linear, EverySchemeIsTheReferenceBitForBit) {
   }
 }
 
+// Few rows and many take different kernels; threads, blocks and tiles of outliers cut elsewhere. Nothing of it may show
+// where rows are independent.
+TEST_P(Int8Linear, ARowHasTheSameBitsAloneInAnyBatchAndOnAnyThreads) {
+  Matrix a = random_matrix(45, 1111, 5);
+  for (int64_t m = 0; m < a.rows; ++m) {
+    for (int64_t k = m % 3; k < a.columns; k += 97) a.at(m, k) *= 40.0f;  // other outliers in every third row
+  }
+  const Matrix w = random_matrix(203, 1111, 6), bias = random_matrix(1, 203, 7);
+  for (const Scheme& scheme : schemes()) {
+    if (scheme.settings.looks_across_rows()) continue;
+    Int8LinearDriver alone(table_.int8, 1), crowd(table_.int8, 5);
+    const auto weight = pack(w, scheme.settings);
+    const Matrix all = multiply(driver_, a, *weight, bias.values.data());
+    EXPECT_TRUE(same_bits(all, multiply(alone, a, *weight, bias.values.data()))) << scheme.name;
+    EXPECT_TRUE(same_bits(all, multiply(crowd, a, *weight, bias.values.data()))) << scheme.name;
+    for (int64_t rows : {2, 3, 6, 7, 16, 17, 33}) {
+      Matrix part(rows, a.columns), expected(rows, w.rows);
+      std::memcpy(part.values.data(), a.values.data(), part.values.size() * sizeof(float));
+      std::memcpy(expected.values.data(), all.values.data(), expected.values.size() * sizeof(float));
+      EXPECT_TRUE(same_bits(multiply(driver_, part, *weight, bias.values.data()), expected)) << scheme.name << rows;
+    }
+    for (int64_t row = 0; row < a.rows; ++row) {
+      ASSERT_TRUE(same_bits(multiply(driver_, row_of(a, row), *weight, bias.values.data()), row_of(all, row)))
+          << scheme.name << ", row " << row;
+    }
+  }
+}
+
+TEST_P(Int8Linear, ZerosNaNAndInfinitiesAreTheReferences) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNaN = std::numeric_limits<float>::quiet_NaN();
+  Matrix a = random_matrix(9, 70, 8), w = random_matrix(33, 70, 9);
+  for (int64_t k = 0; k < 70; ++k) a.at(1, k) = 0.0f, w.at(2, k) = 0.0f, a.at(7, k) = 1e-42f;
+  a.at(3, 5) = kNaN;
+  a.at(4, 69) = kInfinity;
+  a.at(5, 0) = -kInfinity;
+  a.at(6, 1) = 3e38f, a.at(6, 2) = -3e38f;  // the affine range overflows
+  for (const Scheme& scheme : schemes()) {
+    const auto weight = pack(w, scheme.settings);
+    EXPECT_TRUE(equal(multiply(driver_, a, *weight), expected_product(a, w, nullptr, scheme.settings))) << scheme.name;
+  }
+}
+
+/// Rows whose int8 values are given: w = q * (absmax / 127).
+class QuantizedRows final : public RowSource, public Int8RowSource {
+ public:
+  QuantizedRows(std::vector<int8_t> values, std::vector<float> absmax)
+      : values_(std::move(values)),
+        absmax_(std::move(absmax)),
+        columns_(static_cast<int64_t>(values_.size() / absmax_.size())) {}
+  void read_rows(int64_t first, int64_t count, float* out) const override {
+    for (int64_t i = 0; i < count * columns_; ++i) {
+      const auto row = static_cast<size_t>(first + i / columns_);
+      out[i] = static_cast<float>(values_[static_cast<size_t>(first * columns_ + i)]) * (absmax_[row] / 127.0f);
+    }
+  }
+  const Int8RowSource* int8_rows() const override { return this; }
+  void read_int8_rows(int64_t first, int64_t count, int8_t* out, float* absmax) const override {
+    std::copy_n(values_.begin() + first * columns_, count * columns_, out);
+    std::copy_n(absmax_.begin() + first, count, absmax);
+  }
+
+ private:
+  std::vector<int8_t> values_;
+  std::vector<float> absmax_;
+  int64_t columns_;
+};
+
+// The largest magnitudes that bytes can have, at the largest K: sums of nearly 2^31.
+TEST_P(Int8Linear, ExtremesAtTheLargestDepthAreExact) {
+  constexpr int64_t kDepth = kLargestInt8Depth;
+  for (const int8_t extreme : {int8_t{-128}, int8_t{-127}, int8_t{127}}) {
+    const QuantizedRows rows(std::vector<int8_t>(static_cast<size_t>(2 * kDepth), extreme), {127.0f, 127.0f});
+    Int8Settings settings;
+    settings.activations = Int8Mapping::zeropoint;
+    const auto weight = driver_.pack({"w", 2, kDepth, WeightForm::int8, ComputeType::float32, settings}, rows, nullptr);
+    for (const float value : {1.0f, -1.0f}) {  // all of the range's steps: 255 above the zero point, or below
+      Matrix a(7, kDepth);
+      std::fill(a.values.begin(), a.values.end(), value);
+      const float expected = static_cast<float>(255 * kDepth * extreme) * (value / 255.0f);
+      const Matrix out = multiply(driver_, a, *weight);
+      for (const float y : out.values) ASSERT_EQ(y, expected) << static_cast<int>(extreme);
+    }
+  }
+}
+
+TEST_P(Int8Linear, BeyondTheLargestDepthIsRefusedByName) {
+  const Matrix w = random_matrix(1, kLargestInt8Depth + 1, 10);
+  try {
+    pack(w, {});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+    EXPECT_NE(std::string(error.what()).find("test.weight: in_features 65794 exceeds 65793"), std::string::npos);
+  }
+}
+
+TEST_P(Int8Linear, AWeightThatIsNotFiniteIsRefusedByName) {
+  Matrix w = random_matrix(70, 70, 11);
+  w.at(66, 3) = std::numeric_limits<float>::quiet_NaN();
+  try {
+    pack(w, {});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_checkpoint);
+    EXPECT_NE(std::string(error.what()).find("[66, 3]"), std::string::npos) << error.what();
+  }
+}
+
+TEST_P(Int8Linear, PackedRowsReadBackAreTheReferences) {
+  const Matrix w = random_matrix(67, 131, 12);
+  for (const Scheme& scheme : schemes()) {
+    const QuantizedMatrix expected = quantize(view(w), scheme.settings.weights, scheme.settings.weight_scales);
+    const Int8Rows rows = pack(w, scheme.settings)->int8_rows(3, 60);
+    EXPECT_TRUE(std::equal(rows.values.begin(), rows.values.end(), expected.row(3))) << scheme.name;
+    for (size_t n = 0; n < 60; ++n) {
+      EXPECT_EQ(rows.scale[n], expected.row_scale(static_cast<int64_t>(n) + 3));
+      EXPECT_EQ(rows.zero_point.empty() ? 0 : rows.zero_point[n], expected.row_zero_point(static_cast<int64_t>(n) + 3));
+    }
+  }
+}
+
+TEST_P(Int8Linear, QuantizedCheckpointsAreTakenAsTheyAre) {
+  const Matrix w = random_matrix(19, 45, 13), a = random_matrix(3, 45, 14);
+  const QuantizedMatrix quantized = quantize(view(w), Int8Mapping::absmax, Int8Granularity::row);
+  std::vector<float> absmax(19, 0.0f);
+  for (int64_t n = 0; n < 19; ++n) {
+    for (int64_t k = 0; k < 45; ++k)
+      absmax[static_cast<size_t>(n)] = std::max(absmax[static_cast<size_t>(n)], std::fabs(w.at(n, k)));
+  }
+  const auto taken = driver_.pack(describe(w, {}), QuantizedRows(quantized.data, absmax), nullptr);
+  EXPECT_EQ(taken->int8_rows(0, 19).values, quantized.data);
+  EXPECT_TRUE(same_bits(multiply(driver_, a, *taken), multiply(driver_, a, *pack(w, {}))));
+}
+
+// Calibrated features leave the int8 part and its ranges, in every row; their weights are bfloat16.
+TEST_P(Int8Linear, CalibratedFeaturesAreMultipliedInFloat) {
+  const Matrix a = random_matrix(21, 130, 15), w = random_matrix(35, 130, 16);
+  Int8Settings settings;
+  settings.outlier_features = {0, 63, 64, 129};
+  settings.count_outliers = true;
+  Matrix rest = a;
+  for (int64_t m = 0; m < a.rows; ++m) {
+    for (const int64_t k : settings.outlier_features) rest.at(m, k) = 0.0f;
+  }
+  Matrix expected = expected_product(rest, w, nullptr, {});
+  for (int64_t m = 0; m < a.rows; ++m) {
+    for (int64_t n = 0; n < w.rows; ++n) {
+      float sum = 0.0f;
+      for (const int64_t k : settings.outlier_features) {
+        sum = std::fma(a.at(m, k), bfloat16_to_float(float_to_bfloat16(w.at(n, k))), sum);
+      }
+      expected.at(m, n) += sum;
+    }
+  }
+  const auto weight = pack(w, settings);
+  EXPECT_TRUE(equal(multiply(driver_, a, *weight), expected));
+  const OutlierCounts counts = weight->outlier_counts();
+  EXPECT_EQ(counts.rows, 21u);
+  EXPECT_EQ(counts.entries_by_feature[63], 21u);
+  EXPECT_EQ(counts.entries_by_feature[62], 0u);
+}
+
+TEST_P(Int8Linear, WeightOnlyIsTheChainOverIntegersTimesTheScale) {
+  Int8Settings settings;
+  settings.weight_only = true;
+  LinearDriver floats(table_.gemm, 2);
+  for (const Shape& shape : kShapes) {
+    const Matrix a = random_matrix(shape.rows, shape.in_features, 17);
+    const Matrix w = random_matrix(shape.out_features, shape.in_features, 18);
+    const QuantizedMatrix quantized = quantize(view(w), Int8Mapping::absmax, Int8Granularity::row);
+    Matrix integers(w.rows, w.columns);
+    std::copy(quantized.data.begin(), quantized.data.end(), integers.values.begin());
+    Matrix expected = reference::multiply_in_chain(a, integers);
+    for (int64_t m = 0; m < a.rows; ++m) {
+      for (int64_t n = 0; n < w.rows; ++n) expected.at(m, n) *= quantized.row_scale(n);
+    }
+    EXPECT_TRUE(same_bits(testing_linear::multiply(floats, a, *pack(w, settings)), expected))
+        << shape.rows << " x " << shape.out_features << " x " << shape.in_features;
+  }
+}
+
+TEST_P(Int8Linear, EmbeddingsAreDequantizedRows) {
+  const Matrix w = random_matrix(67, 35, 19);
+  for (const Int8Mapping mapping : {Int8Mapping::absmax, Int8Mapping::zeropoint}) {
+    Int8Settings settings;
+    settings.weights = mapping;
+    const auto table = pack(w, settings);
+    const std::vector<float> expected = dequantize(quantize(view(w), mapping, Int8Granularity::row));
+    const std::vector<int32_t> indices = {66, 0, 5};
+    Matrix out(3, 35);
+    driver_.embedding({indices, table.get(), 1.0f, false, view(out)});
+    for (int64_t i = 0; i < 3; ++i) {
+      for (int64_t k = 0; k < 35; ++k) {
+        EXPECT_EQ(out.at(i, k), expected[static_cast<size_t>(indices[static_cast<size_t>(i)] * 35 + k)]);
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, Int8Linear, ::testing::ValuesIn(available_isas()), IsaPrinter());
 
 }  // namespace
