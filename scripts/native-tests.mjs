@@ -21,10 +21,11 @@ export function listNativeTests(buildFolder) {
 /**
  * Runs one program and gives its counts. A crash counts as a failure beside what had not been written.
  * @param {{ name: string, program: string }} test
- * @param {{ title?: string, launcher?: string[], env?: Record<string, string>, filter?: string }} [options]
- *   `launcher`: words that start an emulator. The longest tests try less under it.
+ * @param {{ title?: string, launcher?: string[], env?: Record<string, string>, filter?: string, slow?: string }} [options]
+ *   `launcher`: words that start an emulator.
+ *   `slow`: why tests are slow here, 'emulated' or 'sanitized': the longest then try less (test/native/reference/effort.h).
  */
-export function runNativeTest(test, { title = '', launcher = [], env = {}, filter } = {}) {
+export function runNativeTest(test, { title = '', launcher = [], env = {}, filter, slow = '' } = {}) {
   const scratch = mkdtempSync(join(tmpdir(), 'octoformer-test-'));
   const report = join(scratch, 'report.json');
   const started = performance.now();
@@ -36,8 +37,8 @@ export function runNativeTest(test, { title = '', launcher = [], env = {}, filte
       `--gtest_output=json:${report}`,
       ...(filter ? [`--gtest_filter=${filter}`] : []),
     ];
-    const emulated = launcher.length ? { OCTOFORMER_TEST_EMULATED: '1' } : {};
-    const result = run(words[0], words.slice(1), { env: { ...goldens(), ...emulated, ...env } });
+    const effort = slow ? { OCTOFORMER_TEST_SLOW: slow } : {};
+    const result = run(words[0], words.slice(1), { env: { ...goldens(), ...effort, ...env } });
     const counts = readReport(report);
     if (result.status !== 0 && counts.failed === 0) counts.failed = 1;
     const line = `${test.name}${title ? ` [${title}]` : ''}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds(started)})`;

@@ -4,7 +4,7 @@ import { main, ScriptError } from './process.mjs';
 
 // run-native-tests.mjs BUILD [--launcher 'qemu-aarch64 -cpu max'] [--isas neon,scalar] [--filter PATTERN]
 // Runs the C++ tests of a build folder, those labelled `isa` once for every ISA given (default: the machine's best).
-// --label: only those with this label.
+// --label: only those with this label. --slow sanitized: the longest tests try less, as they do behind a launcher.
 await main(async () => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -13,19 +13,21 @@ await main(async () => {
       isas: { type: 'string', default: '' },
       filter: { type: 'string' },
       label: { type: 'string' },
+      slow: { type: 'string' },
     },
   });
   const [build] = positionals;
   if (!build)
     throw new ScriptError(
-      'usage: run-native-tests.mjs BUILD [--launcher WORDS] [--isas A,B] [--filter PATTERN] [--label kernels]',
+      'usage: run-native-tests.mjs BUILD [--launcher WORDS] [--isas A,B] [--filter PATTERN] [--label kernels] [--slow sanitized]',
     );
   const launcher = values.launcher.split(' ').filter(Boolean);
+  const slow = values.slow ?? (launcher.length ? 'emulated' : '');
   const isas = values.isas.split(',').filter(Boolean);
   const results = listNativeTests(build)
     .filter((test) => !values.label || test.labels.includes(values.label))
     .flatMap((test) => {
-      const options = { launcher, filter: values.filter };
+      const options = { launcher, filter: values.filter, slow };
       if (!test.labels.includes('isa') || !isas.length) return [runNativeTest(test, options)];
       return isas.map((isa) => runNativeTest(test, { ...options, title: isa, env: { OCTOFORMER_ISA: isa } }));
     });

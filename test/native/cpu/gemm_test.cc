@@ -78,9 +78,9 @@ TEST_P(Gemm, Bfloat16ComputeIsWithinTheBound) {
 
 // Few rows and many take different kernels; threads and blocks cut elsewhere. Nothing of it may show.
 TEST_P(Gemm, ARowHasTheSameBitsAloneInAnyBatchAndOnAnyThreads) {
-  const int64_t depth = reference::emulated() ? 111 : 1111;
-  const Matrix a = random_matrix(reference::emulated() ? 19 : 45, depth, 5);
-  const Matrix w = random_matrix(reference::emulated() ? 75 : 203, depth, 6);
+  const int64_t depth = reference::slow() ? 111 : 1111;
+  const Matrix a = random_matrix(reference::slow() ? 19 : 45, depth, 5);
+  const Matrix w = random_matrix(reference::slow() ? 75 : 203, depth, 6);
   for (const WeightForm form : kForms) {
     for (const ComputeType compute : {ComputeType::float32, ComputeType::bfloat16}) {
       LinearDriver alone(table_.gemm, 1), crowd(table_.gemm, 5);

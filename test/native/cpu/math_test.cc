@@ -80,7 +80,7 @@ TEST(Math, ErrorsStayWithinTheStatedBounds) {
       {"erf", &kErf, [](long double x) { return std::erf(x); }, 1.5},
       {"sigmoid", &kSigmoid, exact_sigmoid, 2.5},
   };
-  const uint32_t stride = reference::emulated() ? 524287 : 8191;
+  const uint32_t stride = reference::slow() ? 524287 : 8191;
   for (const Isa isa : available_isas()) {
     for (const Bound& bound : bounds) {
       float worst = 0.0f;
