@@ -97,6 +97,8 @@ struct AttentionArguments {
   int64_t window = 0;                   // > 0: position p sees keys (p - window, p] (if not causal: |p - key| < window)
   float softcap = 0.0f;                 // > 0: scores become softcap * tanh(score / softcap)
   const float* alibi_slopes = nullptr;  // [heads]: adds slope * (key - p), or null
+  /// Adds scale * (slope * key) instead, with slope, key and product rounded to bfloat16: what Falcon was trained with.
+  bool alibi_bfloat16 = false;
   /// Null, or where the probabilities go: for each sequence [heads, count, past + count], one sequence after another.
   float* probabilities = nullptr;
 };

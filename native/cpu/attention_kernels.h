@@ -43,6 +43,7 @@ struct AttentionTile {
   float scale;
   float softcap;
   bool causal;
+  bool bfloat16_slopes;  // see AttentionArguments::alibi_bfloat16
 };
 
 /// Positions of keys: [first, end).

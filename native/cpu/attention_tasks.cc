@@ -58,6 +58,7 @@ AttentionTask AttentionTasks::task(int64_t index) const {
               .scale = arguments_.scale,
               .softcap = arguments_.softcap,
               .causal = arguments_.causal,
+              .bfloat16_slopes = arguments_.alibi_bfloat16,
           },
       .sequence = &sequence,
       .first_head = first_head,

@@ -91,6 +91,7 @@ void Executor::execute(const AttentionOp& op, RunResult& result) {
   arguments.window = op.window;
   arguments.softcap = op.softcap;
   arguments.alibi_slopes = op.alibi_slopes.empty() ? nullptr : op.alibi_slopes.data();
+  arguments.alibi_bfloat16 = op.alibi_bfloat16;
   if (!op.probabilities.empty()) {
     const auto asked = result.outputs.find(op.probabilities);
     if (asked != result.outputs.end()) arguments.probabilities = asked->second.data();

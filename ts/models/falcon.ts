@@ -30,7 +30,6 @@ export const falcon: Architecture = {
     num_hidden_layers: ['n_layer'],
     num_attention_heads: ['n_head'],
     num_kv_heads: ['n_head_kv'],
-    intermediate_size: ['ffn_hidden_size'],
   },
   defaults: {
     layer_norm_epsilon: 1e-5,
@@ -47,7 +46,7 @@ export const falcon: Architecture = {
   },
   build(config, g) {
     const { vocabularySize, hiddenSize, layers, heads, headDim, tied } = commonSizes(config);
-    const innerFeatures = config.integer('intermediate_size', { otherwise: 4 * hiddenSize });
+    const innerFeatures = config.integer('ffn_hidden_size', { otherwise: 4 * hiddenSize });
     const activation = config.string('activation');
     const norm = { epsilon: config.number('layer_norm_epsilon', { most: 1 }) };
     const bias = config.boolean('bias');
@@ -56,8 +55,8 @@ export const falcon: Architecture = {
     const { table, head } = tieMatrices(g, tied, 'transformer.word_embeddings.weight');
     const hidden = g.scope('transformer', 'FalconModel', () => {
       const stream = embedding(g, 'word_embeddings', { count: vocabularySize, width: hiddenSize, weight: table });
-      const positions: Pick<AttentionOptions, 'rotary' | 'alibiSlopes'> = alibi
-        ? { alibiSlopes: alibiSlopes(heads) }
+      const positions: Pick<AttentionOptions, 'rotary' | 'alibiSlopes' | 'alibiRounding'> = alibi
+        ? { alibiSlopes: alibiSlopes(heads), alibiRounding: 'bfloat16' }
         : { rotary: rotaryEmbedding(g, 'rotary_emb', 'FalconRotaryEmbedding', ropeParameters(config, headDim)) };
       return layerStack(g, {
         list: 'h',

@@ -23,7 +23,6 @@ export const gpt2: Architecture = {
     num_hidden_layers: ['n_layer'],
     num_attention_heads: ['n_head'],
     max_position_embeddings: ['n_positions'],
-    intermediate_size: ['n_inner'],
   },
   defaults: {
     vocab_size: 50257,
@@ -42,7 +41,7 @@ export const gpt2: Architecture = {
   },
   build(config, g) {
     const { vocabularySize, hiddenSize, layers, heads, headDim, tied } = commonSizes(config);
-    const innerFeatures = config.integer('intermediate_size', { otherwise: 4 * hiddenSize });
+    const innerFeatures = config.integer('n_inner', { otherwise: 4 * hiddenSize });
     const activation = config.string('activation_function');
     const epsilon = config.number('layer_norm_epsilon', { most: 1 });
     const scaled = config.boolean('scale_attn_weights');

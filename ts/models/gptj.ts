@@ -23,7 +23,6 @@ export const gptj: Architecture = {
     num_hidden_layers: ['n_layer'],
     num_attention_heads: ['n_head'],
     max_position_embeddings: ['n_positions'],
-    intermediate_size: ['n_inner'],
   },
   defaults: {
     vocab_size: 50400,
@@ -40,7 +39,7 @@ export const gptj: Architecture = {
   },
   build(config, g) {
     const { vocabularySize, hiddenSize, layers, heads, headDim, tied } = commonSizes(config);
-    const innerFeatures = config.integer('intermediate_size', { otherwise: 4 * hiddenSize });
+    const innerFeatures = config.integer('n_inner', { otherwise: 4 * hiddenSize });
     const activation = config.string('activation_function');
     const epsilon = config.number('layer_norm_epsilon', { most: 1 });
     const { table, head } = tieMatrices(g, tied, 'transformer.wte.weight');

@@ -20,13 +20,12 @@ export const opt: Architecture = {
   model_type: 'opt',
   family: 'OPT',
   tasks: ['causal-lm'],
-  aliases: { intermediate_size: ['ffn_dim'] },
   defaults: {
     vocab_size: 50272,
     hidden_size: 768,
     num_hidden_layers: 12,
     num_attention_heads: 12,
-    intermediate_size: 3072,
+    ffn_dim: 3072,
     max_position_embeddings: 2048,
     activation_function: 'relu',
     do_layer_norm_before: true,
@@ -40,7 +39,7 @@ export const opt: Architecture = {
   },
   build(config, g) {
     const { vocabularySize, hiddenSize, layers, heads, headDim, tied } = commonSizes(config);
-    const innerFeatures = config.integer('intermediate_size');
+    const innerFeatures = config.integer('ffn_dim');
     const width = config.integer('word_embed_proj_dim', { otherwise: hiddenSize });
     const activation = config.string('activation_function');
     const bias = config.boolean('enable_bias');

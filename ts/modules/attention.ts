@@ -33,6 +33,8 @@ export interface AttentionOptions {
   readonly scale?: number;
   readonly softcap?: number;
   readonly alibiSlopes?: readonly number[];
+  /** Biases are computed in bfloat16 and scaled as the scores are, as Falcon does whatever the model's dtype. */
+  readonly alibiRounding?: 'bfloat16';
   readonly residual?: Value;
 }
 
@@ -81,6 +83,7 @@ export function attention(g: GraphBuilder, name: string, input: Value, options: 
         pattern: patternOf(options),
         ...(options.softcap === undefined ? {} : { softcap: options.softcap }),
         ...(options.alibiSlopes ? { alibi_slopes: options.alibiSlopes } : {}),
+        ...(options.alibiRounding ? { alibi_rounding: options.alibiRounding } : {}),
         probabilities,
       });
       return linear(g, outputName, mixed, {

@@ -4,6 +4,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "backend/half.h"
 #include "cpu/attention_kernels.h"
 #include "cpu/kernels/attention_tile.h"
 #include "cpu/kernels/math.h"
@@ -90,6 +91,17 @@ inline void multiply_keys(const AttentionTile& tile, int64_t group, const float*
 
 constexpr float kLaneIndex[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
+/// Biases of keys [first, first + lanes) as Falcon computes them (AttentionArguments::alibi_bfloat16). The product of
+/// two bfloat16 numbers is exact in float32, so that it is rounded once.
+inline Vec::F bfloat16_bias(float slope, float scale, int64_t first) {
+  const auto round = [](float value) { return bfloat16_to_float(float_to_bfloat16(value)); };
+  float bias[Vec::lanes];
+  for (int64_t lane = 0; lane < Vec::lanes; ++lane) {
+    bias[lane] = scale * round(round(slope) * round(static_cast<float>(first + lane)));
+  }
+  return Vec::load(bias);
+}
+
 /// Scales, caps and biases a row's scores over whole vectors around its range; keys outside of it get -inf. Returns
 /// the maximum (kLowestMaximum at least).
 inline float finish_scores(const AttentionTile& tile, int64_t row, int64_t group, KeyRange range, float* scores) {
@@ -105,7 +117,11 @@ inline float finish_scores(const AttentionTile& tile, int64_t row, int64_t group
     const Vec::F index = Vec::add(Vec::set1(static_cast<float>(key)), lane);
     Vec::F score = Vec::mul(Vec::load(scores + key), scale);
     if (tile.softcap > 0.0f) score = soft_cap(score, softcap);
-    if (biased) score = Vec::fma(slope, Vec::add(index, distance), score);
+    if (tile.bfloat16_slopes && biased) {
+      score = Vec::add(score, bfloat16_bias(tile.slopes[head], tile.scale, group * kGroupKeys + key));
+    } else if (biased) {
+      score = Vec::fma(slope, Vec::add(index, distance), score);
+    }
     if (key < range.first || key + Vec::lanes > range.end) {
       score = Vec::select_less(index, first, none, Vec::select_less(index, end, score, none));
     }

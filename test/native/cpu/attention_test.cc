@@ -28,13 +28,14 @@ struct Pattern {
   int64_t window = 0;
   float softcap = 0.0f;
   bool alibi = false;
+  bool bfloat16_slopes = false;
 };
 
 std::string describe(const Shape& shape, const Pattern& pattern) {
   return std::to_string(shape.heads) + "/" + std::to_string(shape.kv_heads) + " heads of " +
          std::to_string(shape.head_dim) + (pattern.causal ? " causal" : " full") + " window " +
          std::to_string(pattern.window) + " softcap " + std::to_string(pattern.softcap) +
-         (pattern.alibi ? " alibi" : "");
+         (pattern.alibi ? " alibi" : "") + (pattern.bfloat16_slopes ? " in bfloat16" : "");
 }
 
 /// One sequence's projections for all its positions.
@@ -116,6 +117,7 @@ class Layer {
                          .window = pattern_.window,
                          .softcap = pattern_.softcap,
                          .alibi_slopes = slopes(),
+                         .alibi_bfloat16 = pattern_.bfloat16_slopes,
                          .probabilities = probabilities == nullptr ? nullptr : probabilities->data()});
     std::vector<float> dense;
     for (int64_t row = 0; row < rows; ++row) {
@@ -147,6 +149,7 @@ const Pattern kPatterns[] = {
     {.causal = false, .window = 41},
     {.softcap = 1.5f},
     {.alibi = true},
+    {.alibi = true, .bfloat16_slopes = true},
     {.causal = false, .softcap = 30.0f, .alibi = true},
 };
 
@@ -171,7 +174,8 @@ void compare_with_reference(const Shape& shape, const Pattern& pattern, int64_t 
                                    .causal = pattern.causal,
                                    .window = pattern.window,
                                    .softcap = static_cast<double>(pattern.softcap),
-                                   .slopes = first.slopes()};
+                                   .slopes = first.slopes(),
+                                   .bfloat16_slopes = pattern.bfloat16_slopes};
   const std::vector<double> exact_probabilities = exact.probabilities();
   const std::vector<double> exact_out = exact.output(exact_probabilities);
   for (const Isa isa : available_isas()) {

@@ -6,7 +6,14 @@
 #include <limits>
 #include <vector>
 
+#include "backend/half.h"
+
 namespace octoformer::reference {
+
+inline double bfloat16_product(float left, float right) {
+  const auto round = [](float value) { return bfloat16_to_float(float_to_bfloat16(value)); };
+  return static_cast<double>(round(round(left) * round(right)));
+}
 
 /// One sequence: queries of its last `count` positions, keys and values of all of them, one row a position.
 struct Attention {
@@ -20,6 +27,7 @@ struct Attention {
   int64_t window = 0;
   double softcap = 0.0;
   const float* slopes = nullptr;
+  bool bfloat16_slopes = false;
 
   bool attends(int64_t position, int64_t at) const {
     if (causal && at > position) return false;
@@ -44,7 +52,10 @@ struct Attention {
           }
           score *= scale;
           if (softcap > 0.0) score = softcap * std::tanh(score / softcap);
-          if (slopes != nullptr) score += static_cast<double>(slopes[head]) * static_cast<double>(at - position);
+          if (slopes != nullptr) {
+            score += bfloat16_slopes ? scale * bfloat16_product(slopes[head], static_cast<float>(at))
+                                     : static_cast<double>(slopes[head]) * static_cast<double>(at - position);
+          }
           scores[at] = score;
           maximum = std::max(maximum, score);
         }

@@ -7,6 +7,7 @@
 
 #include "backend/error.h"
 #include "backend/half.h"
+#include "reference/attention.h"
 
 namespace octoformer {
 
@@ -193,7 +194,10 @@ void ReferenceBackend::attention(const AttentionArguments& arguments) {
           for (int64_t d = 0; d < layer.head_dim; ++d) score += static_cast<double>(query[d]) * vector[d];
           score *= arguments.scale;
           if (arguments.softcap > 0) score = arguments.softcap * std::tanh(score / arguments.softcap);
-          if (arguments.alibi_slopes != nullptr) {
+          if (arguments.alibi_slopes != nullptr && arguments.alibi_bfloat16) {
+            score +=
+                arguments.scale * reference::bfloat16_product(arguments.alibi_slopes[head], static_cast<float>(key));
+          } else if (arguments.alibi_slopes != nullptr) {
             score += static_cast<double>(arguments.alibi_slopes[head]) * static_cast<double>(key - position);
           }
           scores[static_cast<size_t>(key)] = score;

@@ -86,6 +86,9 @@ const std::vector<BadProgram>& bad_programs() {
       {"slopes",
        attention("0", "2", R"(,"alibi_slopes":[1])"),
        {"ops[0].alibi_slopes", "one slope a head (2), found 1"}},
+      {"rounding_without_slopes",
+       attention("0", "2", R"(,"alibi_rounding":"bfloat16")"),
+       {"ops[0].alibi_rounding", "no alibi_slopes"}},
       // From here on the compiler refuses.
       {"read_before_write",
        R"({"op":"output","name":"x","input":)" + value(0, 6) + "}",
