@@ -4,6 +4,7 @@ import { packageVersion } from '../binding/info';
 import { closest } from '../binding/options';
 import { chat } from './chat';
 import { type Command, UsageError } from './command';
+import { encoderCommands } from './encoder_commands';
 import { generate } from './generate';
 import { COMMON_OPTIONS, commandHelp, generalHelp } from './help';
 import { info } from './info';
@@ -13,7 +14,7 @@ import { parseArguments } from './parse';
 import { Terminal } from './terminal';
 import { tokenize } from './tokenize';
 
-const COMMANDS: readonly Command[] = [generate, chat, inspect, tokenize, info];
+const COMMANDS: readonly Command[] = [generate, chat, ...encoderCommands, inspect, tokenize, info];
 
 const FAILURE = 1;
 const WRONG_USAGE = 2;
