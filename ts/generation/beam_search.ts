@@ -69,7 +69,7 @@ export class BeamSearch {
     }));
     this.#finished = Array.from({ length: options.numBeams }, () => ({
       ids: prompt,
-      score: hopeless,
+      score: Number.NEGATIVE_INFINITY, // a place that is free
       parents: [],
       finish: undefined,
     }));

@@ -14,7 +14,7 @@ export interface Decoder {
   decode(ids: readonly number[], options?: { readonly skip_special_tokens?: boolean }): string;
 }
 
-/** Whether generation should stop after these tokens, prompt included; asked after every new token of a sequence. */
+/** Whether a sequence should end with these tokens, prompt included; asked after every new token, in beam search of every candidate. */
 export type StoppingCriterion = (input_ids: readonly number[]) => boolean;
 
 /** Options of `generate`, with Hugging Face's names. Where one is left out, the checkpoint's generation_config.json decides. */

@@ -248,6 +248,10 @@ describe('the search itself', () => {
       search.advance(search.beams.map(() => Float32Array.of(Number.NEGATIVE_INFINITY, 0, Number.NEGATIVE_INFINITY)));
     }
     expect(search.hypotheses[0]).toMatchObject({ ids: [0, 1, 1, 1, 1], score: 0, finish: 'length' });
+    // The others are the same, as in Python, with a score that says that they are not to be taken.
+    for (const { ids, score } of search.hypotheses.slice(1)) {
+      expect([ids, score < -1e8]).toEqual([[0, 1, 1, 1, 1], true]);
+    }
   });
 });
 
