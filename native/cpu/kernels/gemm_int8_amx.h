@@ -89,7 +89,7 @@ void few_rows_int8_amx(const Int8Task& task) {
   configure_int8_tiles(static_cast<int>(task.last_row - task.first_row));
   for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
     multiply_int8_panel(a, task.row_stride, task.weights + panel * task.panel_stride, task.depth, task.sums);
-    finish_int8_tile(task, task.sums, task.first_row, kTileRow, panel);
+    finish_int8_tile<kTilePanel>(task, task.sums, task.first_row, kTileRow, panel);
   }
   TILE_RELEASE();
 }
@@ -116,7 +116,8 @@ void many_rows_int8_amx(const Int8Task& task) {
         multiply_int8_tiles(a, task.row_stride, weights + 2 * kQuadTile, depth, first == 0, sums + 2 * kTileColumns);
         for (int half = 0; half < 2; ++half, sums += kTileRow * kTilePanel) {
           const int64_t top = row + half * kTileRow;
-          if (first + depth == task.depth && top < task.last_row) finish_int8_tile(task, sums, top, kTileRow, panel);
+          if (first + depth == task.depth && top < task.last_row)
+            finish_int8_tile<kTilePanel>(task, sums, top, kTileRow, panel);
         }
       }
     }

@@ -11,44 +11,48 @@ namespace octoformer {
 namespace {
 
 /// scaled = (sum - row_zero column_sum - column_zero row_sum) * row_scale * column_scale
+template <int Panel>
 inline void scale_sums(const Int8Epilogue& epilogue, const int32_t* sums, int64_t row, int64_t rows, int64_t column,
                        float* scaled) {
+  constexpr int kVectors = Panel / Vec::lanes;
   for (int64_t r = 0; r < rows; ++r) {
     const IntVec::I row_zero = IntVec::set1(epilogue.row_zero[row + r]);
     const Vec::F row_scale = Vec::set1(epilogue.row_scale[row + r]);
 #pragma GCC unroll 8
-    for (int v = 0; v < kPanelVectors; ++v) {
+    for (int v = 0; v < kVectors; ++v) {
       const int64_t i = v * Vec::lanes, n = column + i;
-      IntVec::I sum = IntVec::load(sums + r * kPanel + i);
+      IntVec::I sum = IntVec::load(sums + r * Panel + i);
       sum = IntVec::sub(sum, IntVec::mul(row_zero, IntVec::load(epilogue.column_sum + n)));
       if (epilogue.column_zero != nullptr) {
         const IntVec::I row_sum = IntVec::set1(epilogue.row_sum[row + r]);
         sum = IntVec::sub(sum, IntVec::mul(IntVec::load(epilogue.column_zero + n), row_sum));
       }
       const Vec::F x = Vec::mul(Vec::mul(IntVec::to_float(sum), row_scale), Vec::load(epilogue.column_scale + n));
-      Vec::store(scaled + r * kPanel + i, x);
+      Vec::store(scaled + r * Panel + i, x);
     }
   }
 }
 
 /// The weights of one feature for a panel's outputs, as float32.
+template <int Panel>
 inline void outlier_weights(const Int8Task& task, int64_t panel, int32_t feature, int32_t kept, float* out) {
+  constexpr int kVectors = Panel / Vec::lanes;
   const Int8Epilogue& epilogue = task.epilogue;
   if (kept >= 0) {
-    const uint16_t* halves = epilogue.kept_weights + (panel * epilogue.kept_count + kept) * kPanel;
-    for (int v = 0; v < kPanelVectors; ++v) {
+    const uint16_t* halves = epilogue.kept_weights + (panel * epilogue.kept_count + kept) * Panel;
+    for (int v = 0; v < kVectors; ++v) {
       Vec::store(out + v * Vec::lanes, Vec::load_bfloat16(halves + v * Vec::lanes));
     }
     return;
   }
   if (epilogue.float_weights != nullptr) {
-    const float* floats = epilogue.float_weights + (panel * task.in_features + feature) * kPanel;
-    for (int v = 0; v < kPanelVectors; ++v) Vec::store(out + v * Vec::lanes, Vec::load(floats + v * Vec::lanes));
+    const float* floats = epilogue.float_weights + (panel * task.in_features + feature) * Panel;
+    for (int v = 0; v < kVectors; ++v) Vec::store(out + v * Vec::lanes, Vec::load(floats + v * Vec::lanes));
     return;
   }
-  const int8_t* quads = task.weights + panel * task.panel_stride + feature / 4 * 4 * kPanel;
-  for (int v = 0; v < kPanelVectors; ++v) {
-    const int64_t n = panel * kPanel + v * Vec::lanes;
+  const int8_t* quads = task.weights + panel * task.panel_stride + feature / 4 * 4 * Panel;
+  for (int v = 0; v < kVectors; ++v) {
+    const int64_t n = panel * Panel + v * Vec::lanes;
     IntVec::I q = IntVec::byte_of_four(quads + 4 * v * Vec::lanes, feature % 4);
     if (epilogue.column_zero != nullptr) q = IntVec::sub(q, IntVec::load(epilogue.column_zero + n));
     Vec::store(out + v * Vec::lanes, Vec::mul(IntVec::to_float(q), Vec::load(epilogue.column_scale + n)));
@@ -57,56 +61,59 @@ inline void outlier_weights(const Int8Task& task, int64_t panel, int32_t feature
 
 /// scaled += the outliers of a tile of rows times their weights. The weights of a run of features serve all rows.
 /// `scratch`: products [row_tile][panel], then weights [kOutlierRun][panel].
+template <int Panel>
 [[gnu::noinline]] void add_outliers(const Int8Task& task, const Int8OutlierTile& tile, int64_t rows, int64_t row_tile,
                                     int64_t panel, float* scaled, float* scratch) {
+  constexpr int kVectors = Panel / Vec::lanes;
   float* products = scratch;
-  float* weights = scratch + row_tile * kPanel;
+  float* weights = scratch + row_tile * Panel;
   bool used[64] = {};
-  for (int64_t i = 0; i < rows * kPanel; i += Vec::lanes) Vec::store(products + i, Vec::zero());
+  for (int64_t i = 0; i < rows * Panel; i += Vec::lanes) Vec::store(products + i, Vec::zero());
   for (int64_t first = 0; first < tile.count; first += kOutlierRun) {
     const int64_t count = tile.count - first < kOutlierRun ? tile.count - first : kOutlierRun;
     for (int64_t i = 0; i < count; ++i) {
       const int32_t kept = tile.kept != nullptr ? tile.kept[first + i] : -1;
-      outlier_weights(task, panel, tile.features[first + i], kept, weights + i * kPanel);
+      outlier_weights<Panel>(task, panel, tile.features[first + i], kept, weights + i * Panel);
     }
     for (int64_t r = 0; r < rows; ++r) {
-      Vec::F sum[kPanelVectors];
+      Vec::F sum[kVectors];
 #pragma GCC unroll 8
-      for (int v = 0; v < kPanelVectors; ++v) sum[v] = Vec::load(products + r * kPanel + v * Vec::lanes);
+      for (int v = 0; v < kVectors; ++v) sum[v] = Vec::load(products + r * Panel + v * Vec::lanes);
       for (int64_t i = 0; i < count; ++i) {
         const float value = tile.values[(first + i) * row_tile + r];
         if (value == 0.0f) continue;  // another row's outlier: adds nothing, not even a sign of zero
         used[r] = true;
         const Vec::F x = Vec::set1(value);
 #pragma GCC unroll 8
-        for (int v = 0; v < kPanelVectors; ++v) {
-          sum[v] = Vec::fma(x, Vec::load(weights + i * kPanel + v * Vec::lanes), sum[v]);
+        for (int v = 0; v < kVectors; ++v) {
+          sum[v] = Vec::fma(x, Vec::load(weights + i * Panel + v * Vec::lanes), sum[v]);
         }
       }
 #pragma GCC unroll 8
-      for (int v = 0; v < kPanelVectors; ++v) Vec::store(products + r * kPanel + v * Vec::lanes, sum[v]);
+      for (int v = 0; v < kVectors; ++v) Vec::store(products + r * Panel + v * Vec::lanes, sum[v]);
     }
   }
   for (int64_t r = 0; r < rows; ++r) {
     if (!used[r]) continue;
-    for (int64_t i = r * kPanel; i < (r + 1) * kPanel; i += Vec::lanes) {
+    for (int64_t i = r * Panel; i < (r + 1) * Panel; i += Vec::lanes) {
       Vec::store(scaled + i, Vec::add(Vec::load(scaled + i), Vec::load(products + i)));
     }
   }
 }
 
-/// `sums` [rows, kPanel] become output. `row` is a multiple of row_tile.
+/// `Panel` output features: `sums` [rows, Panel] become output. `row` is a multiple of row_tile.
+template <int Panel>
 [[gnu::noinline]] void finish_int8_tile(const Int8Task& task, const int32_t* sums, int64_t row, int64_t row_tile,
                                         int64_t panel) {
   const int64_t left = task.last_row - row, rows = left < row_tile ? left : row_tile;
-  const int64_t column = panel * kPanel, columns = task.out_features - column;
+  const int64_t column = panel * Panel, columns = task.out_features - column;
   float* scaled = task.floats;
-  scale_sums(task.epilogue, sums, row, rows, column, scaled);
+  scale_sums<Panel>(task.epilogue, sums, row, rows, column, scaled);
   if (task.epilogue.outliers != nullptr) {
     const Int8OutlierTile& tile = task.epilogue.outliers[row / row_tile];
-    if (tile.count > 0) add_outliers(task, tile, rows, row_tile, panel, scaled, scaled + row_tile * kPanel);
+    if (tile.count > 0) add_outliers<Panel>(task, tile, rows, row_tile, panel, scaled, scaled + row_tile * Panel);
   }
-  finish_tile(task.epilogue.output, scaled, kPanel, row, rows, column, columns < kPanel ? columns : kPanel);
+  finish_tile(task.epilogue.output, scaled, Panel, row, rows, column, columns < Panel ? columns : Panel);
 }
 
 }  // namespace
