@@ -19,9 +19,8 @@ const tasks = [
   'token-classification',
   'zero-shot-classification',
 ];
-const fixtures = join(__dirname, '..', '..', 'fixtures', 'pipelines');
 const goldens = goldensFolder();
-const parents = [fixtures, ...(goldens ? [join(goldens, 'pipelines')] : [])].filter(existsSync);
+const parents = goldens ? [join(goldens, 'pipelines')].filter(existsSync) : [];
 const found = parents.flatMap((parent) => {
   const { pipelines } = JSON.parse(readFileSync(join(parent, 'golden.json'), 'utf8')) as {
     readonly pipelines: readonly GoldenPipeline[];
@@ -59,21 +58,24 @@ function withoutTokenTypes(tokenizer: Tokenizer): void {
   });
 }
 
-describe.each(found)('%s', (folder, { task, cases }) => {
-  let run: AnyPipeline;
-  let close: () => Promise<void>;
-  beforeAll(async () => {
-    const opened = await pipeline(task, folder, { dtype: 'float32' });
-    run = opened as unknown as AnyPipeline;
-    if (task === 'question-answering') withoutTokenTypes(opened.tokenizer);
-    close = () => opened.dispose();
-  });
-  afterAll(() => close());
+if (found.length === 0) it.skip('pipelines (the goldens are not here)', () => undefined);
+for (const [folder, { task, cases }] of found) {
+  describe(folder, () => {
+    let run: AnyPipeline;
+    let close: () => Promise<void>;
+    beforeAll(async () => {
+      const opened = await pipeline(task, folder, { dtype: 'float32' });
+      run = opened as unknown as AnyPipeline;
+      if (task === 'question-answering') withoutTokenTypes(opened.tokenizer);
+      close = () => opened.dispose();
+    });
+    afterAll(() => close());
 
-  it.each(cases.map((one) => [JSON.stringify([one.input, one.options]).slice(0, 90), one] as const))(
-    '%s',
-    async (_, { input, options, output }) => {
-      expect(differences(await run(input, options), output)).toEqual([]);
-    },
-  );
-});
+    it.each(cases.map((one) => [JSON.stringify([one.input, one.options]).slice(0, 90), one] as const))(
+      '%s',
+      async (_, { input, options, output }) => {
+        expect(differences(await run(input, options), output)).toEqual([]);
+      },
+    );
+  });
+}
