@@ -21,6 +21,8 @@ interface Group {
   lanes: readonly Lane[];
 }
 
+type Result = Omit<Hypothesis, 'finish'> & { readonly finish?: FinishReason };
+
 /**
  * Beam search: all beams of all prompts are one ragged batch. A beam that goes on in two ways forks its cache, which shares all pages
  * but those that are written afterwards: no step copies a cache.
@@ -95,10 +97,11 @@ export class BeamRun implements GenerationRun {
     return this.#groups.every(({ search }) => search.done);
   }
 
-  get #results(): Hypothesis[] {
+  /** The best finished sequences; while the search goes on, its beams. */
+  get #results(): Result[] {
     return this.#groups.flatMap(({ search }) => {
-      if (search.done) return search.hypotheses.slice(0, this.#settings.returnSequences);
-      return search.beams.slice(0, this.#settings.returnSequences).map((beam) => ({ ...beam, finish: undefined }));
+      const sequences: readonly Result[] = search.done ? search.hypotheses : search.beams;
+      return sequences.slice(0, this.#settings.returnSequences);
     });
   }
 

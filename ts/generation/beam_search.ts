@@ -1,3 +1,4 @@
+import { OctoformerError } from '../binding/error';
 import type { FinishReason } from './ending';
 import { largestPlaces } from './processors/selection';
 import { drawPlaces } from './random';
@@ -13,14 +14,13 @@ export interface Beam {
   readonly parents: readonly number[];
 }
 
-/** A sequence that may come back. */
+/** A finished sequence. */
 export interface Hypothesis {
   readonly ids: readonly number[];
   /** Its log-probability, divided by (new tokens)^length_penalty. */
   readonly score: number;
   readonly parents: readonly number[];
-  /** Undefined where the place is still open. */
-  readonly finish: FinishReason | undefined;
+  readonly finish: FinishReason;
 }
 
 export interface BeamSearchOptions {
@@ -52,7 +52,7 @@ export class BeamSearch {
   readonly #options: BeamSearchOptions;
   readonly #prompt: number;
   #beams: readonly Beam[];
-  #finished: readonly Hypothesis[];
+  #finished: readonly Hypothesis[] = [];
   #improvable = true;
   #stuck = false;
   #sums = new Float64Array();
@@ -67,36 +67,39 @@ export class BeamSearch {
       parent: 0,
       parents: [],
     }));
-    this.#finished = Array.from({ length: options.numBeams }, () => ({
-      ids: prompt,
-      score: Number.NEGATIVE_INFINITY, // a place that is free
-      parents: [],
-      finish: undefined,
-    }));
   }
 
   get beams(): readonly Beam[] {
     return this.#beams;
   }
 
-  /** The best sequences so far, the best one first. */
+  /** The best finished sequences so far, the best one first; `num_beams` at the end. */
   get hypotheses(): readonly Hypothesis[] {
     return this.#finished;
   }
 
   get done(): boolean {
-    const full = this.#options.earlyStopping === true && this.#allFinished;
-    return !this.#improvable || full || this.#stuck;
+    const enough = this.#options.earlyStopping === true && this.#full;
+    return !this.#improvable || enough || this.#stuck;
   }
 
-  get #allFinished(): boolean {
-    return this.#finished.every(({ finish }) => finish !== undefined);
+  get #full(): boolean {
+    return this.#finished.length === this.#options.numBeams;
   }
 
-  /** @param logProbabilities those of the next token, processed, for each beam */
+  /**
+   * @param logProbabilities those of the next token, processed, for each beam
+   * @throws OctoformerError INTERNAL when no token is possible
+   */
   advance(logProbabilities: readonly Float32Array[]): void {
     const { numBeams, endings } = this.#options;
     const candidates = this.#candidates(logProbabilities, Math.max(2, 1 + endings) * numBeams);
+    if (!candidates.some(({ score }) => score > Number.NEGATIVE_INFINITY)) {
+      throw new OctoformerError(
+        'INTERNAL',
+        'no token can be chosen for any beam: every score is -infinity; look at the options that remove tokens',
+      );
+    }
     this.#finish(candidates.slice(0, numBeams));
     const scores = candidates.map(({ score, finish }) => (finish === undefined ? score : score + hopeless));
     this.#beams = largestPlaces(scores, numBeams).flatMap((place) => {
@@ -132,8 +135,8 @@ export class BeamSearch {
     const { numBeams, lengthPenalty } = this.#options;
     const merged: Hypothesis[] = [...this.#finished];
     for (const { ids, score, parents, finish } of candidates) {
-      const normalized = score / (ids.length - this.#prompt) ** lengthPenalty;
-      merged.push({ ids, score: finish === undefined ? normalized + hopeless : normalized, parents, finish });
+      if (finish === undefined) continue;
+      merged.push({ ids, score: score / (ids.length - this.#prompt) ** lengthPenalty, parents, finish });
     }
     const scores = merged.map(({ score }) => score);
     this.#finished = largestPlaces(scores, numBeams).flatMap((place) => merged[place] ?? []);
@@ -145,7 +148,7 @@ export class BeamSearch {
     const [best] = this.#beams;
     if (!best) return false;
     const length = earlyStopping === 'never' && lengthPenalty > 0 ? newTokens : best.ids.length - this.#prompt;
-    const worst = this.#allFinished ? Math.min(...this.#finished.map(({ score }) => score)) : hopeless;
+    const worst = this.#full ? Math.min(...this.#finished.map(({ score }) => score)) : hopeless;
     return best.score / length ** lengthPenalty > worst;
   }
 }

@@ -255,6 +255,15 @@ describe('the search itself', () => {
   });
 });
 
+it('fails when processors leave no token', async () => {
+  const nothing = (_: readonly number[], scores: Float32Array) => scores.fill(Number.NEGATIVE_INFINITY);
+  const error = await rejection(model.generate({ input_ids: [short] }, { ...beams, logitsProcessors: [nothing] }));
+  expect([error.code, error.message]).toEqual(['INTERNAL', expect.stringContaining('no token')]);
+  const broken = (_: readonly number[], scores: Float32Array) => scores.fill(Number.NaN);
+  const found = await rejection(model.generate({ input_ids: [short] }, { ...beams, logitsProcessors: [broken] }));
+  expect([found.code, found.message]).toEqual(['INTERNAL', expect.stringContaining('is NaN')]);
+});
+
 describe('wrong options', () => {
   it.each([
     [{ num_beams: 0 }, 'INVALID_ARGUMENT', "'num_beams'"],
