@@ -17,6 +17,7 @@ import { phi3 } from './phi3';
 import { qwen2 } from './qwen2';
 import { qwen3 } from './qwen3';
 import { smollm3 } from './smollm3';
+import { starcoder2 } from './starcoder2';
 
 /** The built-in families that generate text. */
 export const decoderFamilies: readonly Architecture[] = [
@@ -38,4 +39,5 @@ export const decoderFamilies: readonly Architecture[] = [
   qwen2,
   qwen3,
   smollm3,
+  starcoder2,
 ];

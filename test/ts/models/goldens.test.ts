@@ -22,6 +22,7 @@ const families = [
   'qwen2',
   'qwen3',
   'smollm3',
+  'starcoder2',
 ];
 const goldens = goldensFolder();
 const folders = [
