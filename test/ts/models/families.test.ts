@@ -29,12 +29,14 @@ const small = {
   vocab_size: 50,
 };
 
-function build(values: ConfigValues): { program: Program; text: string } {
-  const { architecture, config, family } = findArchitecture({ ...small, ...values }, 'config.json', 'causal-lm');
+function buildOnly(values: ConfigValues): { program: Program; text: string } {
+  const { architecture, config, family } = findArchitecture(values, 'config.json', 'causal-lm');
   const g = new GraphBuilder(new AnyTensor(), { form: 'auto', compute: 'float32' }, `${family}ForCausalLM`);
   architecture.build(config, g, 'causal-lm');
   return { program: g.lower(), text: describeModules(g.modules) };
 }
+
+const build = (values: ConfigValues) => buildOnly({ ...small, ...values });
 
 const attentions = (program: Program) => program.ops.filter((op): op is AttentionOp => op.op === 'attention');
 const windows = (values: ConfigValues) => attentions(build(values).program).map((op) => op.pattern.window);
@@ -206,6 +208,94 @@ describe('what the other families have of their own', () => {
     expect(rotated({})).toEqual([...yes, ...yes, ...yes, ...no]);
     expect(rotated({ no_rope_layers: [0, 1, 0, 1] })).toEqual([...no, ...yes, ...no, ...yes]);
     expect(tensors(build({ model_type: 'smollm3' }).program)).not.toContain('lm_head.weight');
+  });
+});
+
+describe('decoders with names of their own', () => {
+  const gpt2 = { model_type: 'gpt2', n_embd: 24, n_layer: 2, n_head: 3, n_positions: 16, vocab_size: 50 };
+
+  it("gpt2: scores by the configuration's switches", () => {
+    const scales = (values: ConfigValues) =>
+      attentions(buildOnly({ ...gpt2, ...values }).program).map((op) => op.scale);
+    expect(scales({})).toEqual([8 ** -0.5, 8 ** -0.5]);
+    expect(scales({ scale_attn_by_inverse_layer_idx: true })).toEqual([8 ** -0.5, 8 ** -0.5 / 2]);
+    expect(scales({ scale_attn_weights: false })).toEqual([1, 1]);
+  });
+
+  it('reads keys by the names that most families have, too', () => {
+    const { n_embd, n_layer, n_head, ...rest } = gpt2;
+    const renamed = { ...rest, hidden_size: n_embd, num_hidden_layers: n_layer, num_attention_heads: n_head };
+    expect(buildOnly(renamed).program).toEqual(buildOnly(gpt2).program);
+  });
+
+  it("gemma3: both spellings of its two rotary bases are alike, and the older one's scaling is not for sliding layers", () => {
+    const tables = (values: ConfigValues) =>
+      build({ model_type: 'gemma3_text', ...values }).program.ops.filter((op) => op.op === 'rope_table');
+    const older = tables({
+      rope_theta: 5e5,
+      rope_local_base_freq: 2e4,
+      rope_scaling: { rope_type: 'linear', factor: 8 },
+    });
+    const newer = tables({
+      rope_parameters: {
+        full_attention: { rope_type: 'linear', factor: 8, rope_theta: 5e5 },
+        sliding_attention: { rope_type: 'default', rope_theta: 2e4 },
+      },
+    });
+    const frequencies = (found: readonly Op[]) => found.map((op) => (op.op === 'rope_table' ? op.inv_freq : []));
+    expect(frequencies(older)).toEqual(frequencies(newer));
+    const [full, sliding] = frequencies(older);
+    expect([full?.[0], sliding?.[0]]).toEqual([1 / 8, 1]);
+  });
+
+  it("gemma3: every sixth layer sees everything, or as the pattern's period says", () => {
+    const sees = (values: ConfigValues) => windows({ model_type: 'gemma3_text', sliding_window: 8, ...values });
+    expect(sees({ num_hidden_layers: 7 })).toEqual([8, 8, 8, 8, 8, undefined, 8]);
+    expect(sees({ sliding_window_pattern: 2 })).toEqual([8, undefined, 8, undefined]);
+  });
+
+  it('gemma: embeddings are scaled by a float32 square root, and its first files mean the approximate GELU', () => {
+    const { ops } = build({ model_type: 'gemma', hidden_act: 'gelu' }).program;
+    expect(ops.find((op) => op.op === 'embedding')?.scale).toBe(Math.fround(Math.sqrt(32)));
+    expect(ops.find((op) => op.op === 'gated_activation')?.activation).toBe('gelu_tanh');
+  });
+
+  it('falcon: the rows of groups give all queries, then all keys, then all values', () => {
+    const program = build({ model_type: 'falcon', new_decoder_architecture: true, num_kv_heads: 2 }).program;
+    const fused = program.weights.find((weight) => weight.name.endsWith('query_key_value.weight'));
+    // Two groups of two queries, a key and a value, 8 rows each.
+    expect(fused?.shape).toEqual([64, 32]);
+    expect(fused?.parts.map((part) => part.take_rows)).toEqual([
+      { first: 0, count: 16 },
+      { first: 32, count: 16 },
+      { first: 32, count: 32 },
+    ]);
+    expect(fused?.parts[2]?.permute_rows).toEqual({ dims: [2, 4, 8], axes: [1, 0, 2] });
+  });
+
+  it('bloom: slopes are those of the paper, and for 6 heads 4 of them and every other one of 8', () => {
+    const slopes = (heads: number) =>
+      attentions(
+        build({ model_type: 'bloom', hidden_size: 8 * heads, num_attention_heads: heads, num_key_value_heads: heads })
+          .program,
+      )[0]?.alibi_slopes;
+    expect(slopes(8)).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((exponent) => 2 ** -exponent));
+    expect(slopes(6)).toEqual([2, 4, 6, 8, 1, 3].map((exponent) => 2 ** -exponent));
+  });
+
+  it.each([
+    [{ ...gpt2, add_cross_attention: true }, 'add_cross_attention'],
+    [{ ...gpt2, n_embd: 25 }, 'n_embd'],
+    [{ model_type: 'gpt_neo', ...small, attention_types: [[['global'], 3]] }, 'attention_types'],
+    [{ model_type: 'gpt_neo', ...small, attention_types: [[['global'], 1e9]] }, 'attention_types'],
+    [{ model_type: 'gptj', ...small, rotary_dim: 9 }, 'rotary_dim'],
+    [{ model_type: 'falcon', ...small, new_decoder_architecture: true, parallel_attn: false }, 'parallel_attn'],
+    [{ model_type: 'falcon', ...small, new_decoder_architecture: true, num_kv_heads: 3 }, 'num_kv_heads'],
+    [{ model_type: 'gemma', ...small, use_bidirectional_attention: true }, 'use_bidirectional_attention'],
+    [{ model_type: 'gemma2', ...small, query_pre_attn_scalar: 0 }, 'query_pre_attn_scalar'],
+  ])('%j names its key', (values, key) => {
+    const error = failure(() => buildOnly(values));
+    expect([error.code, error.message]).toEqual(['INVALID_CHECKPOINT', expect.stringContaining(`'${key}'`)]);
   });
 });
 
