@@ -246,8 +246,9 @@ function laneOf(ids: readonly number[], prompt: number, cache: KVCache, computed
 function processedRow(row: Float32Array, ids: readonly number[], processors: Processor): Float32Array {
   logSoftmaxInPlace(row);
   processors(ids, row);
-  const place = row.findIndex(Number.isNaN);
-  if (place < 0) return row;
+  let place = 0;
+  while (place < row.length && !Number.isNaN(row[place])) place++;
+  if (place === row.length) return row;
   throw new OctoformerError(
     'INTERNAL',
     `the score of token ${place} is NaN: the model overflowed; check the checkpoint, load it with dtype float32, or give remove_invalid_values: true`,

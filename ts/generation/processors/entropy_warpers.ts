@@ -10,8 +10,14 @@ export function typicalP(mass: number, least = 1): Processor {
   return (_, scores) => {
     const total = logSumExp(scores);
     const entropy = entropyOf(scores);
-    const distance = Float64Array.from(scores, (score) => Math.abs(total - score - entropy));
-    const tokens = Array.from(scores.keys()).filter((token) => (scores[token] ?? removed) > removed);
+    const distance = new Float64Array(scores.length);
+    const tokens: number[] = [];
+    for (let token = 0; token < scores.length; token++) {
+      const score = scores[token] ?? removed;
+      if (score === removed) continue;
+      distance[token] = Math.abs(total - score - entropy);
+      tokens.push(token);
+    }
     tokens.sort((left, right) => (distance[left] ?? 0) - (distance[right] ?? 0) || left - right);
     let last = 0;
     let sum = 0;
