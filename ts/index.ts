@@ -69,6 +69,8 @@ export type {
   ZeroShotClassificationPipeline,
   ZeroShotOptions,
 } from './pipelines/zero_shot_classification';
+export type { Quantization, QuantizationConfig, QuantizationOptions } from './quantization/int8_options';
+export type { Int8Scheme } from './quantization/int8_schemes';
 export {
   type ChatMessage,
   type ChatTemplateOptions,

@@ -13,7 +13,11 @@ export const SOURCE_OPTIONS = {
 export const MODEL_OPTIONS = {
   ...SOURCE_OPTIONS,
   dtype: { kind: 'text', placeholder: 'TYPE', help: 'auto (default), float32, bfloat16, float16' },
-  quantization: { kind: 'text', placeholder: 'SCHEME', help: 'none (default)' },
+  quantization: {
+    kind: 'text',
+    placeholder: 'SCHEME',
+    help: 'none (default), llm.int8, int8, int8-weight-only, vector-wise, ...',
+  },
   device: { kind: 'text', placeholder: 'DEVICE', help: 'auto (default), cpu' },
   threads: { kind: 'integer', placeholder: 'N', help: 'threads that compute (default: physical cores)' },
   isa: { kind: 'text', placeholder: 'NAME', help: "instruction set, one of those that 'octoformer info' lists" },

@@ -8,10 +8,10 @@ import type {
   RowSymbol,
   Value,
   WeightDescription,
-  WeightFormName,
   WeightPart,
 } from './program';
 import type { TensorTable } from './tensor_table';
+import type { WeightKeeping, WeightPlace, WeightPolicy } from './weight_policy';
 
 /** A tensor that a weight is made of, by the name that Hugging Face's modules give it. */
 export interface PartRequest {
@@ -51,8 +51,7 @@ interface MutableNode extends ModuleNode {
  */
 export class GraphBuilder {
   readonly #tensors: TensorTable;
-  readonly #form: WeightFormName;
-  readonly #compute: 'float32' | 'bfloat16';
+  readonly #policy: WeightPolicy;
   readonly #weights: WeightDescription[] = [];
   readonly #weightsByKey = new Map<string, BuiltWeight>();
   readonly #buffers: BufferDescription[] = [];
@@ -64,17 +63,12 @@ export class GraphBuilder {
 
   /**
    * @param tensors what the checkpoint has
-   * @param floats form and arithmetic of the linear weights
+   * @param policy form and arithmetic of the matrices
    * @param rootKind class of the whole model as Python prints it, such as `LlamaForCausalLM`
    */
-  constructor(
-    tensors: TensorTable,
-    floats: { readonly form: WeightFormName; readonly compute: 'float32' | 'bfloat16' },
-    rootKind = 'Model',
-  ) {
+  constructor(tensors: TensorTable, policy: WeightPolicy, rootKind = 'Model') {
     this.#tensors = tensors;
-    this.#form = floats.form;
-    this.#compute = floats.compute;
+    this.#policy = policy;
     this.#root = { name: '', path: '', kind: rootKind, detail: '', parameters: [], children: [] };
     this.#path = [this.#root];
   }
@@ -155,38 +149,56 @@ export class GraphBuilder {
     return { buffer: value.buffer, offset: value.offset + offset, columns };
   }
 
+  /**
+   * How a matrix is kept: what `matrix` takes.
+   * @param module the full path of the module that it belongs to
+   * @param tensor the full name of the matrix, or of one of its parts
+   */
+  keeping(module: string, place: WeightPlace, tensor: string): WeightKeeping {
+    return this.#policy.keeping(module, place, this.#tensors.scaleOf(tensor) ? 'int8' : 'float');
+  }
+
   /** A matrix for linear and embedding ops, its parts stacked along the rows. */
-  matrix(label: string, parts: readonly PartRequest[]): BuiltWeight {
-    return this.#weight('linear', label, parts);
+  matrix(label: string, parts: readonly PartRequest[], keeping: WeightKeeping): BuiltWeight {
+    return this.#weight('linear', label, parts, keeping);
   }
 
   /** A vector for norms and biases, its parts one after another. */
   vector(label: string, parts: readonly PartRequest[]): BuiltWeight {
-    return this.#weight('vector', label, parts);
+    return this.#weight('vector', label, parts, { form: 'float32', compute: 'float32' });
   }
 
-  #weight(role: 'linear' | 'vector', label: string, requests: readonly PartRequest[]): BuiltWeight {
+  #weight(
+    role: 'linear' | 'vector',
+    label: string,
+    requests: readonly PartRequest[],
+    keeping: WeightKeeping,
+  ): BuiltWeight {
     const parts: WeightPart[] = [];
     const parameters: Omit<ModuleParameter, 'name'>[] = [];
     const index = this.#weights.length;
     let rows = 0;
     for (const request of requests) {
-      const stored = request.transpose ? [...request.shape].reverse() : request.shape;
-      const found = this.#tensors.require(request.name, stored);
+      const scale = role === 'linear' ? this.#tensors.scaleOf(request.name) : undefined;
+      // Where weights are stored in int8, their rows are output features always.
+      const transpose = request.transpose && !scale;
+      const stored = transpose ? [...request.shape].reverse() : request.shape;
+      const found = this.#tensors.require(request.name, stored, scale ? 'int8' : 'float');
       if (found.permute_rows && request.rows) {
         throw new OctoformerError('INTERNAL', `the file and the model both reorder the rows of '${request.name}'`);
       }
       parts.push({
         tensor: found.tensor,
         shape: stored,
-        ...(request.transpose ? { transpose: true } : {}),
+        ...(transpose ? { transpose: true } : {}),
         ...(found.permute_rows ? { permute_rows: found.permute_rows } : {}),
         ...request.rows,
+        ...(scale ? { scale } : {}),
       });
       parameters.push({ tensor: found.tensor, shape: stored, dtype: found.info.dtype, weight: index });
       rows += request.rows?.take_rows?.count ?? request.shape[0] ?? 0;
     }
-    const key = `${role} ${JSON.stringify(parts)}`;
+    const key = `${role} ${JSON.stringify([parts, keeping])}`;
     const known = this.#weightsByKey.get(key);
     if (known) return known;
     const width = requests[0]?.shape.slice(1) ?? [];
@@ -194,8 +206,7 @@ export class GraphBuilder {
       name: label,
       role,
       shape: [rows, ...width],
-      form: role === 'linear' ? this.#form : 'float32',
-      compute: role === 'linear' ? this.#compute : 'float32',
+      ...keeping,
       parts,
     });
     const built = { index, parameters };

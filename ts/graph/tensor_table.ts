@@ -46,10 +46,21 @@ export class TensorTable {
   }
 
   /**
-   * The tensor, which must be there, of that shape, in a float form.
+   * The tensor with the scales of an int8 matrix in bitsandbytes' form (`SCB` beside an I8 `weight`), or undefined where the matrix is
+   * of another form.
+   */
+  scaleOf(name: string): string | undefined {
+    if (!name.endsWith('.weight')) return undefined;
+    const found = this.find(name);
+    if (found?.info.dtype !== 'I8') return undefined;
+    return this.find(`${name.slice(0, -'weight'.length)}SCB`)?.tensor;
+  }
+
+  /**
+   * The tensor, which must be there, of that shape, in a float form, or in int8 where that is what is asked for.
    * @throws OctoformerError MISSING_WEIGHT (with the nearest name), SHAPE_MISMATCH, INVALID_CHECKPOINT
    */
-  require(name: string, shape: readonly number[]): FoundTensor {
+  require(name: string, shape: readonly number[], numbers: 'float' | 'int8' = 'float'): FoundTensor {
     const found = this.find(name);
     if (!found) throw this.#missing(name, shape);
     const { info } = found;
@@ -60,7 +71,7 @@ export class TensorTable {
           `[${shape.join(', ')}]; the file and the configuration belong to different models, or one of them is damaged`,
       );
     }
-    if (integerDtypes.has(info.dtype)) {
+    if (numbers === 'float' && integerDtypes.has(info.dtype)) {
       throw new OctoformerError(
         'INVALID_CHECKPOINT',
         `tensor '${info.name}' of ${info.file} holds ${info.dtype} numbers, where weights in a float form are expected`,

@@ -4,6 +4,7 @@ import { OctoformerError } from '../binding/error';
 import { checkNumber, checkOptions } from '../binding/options';
 import { GraphBuilder } from '../graph/builder';
 import { type FoundTensor, TensorTable } from '../graph/tensor_table';
+import { floatKeeping } from '../quantization/float_policy';
 import type { ConfigValues } from './config';
 import { findArchitecture } from './registry';
 
@@ -41,7 +42,7 @@ export async function init(config: ConfigValues, folder: string, options: InitOp
   const seed = checkNumber('nn.init()', 'seed', options.seed ?? 0, { integer: true });
   const table = new RecordingTable();
   const { architecture, config: read, task } = findArchitecture(config, 'the configuration of nn.init()');
-  architecture.build(read, new GraphBuilder(table, { form: 'auto', compute: 'float32' }), task);
+  architecture.build(read, new GraphBuilder(table, { keeping: () => floatKeeping('auto') }), task);
   const total = [...table.asked.values()].reduce((sum, shape) => sum + 4 * count(shape), 0);
   if (total > maxBytes) {
     throw new OctoformerError(

@@ -42,7 +42,10 @@ export async function inspectCheckpoint(source: string, options: InspectOptions 
     const config = files.config ? await readJsonObject(files.config) : shortValues(checkpoint.metadata);
     const known = { files, format, config, tensors };
     try {
-      const { builder } = await buildGraph(files, checkpoint, source, undefined, 'auto');
+      const { builder } = await buildGraph(files, checkpoint, source, undefined, {
+        dtype: 'auto',
+        quantization: undefined,
+      });
       builder.lower(); // checks the tensors against the modules
       return {
         ...known,

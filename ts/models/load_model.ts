@@ -6,13 +6,13 @@ import type { NativeCheckpoint } from '../binding/native';
 import { GraphBuilder } from '../graph/builder';
 import { type NameRule, TensorTable } from '../graph/tensor_table';
 import { type ModelFiles, resolveModelFiles } from '../hub';
-import { type Dtype, floatPolicy } from '../quantization/float_policy';
+import { ModelWeightPolicy } from '../quantization/weight_policy';
 import { type Architecture, classSuffixes, type Task } from './architecture';
 import { safetensorsNames } from './checkpoint_names';
 import { type ConfigValues, type ModelConfig, maxVocabulary } from './config';
 import { readGguf } from './gguf';
 import { readJsonObject } from './json_file';
-import { checkLoadOptions, type LoadOptions, refuseQuantizedCheckpoint } from './load_options';
+import { type CheckedLoadOptions, checkLoadOptions, type LoadOptions, storedQuantization } from './load_options';
 import type { LoadedModel } from './model';
 import { findArchitecture } from './registry';
 
@@ -22,7 +22,8 @@ import { findArchitecture } from './registry';
  * @throws OctoformerError of every kind that options, files, configurations and weights can have
  */
 export async function loadModel(where: string, source: string, task: Task, options: LoadOptions): Promise<LoadedModel> {
-  const { dtype, threads, isa } = checkLoadOptions(where, options);
+  const checked = checkLoadOptions(where, options);
+  const { threads, isa } = checked;
   const { signal, onProgress } = options;
   throwIfAborted(signal, `loading ${source}`);
   const files = await resolveModelFiles(source, {
@@ -34,7 +35,7 @@ export async function loadModel(where: string, source: string, task: Task, optio
   const checkpoint = await callNative(() => nativeAddon().openCheckpoint(files.weights));
   const bridge = new AbortBridge(signal);
   try {
-    const { described, architecture, config, builder } = await buildGraph(files, checkpoint, source, task, dtype);
+    const { described, architecture, config, builder } = await buildGraph(files, checkpoint, source, task, checked);
     const program = builder.lower();
     throwIfAborted(signal, `loading ${source}`);
     const file = basename(files.weights[0] ?? source);
@@ -79,19 +80,40 @@ export async function buildGraph(
   checkpoint: NativeCheckpoint,
   source: string,
   task: Task | undefined,
-  dtype: Dtype,
+  { dtype, quantization }: Pick<CheckedLoadOptions, 'dtype' | 'quantization'>,
 ): Promise<BuiltGraph> {
   const described = await describeCheckpoint(files, checkpoint, source);
-  refuseQuantizedCheckpoint(described.config, described.configFile);
   const found = findArchitecture(described.config, described.configFile, task);
   const { architecture, config, family } = found;
+  const stored = storedQuantization(described.config, described.configFile);
+  if (stored) checkRowMajor(checkpoint);
+  const policy = new ModelWeightPolicy(dtype, quantization, stored);
   const builder = new GraphBuilder(
     new TensorTable(checkpoint.tensors, described.names ?? safetensorsNames(architecture.base_model_prefix ?? 'model')),
-    floatPolicy(dtype),
+    policy,
     architecture.className ?? `${family}${classSuffixes[found.task]}`,
   );
   architecture.build(config, builder, found.task);
+  policy.checkSkipped();
   return { described, architecture, config, builder };
+}
+
+/** bitsandbytes' code of the order of an int8 matrix's numbers: row by row. The others are tiles of one GPU's. */
+const rowMajor = 0;
+
+/** @throws OctoformerError UNSUPPORTED_OPTION for int8 matrices whose numbers lie in another order */
+function checkRowMajor(checkpoint: NativeCheckpoint): void {
+  for (const { name, file } of checkpoint.tensors) {
+    if (!name.endsWith('.weight_format')) continue;
+    const [format] = callNative(() => checkpoint.readRows(name, 0, 1));
+    if (format !== rowMajor) {
+      throw new OctoformerError(
+        'UNSUPPORTED_OPTION',
+        `tensor '${name}' of ${file} says that the int8 weight lies in order ${format}, and only 0 (row by row) can be read; ` +
+          'save the model again with a newer bitsandbytes',
+      );
+    }
+  }
 }
 
 interface DescribedCheckpoint {

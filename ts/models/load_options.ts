@@ -1,7 +1,14 @@
 import { OctoformerError } from '../binding/error';
 import { nativeAddon } from '../binding/load';
-import { checkChoice, checkNumber, checkOptions, describeValue } from '../binding/options';
+import { checkChoice, checkNumber, checkOptions } from '../binding/options';
 import { type Dtype, dtypes } from '../quantization/float_policy';
+import {
+  type Int8Plan,
+  type Quantization,
+  type QuantizationConfig,
+  readConfig,
+  readQuantization,
+} from '../quantization/int8_options';
 import type { ConfigValues } from './config';
 
 /** How far loading is. */
@@ -22,8 +29,13 @@ export interface LoadOptions {
    * less exact.
    */
   readonly dtype?: Dtype;
-  /** `none`; the int8 schemes are not implemented yet. */
-  readonly quantization?: 'none';
+  /**
+   * The int8 scheme of the linear layers, or an object with a scheme and what it leaves out; `none` for floats. Checkpoints with int8
+   * weights are int8 without it.
+   */
+  readonly quantization?: Quantization;
+  /** Hugging Face's spelling of the same: `{ load_in_8bit: true, llm_int8_threshold: 6 }`. */
+  readonly quantization_config?: QuantizationConfig;
   /** `auto` (default) or `cpu`; `cuda` throws DEVICE_UNAVAILABLE. */
   readonly device?: string;
   /** Threads that compute; by default the physical cores that the process may use. */
@@ -38,24 +50,39 @@ export interface LoadOptions {
   readonly gguf_file?: string;
 }
 
-const known = ['dtype', 'quantization', 'device', 'threads', 'isa', 'onProgress', 'signal', 'revision', 'gguf_file'];
+const known = [
+  'dtype',
+  'quantization',
+  'quantization_config',
+  'device',
+  'threads',
+  'isa',
+  'onProgress',
+  'signal',
+  'revision',
+  'gguf_file',
+];
 
 // Threads beyond any machine's cores only wait for one another.
 const maxThreads = 1024;
 
+/** Checked options. */
+export interface CheckedLoadOptions {
+  readonly dtype: Dtype;
+  readonly quantization: Int8Plan | 'none' | undefined;
+  readonly threads: number;
+  readonly isa: string;
+}
+
 /** @throws OctoformerError UNKNOWN_OPTION, UNSUPPORTED_OPTION, INVALID_ARGUMENT, DEVICE_UNAVAILABLE */
-export function checkLoadOptions(where: string, options: LoadOptions): { dtype: Dtype; threads: number; isa: string } {
-  checkOptions(where, options, known, { quantization_config: 'int8 weights are not implemented yet' });
-  const { quantization = 'none', dtype = 'auto', threads, isa } = options;
-  if (quantization !== 'none') {
-    throw new OctoformerError(
-      'UNSUPPORTED_OPTION',
-      `option 'quantization' of ${where}: ${describeValue(quantization)} is not implemented yet; leave it out or give 'none'`,
-    );
-  }
+export function checkLoadOptions(where: string, options: LoadOptions): CheckedLoadOptions {
+  checkOptions(where, options, known);
+  const { dtype = 'auto', threads, isa } = options;
+  const quantization = readQuantization(where, options);
   checkDevice(where, options.device ?? 'auto');
   return {
     dtype: checkChoice(where, 'dtype', dtype, dtypes),
+    quantization,
     threads:
       threads === undefined ? 0 : checkNumber(where, 'threads', threads, { least: 1, most: maxThreads, integer: true }),
     isa: isa === undefined ? '' : checkChoice(where, 'isa', isa, nativeAddon().info().isas),
@@ -73,14 +100,12 @@ function checkDevice(where: string, device: string): void {
   checkChoice(where, 'device', device, ['auto', 'cpu', 'cuda']);
 }
 
-/** @throws OctoformerError UNSUPPORTED_OPTION for a checkpoint whose weights are quantized in a way that needs more than their tensors */
-export function refuseQuantizedCheckpoint(config: ConfigValues, file: string): void {
+/**
+ * What config.json says of the int8 weights that its checkpoint has.
+ * @throws OctoformerError UNSUPPORTED_OPTION for another kind of quantization
+ */
+export function storedQuantization(config: ConfigValues, file: string): Int8Plan | 'none' | undefined {
   const section = config.quantization_config;
-  if (typeof section !== 'object' || section === null) return;
-  const method = (section as ConfigValues).quant_method ?? 'bitsandbytes';
-  throw new OctoformerError(
-    'UNSUPPORTED_OPTION',
-    `${file} has a 'quantization_config' of method ${describeValue(method)}, which is not implemented yet; ` +
-      'use the checkpoint that it was made from, or a GGUF file',
-  );
+  if (section === undefined || section === null) return undefined;
+  return readConfig(`'quantization_config' in ${file}`, section);
 }

@@ -28,7 +28,7 @@ export function classificationHead(
 ): void {
   const logits = g.scope('classifier', kind, () => {
     const dense = linear(g, 'dense', rows, { outFeatures: rows.columns, bias: true, activation });
-    return linear(g, 'out_proj', dense, { outFeatures: labels, bias: true });
+    return linear(g, 'out_proj', dense, { outFeatures: labels, bias: true, place: 'float' });
   });
   g.output('logits', logits);
 }

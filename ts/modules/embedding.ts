@@ -21,7 +21,8 @@ export interface EmbeddingOptions {
 export function embedding(g: GraphBuilder, name: string, options: EmbeddingOptions): Value {
   const { count, width, index = 'input_ids', offset, scale, addTo } = options;
   const label = options.weight ?? `${g.pathOf(name)}.weight`;
-  const table = g.matrix(label, [{ name: label, shape: [count, width] }]);
+  const keeping = g.keeping(g.pathOf(name), index === 'input_ids' ? 'vocabulary' : 'float', label);
+  const table = g.matrix(label, [{ name: label, shape: [count, width] }], keeping);
   const out = addTo ?? g.buffer('tokens', width);
   g.add({
     op: 'embedding',

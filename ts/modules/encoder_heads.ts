@@ -54,7 +54,8 @@ export function maskedLanguageHead(g: GraphBuilder, rows: Value, options: Masked
   const own = `${names.decoder}.weight`;
   const table = g.hasTensor(own) ? own : options.table;
   const shift = names.biases.find((name) => g.hasTensor(name)) ?? names.biases[0];
-  const weight = g.matrix(table, [{ name: table, shape: [vocabularySize, width] }]);
+  const keeping = g.keeping(names.decoder, 'vocabulary', table);
+  const weight = g.matrix(table, [{ name: table, shape: [vocabularySize, width] }], keeping);
   const offset = shift === undefined ? undefined : g.vector(shift, [{ name: shift, shape: [vocabularySize] }]);
   const logits = g.buffer('rows', vocabularySize);
   g.add({
@@ -75,13 +76,15 @@ export function maskedLanguageHead(g: GraphBuilder, rows: Value, options: Masked
 
 /** A label for each row, as the output `logits`. */
 export function labelHead(g: GraphBuilder, path: string, kinds: ModuleKinds, rows: Value, labels: number): void {
-  const logits = nestedLeaf(g, path, kinds, (name) => linear(g, name, rows, { outFeatures: labels, bias: true }));
+  const logits = nestedLeaf(g, path, kinds, (name) =>
+    linear(g, name, rows, { outFeatures: labels, bias: true, place: 'float' }),
+  );
   g.output('logits', logits);
 }
 
 /** Where an answer begins and ends: the outputs `start_logits` and `end_logits`, a number a row each. */
 export function spanHead(g: GraphBuilder, name: string, rows: Value): void {
-  const both = linear(g, name, rows, { outFeatures: 2, bias: true });
+  const both = linear(g, name, rows, { outFeatures: 2, bias: true, place: 'float' });
   g.output('start_logits', g.slice(both, 0, 1));
   g.output('end_logits', g.slice(both, 1, 1));
 }

@@ -65,7 +65,7 @@ export function languageModelHead(g: GraphBuilder, hidden: Value, options: Langu
   const { vocabularySize, weight, name = 'lm_head', bias = false, softcap } = options;
   const rows = g.buffer('rows', hidden.columns);
   g.add({ op: 'gather_rows', input: hidden, out: rows });
-  const logits = linear(g, name, rows, { outFeatures: vocabularySize, bias, weight });
+  const logits = linear(g, name, rows, { outFeatures: vocabularySize, bias, weight, place: 'vocabulary' });
   if (softcap !== undefined) g.add({ op: 'scale', input: logits, factor: 1, softcap, out: logits });
   g.output('logits', logits);
 }

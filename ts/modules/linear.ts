@@ -1,5 +1,6 @@
 import type { BuiltWeight, GraphBuilder, PartRequest, RowArrangement } from '../graph/builder';
 import type { ActivationName, Value } from '../graph/program';
+import type { WeightKeeping, WeightPlace } from '../graph/weight_policy';
 
 export interface LinearOptions {
   readonly outFeatures: number;
@@ -14,15 +15,21 @@ export interface LinearOptions {
   readonly rows?: readonly RowArrangement[];
   /** The full name of the matrix, where it belongs to another module (a tied output projection). */
   readonly weight?: string;
+  /** What it is there for, which decides whether it is quantized with the model: a layer of it by default. */
+  readonly place?: WeightPlace;
 }
 
 /** `activation(input W^T + b) + residual`: `[rows, in_features]` to `[rows, outFeatures]`. */
 export function linear(g: GraphBuilder, name: string, input: Value, options: LinearOptions): Value {
-  const { outFeatures, bias = false, activation, residual, transpose = false } = options;
+  const { outFeatures, bias = false, activation, residual, transpose = false, place = 'layer' } = options;
   const path = g.pathOf(name);
   const matrixName = options.weight ?? `${path}.weight`;
   const pieces = (part: PartRequest) => options.rows?.map((rows) => ({ ...part, rows })) ?? [part];
-  const weight = g.matrix(matrixName, pieces({ name: matrixName, shape: [outFeatures, input.columns], transpose }));
+  const weight = g.matrix(
+    matrixName,
+    pieces({ name: matrixName, shape: [outFeatures, input.columns], transpose }),
+    g.keeping(path, place, matrixName),
+  );
   const shift = bias ? g.vector(`${path}.bias`, pieces({ name: `${path}.bias`, shape: [outFeatures] })) : undefined;
   const out = g.buffer(g.rowsOf(input), outFeatures);
   g.add({
@@ -45,7 +52,8 @@ export interface Projection {
 
 /**
  * Several projections of one input, computed as one product whose weight is theirs stacked: the input is read once, and thin
- * projections (keys, values) don't leave the machine idle.
+ * projections (keys, values) don't leave the machine idle. Those that are not kept alike, or that have a scale each, are products of
+ * their own.
  * @returns the outputs side by side in one value, and each of them as a slice of it
  */
 export function linears(
@@ -54,27 +62,54 @@ export function linears(
   input: Value,
   { bias = false }: { readonly bias?: boolean } = {},
 ): { readonly all: Value; readonly each: readonly Value[] } {
-  const names = projections.map((projection) => projection.name).join('+');
-  const parts = (suffix: 'weight' | 'bias') =>
-    projections.map(({ name, outFeatures }) => ({
-      name: `${g.pathOf(name)}.${suffix}`,
-      shape: suffix === 'weight' ? [outFeatures, input.columns] : [outFeatures],
-    }));
-  const weight = g.matrix(`${g.pathOf(names)}.weight`, parts('weight'));
-  const shift = bias ? g.vector(`${g.pathOf(names)}.bias`, parts('bias')) : undefined;
   const all = g.buffer(
     g.rowsOf(input),
     projections.reduce((sum, { outFeatures }) => sum + outFeatures, 0),
   );
-  g.add({ op: 'linear', input, weight: weight.index, ...(shift ? { bias: shift.index } : {}), out: all });
   let offset = 0;
-  const each = projections.map(({ name, outFeatures }, part) => {
-    record(g, name, input.columns, outFeatures, weight, shift, part);
-    const slice = g.slice(all, offset, outFeatures);
-    offset += outFeatures;
-    return slice;
-  });
+  const each: Value[] = [];
+  for (const { members, keeping } of stacks(g, projections)) {
+    const names = members.map(({ name }) => name).join('+');
+    const parts = (suffix: 'weight' | 'bias') =>
+      members.map(({ name, outFeatures }) => ({
+        name: `${g.pathOf(name)}.${suffix}`,
+        shape: suffix === 'weight' ? [outFeatures, input.columns] : [outFeatures],
+      }));
+    const weight = g.matrix(`${g.pathOf(names)}.weight`, parts('weight'), keeping);
+    const shift = bias ? g.vector(`${g.pathOf(names)}.bias`, parts('bias')) : undefined;
+    const first = offset;
+    for (const [part, { name, outFeatures }] of members.entries()) {
+      record(g, name, input.columns, outFeatures, weight, shift, part);
+      each.push(g.slice(all, offset, outFeatures));
+      offset += outFeatures;
+    }
+    const out = g.slice(all, first, offset - first);
+    g.add({ op: 'linear', input, weight: weight.index, ...(shift ? { bias: shift.index } : {}), out });
+  }
   return { all, each };
+}
+
+interface Stack {
+  readonly members: Projection[];
+  readonly keeping: WeightKeeping;
+}
+
+/** Neighbouring projections whose matrices can be one. */
+function stacks(g: GraphBuilder, projections: readonly Projection[]): readonly Stack[] {
+  const found: Stack[] = [];
+  for (const projection of projections) {
+    const path = g.pathOf(projection.name);
+    const keeping = g.keeping(path, 'layer', `${path}.weight`);
+    const last = found.at(-1);
+    const together = keeping.int8?.weight_scales !== 'tensor' && sameKeeping(last?.keeping, keeping);
+    if (last && together) last.members.push(projection);
+    else found.push({ members: [projection], keeping });
+  }
+  return found;
+}
+
+function sameKeeping(left: WeightKeeping | undefined, right: WeightKeeping): boolean {
+  return JSON.stringify(left) === JSON.stringify(right);
 }
 
 function record(

@@ -5,6 +5,7 @@ import type { AttentionOp, NormOp, Op, Program, RopeOp } from '../../../ts/graph
 import { type FoundTensor, TensorTable } from '../../../ts/graph/tensor_table';
 import type { ConfigValues } from '../../../ts/models/config';
 import { findArchitecture } from '../../../ts/models/registry';
+import { floatKeeping } from '../../../ts/quantization/float_policy';
 import { failure } from '../failure';
 import { builderOver, headers } from '../graph/tensors';
 import { randomLlama } from '../random_checkpoint';
@@ -31,7 +32,7 @@ const small = {
 
 function buildOnly(values: ConfigValues): { program: Program; text: string } {
   const { architecture, config, family } = findArchitecture(values, 'config.json', 'causal-lm');
-  const g = new GraphBuilder(new AnyTensor(), { form: 'auto', compute: 'float32' }, `${family}ForCausalLM`);
+  const g = new GraphBuilder(new AnyTensor(), { keeping: () => floatKeeping('auto') }, `${family}ForCausalLM`);
   architecture.build(config, g, 'causal-lm');
   return { program: g.lower(), text: describeModules(g.modules) };
 }

@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AutoModelForCausalLM, info, type LoadOptions, type LoadProgress } from '../../../ts';
 import { rejection } from '../failure';
-import { goldensFolder } from '../goldens_folder';
 import { randomLlama, writeCheckpoint } from '../random_checkpoint';
 import { GoldenFolder, largestDifference } from './golden_folder';
 
@@ -13,8 +11,6 @@ const refused = (options: object, source = folder) =>
   rejection(AutoModelForCausalLM.from_pretrained(source, options as LoadOptions));
 
 it.each([
-  [{ quantization: 'llm.int8' }, 'UNSUPPORTED_OPTION', 'llm.int8'],
-  [{ quantization_config: { load_in_8bit: true } }, 'UNSUPPORTED_OPTION', 'quantization_config'],
   [{ dtype: 'bf16' }, 'INVALID_ARGUMENT', 'bfloat16'],
   [{ torch_dtype: 'float32' }, 'UNKNOWN_OPTION', 'torch_dtype'],
   [{ device: 'cuda' }, 'DEVICE_UNAVAILABLE', 'cuda'],
@@ -97,11 +93,3 @@ it('opens checkpoints whose names lack the prefix of the model, or have one more
   expect(logits[1]).toEqual(logits[0]);
   expect(logits[2]).toEqual(logits[0]);
 });
-
-const bitsandbytes = join(goldensFolder() ?? '', 'bitsandbytes', 'llama-linear');
-if (existsSync(bitsandbytes)) {
-  it("says that int8 checkpoints can't be opened yet", async () => {
-    const error = await refused({}, bitsandbytes);
-    expect([error.code, error.message]).toEqual(['UNSUPPORTED_OPTION', expect.stringContaining('bitsandbytes')]);
-  });
-}

@@ -1,0 +1,143 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { AutoModelForCausalLM, type CausalLanguageModel, info, type LoadOptions } from '../../../ts';
+import { encoderFamilies } from '../../../ts/models/encoder_families';
+import { int8SchemeNames, int8Schemes } from '../../../ts/quantization/int8_schemes';
+import { encoderFolders } from '../models/encoder_folder';
+import { failures, GoldenFolder, largestDifference, sameBits } from '../models/golden_folder';
+
+const parent = join(__dirname, '..', '..', 'fixtures', 'models');
+const llama = join(parent, 'llama');
+const folders = readdirSync(parent)
+  .map((name) => join(parent, name))
+  .filter((folder) => existsSync(join(folder, 'golden.json')))
+  .map((folder) => new GoldenFolder(folder))
+  .filter((folder) => folder.golden.kind === 'decoder');
+const encoders = encoderFolders(
+  parent,
+  encoderFamilies.map(({ model_type }) => model_type),
+);
+
+async function withModel<T>(
+  folder: string,
+  options: LoadOptions,
+  use: (model: CausalLanguageModel) => Promise<T>,
+): Promise<T> {
+  await using model = await AutoModelForCausalLM.from_pretrained(folder, options);
+  return await use(model); // without await the model would be disposed of before the work is done
+}
+
+const logitsOf = async (model: CausalLanguageModel, ids: readonly number[]) =>
+  (await model.forward({ input_ids: [ids] })).logits[0]?.data ?? new Float32Array();
+
+/** Schemes that decide for each token row by itself. */
+const byRow = int8SchemeNames.filter((name) => !('activation_scales' in int8Schemes[name]));
+
+describe.each(folders.map((folder) => [folder.name, folder] as const))('%s', (_, folder) => {
+  it.each(['llm.int8', 'int8', 'int8-weight-only'] as const)(
+    '%s: the same bits alone, in a ragged batch, and step by step',
+    async (quantization) => {
+      await withModel(folder.folder, { quantization }, async (model) => {
+        expect(failures(await folder.compareRagged(model))).toEqual([]);
+        if (!folder.dependsOnLength) expect(failures(await folder.compareCache(model))).toEqual([]);
+      });
+    },
+  );
+});
+
+it.each(encoders.map((folder) => [folder.name, folder] as const))(
+  '%s: the same bits alone and in a ragged batch',
+  async (_, folder) => {
+    for (const quantization of ['llm.int8', 'int8'] as const) {
+      await using model = await folder.open({ quantization });
+      expect(Object.keys(model.memoryFootprint().weightsByForm)).toContain('int8');
+      expect(failures(await folder.compareRagged(model))).toEqual([]);
+    }
+  },
+);
+
+describe('every scheme', () => {
+  const golden = new GoldenFolder(llama);
+  const ids = golden.ids('single');
+
+  it.each(int8SchemeNames)('%s is near float32, and not equal to it', async (quantization) => {
+    const exact = await withModel(llama, { dtype: 'float32' }, (model) => logitsOf(model, ids));
+    const scale = exact.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+    await withModel(llama, { dtype: 'float32', quantization }, async (model) => {
+      const difference = largestDifference(await logitsOf(model, ids), exact);
+      expect(difference).toBeGreaterThan(0);
+      // Random weights of a small model have no outliers, and each of its few layers adds at most some 1/127 of its largest value;
+      // one scale a tensor is worse than that by the spread of the rows' sizes.
+      expect(difference / scale).toBeLessThan(
+        quantization.includes('wise') || byRow.includes(quantization) ? 0.2 : 0.5,
+      );
+    });
+  });
+
+  it.each(byRow)('%s: the same bits for any number of threads', async (quantization) => {
+    const logits = (threads: number) => withModel(llama, { quantization, threads }, (model) => logitsOf(model, ids));
+    expect(failures([sameBits('threads', await logits(1), await logits(3))])).toEqual([]);
+  });
+
+  it.each(info().isas)('llm.int8 on %s is near the first of them', async (isa) => {
+    // Int8 products are exact everywhere; the float32 ops between them are not, and may push a number over a rounding edge.
+    const logits = (name: string) =>
+      withModel(llama, { quantization: 'llm.int8', isa: name }, (model) => logitsOf(model, ids));
+    const first = await logits(info().isas[0] ?? isa);
+    const scale = first.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+    expect(largestDifference(await logits(isa), first) / scale).toBeLessThan(3e-2); // the goldens' README
+  });
+
+  it('a threshold that nothing reaches changes nothing', async () => {
+    const logits = (threshold: number) =>
+      withModel(llama, { quantization: { scheme: 'llm.int8', threshold } }, (model) => logitsOf(model, ids));
+    expect(await logits(1e30)).toEqual(await logits(0));
+  });
+});
+
+describe('which modules', () => {
+  const forms = (model: CausalLanguageModel, path: string) =>
+    model.module(path).parameters.find(({ name }) => name === 'weight')?.form;
+  const paths = [
+    'model.embed_tokens',
+    'model.layers.0.self_attn.q_proj',
+    'model.layers.0.self_attn.v_proj',
+    'model.layers.0.mlp.down_proj',
+    'model.layers.1.mlp.down_proj',
+    'lm_head',
+  ];
+  const formsOf = (options: LoadOptions) =>
+    withModel(llama, { dtype: 'float32', ...options }, async (model) => paths.map((path) => forms(model, path)));
+
+  it('all linear layers, but not the embedding and the head', async () => {
+    const expected = ['float32', 'int8', 'int8', 'int8', 'int8', 'float32'];
+    expect(await formsOf({ quantization: 'int8' })).toEqual(expected);
+    expect(await formsOf({ quantization_config: { load_in_8bit: true } })).toEqual(expected);
+  });
+
+  it('embedding and head where they are asked for', async () => {
+    expect(await formsOf({ quantization: { scheme: 'int8', embeddings: true } })).toEqual(paths.map(() => 'int8'));
+  });
+
+  it('those that are named stay float, also where they are computed with others', async () => {
+    const skipModules = ['v_proj', 'layers.1.mlp'];
+    expect(await formsOf({ quantization: { scheme: 'int8', skipModules } })).toEqual([
+      'float32',
+      'int8',
+      'float32',
+      'int8',
+      'float32',
+      'float32',
+    ]);
+  });
+
+  it('int8 weights take a quarter of the bytes of float32', async () => {
+    const bytes = (options: LoadOptions) =>
+      withModel(llama, { dtype: 'float32', ...options }, async (model) => model.memoryFootprint().weightsByForm);
+    const floats = await bytes({ quantization: 'none' });
+    const mixed = await bytes({ quantization: { scheme: 'llm.int8', embeddings: true } });
+    // Scales, row sums and padding of narrow matrices to whole tiles come on top of the numbers.
+    expect(mixed.int8).toBeGreaterThan(0.25 * ((floats.float32 ?? 0) - (mixed.float32 ?? 0)));
+    expect(mixed.int8).toBeLessThan(0.6 * ((floats.float32 ?? 0) - (mixed.float32 ?? 0)));
+  });
+});

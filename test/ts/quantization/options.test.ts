@@ -1,0 +1,65 @@
+import { join } from 'node:path';
+import { AutoModelForCausalLM, type LoadOptions } from '../../../ts';
+import { readQuantization } from '../../../ts/quantization/int8_options';
+import { failure, rejection } from '../failure';
+
+const folder = join(__dirname, '..', '..', 'fixtures', 'models', 'llama');
+const read = (options: object) => readQuantization('from_pretrained()', options);
+
+describe('what the options mean', () => {
+  it.each([
+    [{}, undefined],
+    [{ quantization: 'none' }, 'none'],
+    [{ quantization_config: { load_in_8bit: false } }, 'none'],
+    [{ quantization: 'llm.int8' }, { settings: { threshold: 6 } }],
+    [{ quantization: 'int8' }, { settings: { activations: 'zeropoint', threshold: 3 } }],
+    [{ quantization: 'int8-weight-only' }, { settings: { weight_only: true } }],
+    [{ quantization: 'vector-wise' }, { settings: {} }],
+    [{ quantization: { scheme: 'row-wise', threshold: 6 } }, { settings: { weight_scales: 'tensor', threshold: 6 } }],
+    [
+      { quantization: { scheme: 'llm.int8', outliers: 'column', outlierWeights: 'float32', embeddings: true } },
+      { settings: { threshold: 6, outliers: 'column', float_outlier_weights: true }, embeddings: true },
+    ],
+    [{ quantization_config: { load_in_8bit: true } }, { settings: { threshold: 6 } }],
+    [
+      { quantization_config: { load_in_8bit: true, llm_int8_threshold: 0, llm_int8_skip_modules: ['lm_head'] } },
+      { settings: { threshold: 0 }, skipModules: ['lm_head'] },
+    ],
+  ])('%j', (options, expected) => {
+    const plan = typeof expected === 'object' ? { skipModules: [], embeddings: false, ...expected } : expected;
+    expect(read(options)).toEqual(plan);
+  });
+});
+
+describe('what is refused', () => {
+  it.each([
+    [{ quantization: 'llm.int4' }, 'UNKNOWN_OPTION', "'llm.int8'"],
+    [{ quantization: 'gptq' }, 'UNKNOWN_OPTION', 'int8-weight-only'],
+    [{ quantization: 8 }, 'INVALID_ARGUMENT', '8'],
+    [{ quantization: {} }, 'UNKNOWN_OPTION', 'undefined'],
+    [{ quantization: { scheme: 'int8', treshold: 3 } }, 'UNKNOWN_OPTION', "'threshold'"],
+    [{ quantization: { scheme: 'int8', threshold: -1 } }, 'INVALID_ARGUMENT', 'threshold'],
+    [{ quantization: { scheme: 'int8', threshold: Number.NaN } }, 'INVALID_ARGUMENT', 'threshold'],
+    [{ quantization: { scheme: 'int8', outliers: 'row' } }, 'INVALID_ARGUMENT', 'column'],
+    [{ quantization: { scheme: 'int8', outlierWeights: 'bfloat16' } }, 'INVALID_ARGUMENT', 'float32'],
+    [{ quantization: { scheme: 'int8', skipModules: 'lm_head' } }, 'INVALID_ARGUMENT', 'skipModules'],
+    [{ quantization: { scheme: 'int8', embeddings: 1 } }, 'INVALID_ARGUMENT', 'embeddings'],
+    [{ quantization: { scheme: 'int8', kvCache: 'int8' } }, 'UNSUPPORTED_OPTION', 'kvCache'],
+    [{ quantization: { scheme: 'int8-weight-only', threshold: 6 } }, 'INVALID_ARGUMENT', 'threshold'],
+    [{ quantization: 'int8', quantization_config: { load_in_8bit: true } }, 'INVALID_ARGUMENT', 'one of them'],
+    [{ quantization_config: { load_in_4bit: true } }, 'UNSUPPORTED_OPTION', 'load_in_4bit'],
+    [{ quantization_config: { load_in_8bits: true } }, 'UNKNOWN_OPTION', "'load_in_8bit'"],
+    [{ quantization_config: { load_in_8bit: 'yes' } }, 'INVALID_ARGUMENT', 'load_in_8bit'],
+    [{ quantization_config: { quant_method: 'gptq' } }, 'UNSUPPORTED_OPTION', 'gptq'],
+    [{ quantization_config: { load_in_8bit: true, llm_int8_threshold: '6' } }, 'INVALID_ARGUMENT', 'threshold'],
+  ])('%j', (options, code, part) => {
+    const error = failure(() => read(options));
+    expect([error.code, error.message]).toEqual([code, expect.stringContaining(part)]);
+  });
+
+  it('names of modules that the model does not have', async () => {
+    const quantization: LoadOptions['quantization'] = { scheme: 'int8', skipModules: ['down_pro'] };
+    const error = await rejection(AutoModelForCausalLM.from_pretrained(folder, { quantization }));
+    expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining("'down_proj'")]);
+  });
+});

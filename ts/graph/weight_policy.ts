@@ -1,0 +1,19 @@
+import type { WeightDescription } from './program';
+
+/**
+ * What a matrix is there for. `layer`: a linear layer. `vocabulary`: a table of tokens, or the projection onto them. `float`: what is never
+ * quantized (tables of positions, heads that give labels).
+ */
+export type WeightPlace = 'layer' | 'vocabulary' | 'float';
+
+/** How a matrix is kept and multiplied. */
+export type WeightKeeping = Pick<WeightDescription, 'form' | 'compute' | 'int8'>;
+
+/** Decides how each matrix of a model is kept. */
+export interface WeightPolicy {
+  /**
+   * @param module the full path of the module that the matrix belongs to
+   * @param stored whether the checkpoint has it in int8, with scales
+   */
+  keeping(module: string, place: WeightPlace, stored: 'float' | 'int8'): WeightKeeping;
+}
