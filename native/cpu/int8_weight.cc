@@ -164,7 +164,9 @@ struct Int8Weight::Packer {
     }
     const int width = weight.panel_;
     int8_t* out = reinterpret_cast<int8_t*>(weight.values_.data()) + panel * weight.panel_stride();
-    if (count < width || weight.depth_ > in_features) std::memset(out, 0, static_cast<size_t>(weight.panel_stride()));
+    // Rows of no features take no memory.
+    const size_t panel_bytes = static_cast<size_t>(weight.panel_stride());
+    if (panel_bytes > 0 && (count < width || weight.depth_ > in_features)) std::memset(out, 0, panel_bytes);
     bool least = false;
     for (int64_t n = 0; n < count; ++n) {
       const int8_t* bytes = buffer.bytes.data() + n * in_features;
