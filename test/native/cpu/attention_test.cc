@@ -205,7 +205,7 @@ void compare_with_reference(const Shape& shape, const Pattern& pattern, int64_t 
 }
 
 TEST(Attention, EveryPatternAndShapeIsWhatTheDefinitionSays) {
-  reference::CaseFilter cases(11);  // no multiple of the 9 patterns: all kinds of both occur
+  reference::CaseFilter cases(11);  // no divisor of the 9 patterns: each case takes another
   for (const Shape& shape : kShapes) {
     for (const Pattern& pattern : kPatterns) {
       if (!cases.next()) continue;
