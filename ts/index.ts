@@ -1,6 +1,7 @@
 /** Transformer inference for Node.js: opens Hugging Face checkpoints as they are and runs them on its own C++ kernels. */
 export { OctoformerError, type OctoformerErrorCode } from './binding/error';
 export { type Info, info } from './binding/info';
+export * as evaluate from './evaluate';
 export { AutoModelForCausalLM, CausalLanguageModel } from './generation/auto_model';
 export type { FinishReason } from './generation/ending';
 export type { GenerateInputs, GenerateOutput } from './generation/generate';

@@ -11,10 +11,11 @@ import { info } from './info';
 import { inspect } from './inspect';
 import { INTERRUPTED, isAborted } from './interrupt';
 import { parseArguments } from './parse';
+import { perplexity } from './perplexity';
 import { Terminal } from './terminal';
 import { tokenize } from './tokenize';
 
-const COMMANDS: readonly Command[] = [generate, chat, ...encoderCommands, inspect, tokenize, info];
+const COMMANDS: readonly Command[] = [generate, chat, ...encoderCommands, perplexity, inspect, tokenize, info];
 
 const FAILURE = 1;
 const WRONG_USAGE = 2;
