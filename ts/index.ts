@@ -70,6 +70,7 @@ export type {
   ZeroShotClassificationPipeline,
   ZeroShotOptions,
 } from './pipelines/zero_shot_classification';
+export * as ops from './quantization/int8_ops';
 export type { Quantization, QuantizationConfig, QuantizationOptions } from './quantization/int8_options';
 export type { Int8Scheme } from './quantization/int8_schemes';
 export {

@@ -8,6 +8,7 @@
 #include "addon/addon_data.h"
 #include "addon/arguments.h"
 #include "addon/checkpoint_object.h"
+#include "addon/int8_ops.h"
 #include "addon/js_error.h"
 #include "addon/load_model_task.h"
 #include "addon/open_checkpoint_task.h"
@@ -78,6 +79,10 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("info", Napi::Function::New<info>(env, "info"));
   exports.Set("openCheckpoint", Napi::Function::New<open_checkpoint>(env, "openCheckpoint"));
   exports.Set("loadModel", Napi::Function::New<load_model>(env, "loadModel"));
+  exports.Set("quantizeInt8", Napi::Function::New<quantize_int8>(env, "quantizeInt8"));
+  exports.Set("dequantizeInt8", Napi::Function::New<dequantize_int8>(env, "dequantizeInt8"));
+  exports.Set("int8Product", Napi::Function::New<multiply_int8>(env, "int8Product"));
+  exports.Set("llmInt8Product", Napi::Function::New<multiply_llm_int8>(env, "llmInt8Product"));
   exports.Set(AbortFlagObject::kClassName, AbortFlagObject::define(env));
   exports.Set(SamplerObject::kClassName, SamplerObject::define(env));
   return exports;

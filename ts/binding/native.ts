@@ -22,6 +22,38 @@ export interface NativeAddon {
     onProgress: ((loaded: number, total: number) => void) | null,
   ): Promise<NativeModel>;
   Sampler: new (options: NativeSamplerOptions) => NativeSampler;
+  /** The scalar reference of the int8 schemes, synchronous. Matrices are row-major; lengths are checked against the shapes. */
+  quantizeInt8(
+    x: Float32Array,
+    rows: number,
+    cols: number,
+    mapping: 'absmax' | 'zeropoint',
+    granularity: 'row' | 'tensor',
+  ): Pick<NativeInt8Matrix, 'data' | 'scale' | 'zeroPoint'>;
+  dequantizeInt8(matrix: NativeInt8Matrix): Float32Array;
+  /** a [M, K] times weight [N, K] transposed: sums of the stored numbers, the same without zero points, and scaled. */
+  int8Product(
+    a: NativeInt8Matrix,
+    weight: NativeInt8Matrix,
+  ): { readonly data: Int32Array; readonly centered: Int32Array; readonly scaled: Float32Array };
+  /** Outliers meet `outlierWeights` [N, K], or the dequantized int8 weights where that is null. */
+  llmInt8Product(
+    a: Float32Array,
+    m: number,
+    weight: NativeInt8Matrix,
+    outlierWeights: Float32Array | null,
+    threshold: number,
+    outliers: 'token' | 'column',
+  ): { readonly data: Float32Array; readonly outlierColumns: Int32Array };
+}
+
+/** x ~ (data - zeroPoint) * scale; `scale` (and `zeroPoint`) has one entry, or one a row. */
+export interface NativeInt8Matrix {
+  readonly rows: number;
+  readonly cols: number;
+  readonly data: Int8Array;
+  readonly scale: Float32Array;
+  readonly zeroPoint?: Int32Array;
 }
 
 export interface NativeInfo {
