@@ -143,7 +143,7 @@ struct AttentionOp {
   float softcap = 0.0f;
   std::vector<float> alibi_slopes;  // empty: none
   bool alibi_bfloat16 = false;
-  std::string probabilities;        // empty: none
+  std::string probabilities;  // empty: none
 };
 
 struct GatedActivationOp {
