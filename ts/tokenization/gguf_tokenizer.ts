@@ -308,8 +308,8 @@ export function tokenizerFromGguf(metadata: Readonly<Record<string, unknown>>): 
     if (cls !== null && sep !== null)
       tokenizerJson['post_processor'] = { type: 'BertProcessing', cls: ['', cls], sep: ['', sep] };
   } else if (addsBos || addsEos) {
-    config['add_bos_token'] = addsBos && bos !== null;
-    config['add_eos_token'] = addsEos && eos !== null;
+    config.add_bos_token = addsBos && bos !== null;
+    config.add_eos_token = addsEos && eos !== null;
   }
   return Tokenizer.fromFiles({ tokenizerJson, tokenizerConfig: config });
 }
