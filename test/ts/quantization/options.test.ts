@@ -12,7 +12,7 @@ describe('what the options mean', () => {
     [{ quantization: 'none' }, 'none'],
     [{ quantization_config: { load_in_8bit: false } }, 'none'],
     [{ quantization: 'llm.int8' }, { settings: { threshold: 6 } }],
-    [{ quantization: 'int8' }, { settings: { activations: 'zeropoint', threshold: 3 } }],
+    [{ quantization: 'int8' }, { settings: { activations: 'zeropoint', threshold: 2.5 } }],
     [{ quantization: 'int8-weight-only' }, { settings: { weight_only: true } }],
     [{ quantization: 'vector-wise' }, { settings: {} }],
     [{ quantization: { scheme: 'row-wise', threshold: 6 } }, { settings: { weight_scales: 'tensor', threshold: 6 } }],
