@@ -1,6 +1,7 @@
 // Weights that a checkpoint holds as int8 with a scale a row, and the int8 settings of a Program.
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <cstring>
 
 #include "cpu/cpu_backend.h"
@@ -14,7 +15,8 @@ namespace {
 
 /// q [3, 2] = {1, -2, 127, 0, -127, 4}, SCB = {127, 254, 12.7}.
 std::string int8_file(std::string_view scale_dtype = "F32") {
-  std::string data = {1, -2, 127, 0, -127, 4, 0, 0};  // two bytes of padding
+  const int8_t values[8] = {1, -2, 127, 0, -127, 4, 0, 0};  // two bytes of padding; plain char has no sign on Arm
+  std::string data(reinterpret_cast<const char*>(values), sizeof values);
   for (const float scale : {127.0f, 254.0f, 12.7f}) {
     char bytes[4];
     std::memcpy(bytes, &scale, sizeof bytes);
