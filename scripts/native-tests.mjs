@@ -10,7 +10,9 @@ import { root, run, ScriptError, seconds } from './process.mjs';
 export function listNativeTests(buildFolder) {
   const { status, stdout, output } = run('ctest', ['--test-dir', buildFolder, '-C', 'Release', '--show-only=json-v1']);
   if (status !== 0) throw new ScriptError(`ctest can't list the tests of ${buildFolder}:\n${output}`);
-  return JSON.parse(stdout).tests.map((test) => ({
+  // Those that this build folder has not built have no command.
+  const built = JSON.parse(stdout).tests.filter((test) => test.command);
+  return built.map((test) => ({
     name: test.name,
     // The last word: a cross build puts its emulator in front.
     program: test.command.at(-1),
