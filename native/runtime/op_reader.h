@@ -1,0 +1,40 @@
+// Reads the fields of one op of a Program, resolving indices against what the Program has declared before it.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "formats/json.h"
+#include "runtime/json_object_reader.h"
+#include "runtime/program.h"
+
+namespace octoformer {
+
+class OpReader : public JsonObjectReader {
+ public:
+  /// `program` has its weights, buffers and cache layers already.
+  OpReader(const Json& op, std::string_view name, const Program& program)
+      : JsonObjectReader(op, name), program_(program) {}
+
+  Value value(std::string_view key) { return as_value(required(key)); }
+  std::optional<Value> optional_value(std::string_view key);
+  /// Index of a weight of the role 'linear'.
+  int32_t matrix(std::string_view key) { return as_weight(required(key), WeightRole::linear); }
+  int32_t as_matrix(const Json& json) const { return as_weight(json, WeightRole::linear); }
+  /// Index of a weight of the role 'vector'.
+  std::optional<int32_t> optional_vector(std::string_view key);
+  Activation activation(std::string_view key) { return as_activation(required(key)); }
+  /// The identity where the key is absent.
+  Activation optional_activation(std::string_view key);
+  /// Index of a cache layer.
+  int32_t cache_layer(std::string_view key);
+
+ private:
+  Value as_value(const Json& json) const;
+  int32_t as_weight(const Json& json, WeightRole role) const;
+  static Activation as_activation(const Json& json);
+
+  const Program& program_;
+};
+
+}  // namespace octoformer
