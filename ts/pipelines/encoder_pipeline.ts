@@ -85,11 +85,13 @@ const batchTokens = 4096;
  */
 export async function runBatches<Outputs extends EncoderOutputs, Result>(
   model: EncoderModel<Outputs>,
+  tokenizer: Tokenizer,
   texts: readonly TokenizedText[],
   { batch_size, signal }: EncoderPipelineOptions,
   read: (outputs: Outputs, place: number, index: number) => Result,
   logitsAt?: TokenIds,
 ): Promise<Result[]> {
+  const takesTypes = model.hasTokenTypes && tokenizer.model_input_names.includes('token_type_ids');
   const results: Result[] = [];
   let first = 0;
   while (first < texts.length) {
@@ -98,7 +100,7 @@ export async function runBatches<Outputs extends EncoderOutputs, Result>(
     const outputs = await model.forward(
       {
         input_ids: batch.map(({ input_ids }) => input_ids),
-        ...(model.hasTokenTypes ? { token_type_ids: batch.map(({ token_type_ids }) => token_type_ids) } : {}),
+        ...(takesTypes ? { token_type_ids: batch.map(({ token_type_ids }) => token_type_ids) } : {}),
         ...(logitsAt ? { logits_at: logitsAt.slice(first, end) } : {}),
       },
       signal ? { signal } : {},

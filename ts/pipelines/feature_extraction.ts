@@ -56,7 +56,7 @@ export async function extractFeatures(
   }
   const max_length = Math.min(options.max_length ?? Number.POSITIVE_INFINITY, longestInput(model, tokenizer));
   const encoded = tokenizer.encode_batch(texts, { truncation: true, max_length });
-  return runBatches(model, encoded, options, ({ last_hidden_state }, place) => {
+  return runBatches(model, tokenizer, encoded, options, ({ last_hidden_state }, place) => {
     const vectors = pool(last_hidden_state[place] as Tensor, pooling);
     return vectors.map((vector) => Array.from(normalize ? normalized(vector) : vector));
   });

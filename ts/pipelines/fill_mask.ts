@@ -59,7 +59,7 @@ export function openFillMask(source: string, options: LoadOptions): Promise<Fill
         );
         return places.length === 1 ? (filled[0] ?? []) : filled;
       };
-      const results = await runBatches(model, encoded, given, read, masks);
+      const results = await runBatches(model, tokenizer, encoded, given, read, masks);
       return Array.isArray(input) ? results : results[0];
     };
     return call as unknown as Omit<FillMaskPipeline, keyof PipelineParts<string, unknown>>;

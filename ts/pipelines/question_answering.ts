@@ -69,6 +69,7 @@ export function openQuestionAnswering(source: string, options: LoadOptions): Pro
         const windows = questions.flatMap((one, index) => windowsOf(tokenizer, one, index, limits));
         const spans = await runBatches(
           model,
+          tokenizer,
           windows.map(({ encoded }) => encoded),
           given,
           ({ start_logits, end_logits }, place, index) =>

@@ -65,7 +65,7 @@ export function openTextClassification(source: string, options: LoadOptions): Pr
           const [text, pair] = textsOf(where, partsOf(one));
           return tokenizer.encode(text ?? '', { text_pair: pair, truncation: true, max_length });
         });
-        const results = await runBatches(model, encoded, given, ({ logits }, place) =>
+        const results = await runBatches(model, tokenizer, encoded, given, ({ logits }, place) =>
           ranked(model, logits[place]?.data ?? new Float32Array(), given).slice(
             0,
             top_k === null ? undefined : (top_k ?? 1),

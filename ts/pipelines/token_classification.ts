@@ -77,7 +77,7 @@ export function openTokenClassification(source: string, options: LoadOptions): P
         const ignored = given.ignore_labels ?? ['O'];
         const texts = textsOf(where, input);
         const encoded = tokenizer.encode_batch(texts, { truncation: true, max_length: longestInput(model, tokenizer) });
-        const results = await runBatches(model, encoded, given, ({ logits }, place, index) => {
+        const results = await runBatches(model, tokenizer, encoded, given, ({ logits }, place, index) => {
           const { data = new Float32Array(), dims: [, count = 0] = [] } = logits[place] ?? {};
           const tokens = scoredTokens(tokenizer, texts[index] ?? '', encoded[index] as TokenizedText, (token) =>
             softmax(data.subarray(token * count, (token + 1) * count)),

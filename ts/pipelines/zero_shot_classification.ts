@@ -64,6 +64,7 @@ export function openZeroShotClassification(
         );
         const logits = await runBatches(
           model,
+          tokenizer,
           encoded,
           given,
           (outputs, place) => outputs.logits[place]?.data ?? new Float32Array(),

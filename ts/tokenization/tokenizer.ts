@@ -2,6 +2,7 @@ import { OctoformerError } from '../binding/error';
 import { type ChatMessage, type ChatTemplateOptions, ChatTemplates } from './chat_template';
 import { CLEAN_UP, DecoderStream, fuse, replaceLiteral } from './decoders';
 import { type Encoding, pad, type Side } from './encoding';
+import { modelInputNames } from './model_input_names';
 import {
   checkTokenizerOptions,
   DECODE_OPTIONS,
@@ -41,6 +42,8 @@ export class Tokenizer {
   readonly model_max_length: number;
   readonly padding_side: Side;
   readonly truncation_side: Side;
+  /** What of the output pipelines give to a model, such as `token_type_ids`; can be set, as in Python. */
+  model_input_names: readonly string[];
   private readonly pipeline: Pipeline;
   private readonly chatTemplates: ChatTemplates;
   private readonly cleansUp: boolean;
@@ -53,6 +56,7 @@ export class Tokenizer {
     this.model_max_length = typeof longest.value === 'number' && longest.value > 0 ? longest.value : 1e30;
     this.padding_side = config.get('padding_side').oneOf(['left', 'right'], 'right');
     this.truncation_side = config.get('truncation_side').oneOf(['left', 'right'], 'right');
+    this.model_input_names = modelInputNames(config);
     this.padTypeId = config.get('pad_token_type_id').count(0);
     this.cleansUp = config.get('clean_up_tokenization_spaces').boolean(false);
     this.chatTemplates = new ChatTemplates(files.chatTemplate, config.get('chat_template'));

@@ -1,81 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  noBadWords,
-  type SequenceBias,
-  sequenceBias,
-  suppressTokens,
-  suppressTokensAtBegin,
-} from '../../../ts/generation/processors/bias';
 import { needsChain, processorChain } from '../../../ts/generation/processors/chain';
-import { epsilonCutoff, etaCutoff, topH, typicalP } from '../../../ts/generation/processors/entropy_warpers';
-import { exponentialDecay, forcedBos, forcedEos, minLength } from '../../../ts/generation/processors/lengths';
-import { removeInvalidValues, renormalize } from '../../../ts/generation/processors/normalization';
+import { removeInvalidValues } from '../../../ts/generation/processors/normalization';
 import { processorSettings } from '../../../ts/generation/processors/options';
-import type { Processor } from '../../../ts/generation/processors/processor';
-import {
-  encoderRepetitionPenalty,
-  noRepeatEncoderNgrams,
-  noRepeatNgrams,
-  repetitionPenalty,
-} from '../../../ts/generation/processors/repetition';
 import { kthLargest, largestPlaces } from '../../../ts/generation/processors/selection';
-import { minP, temperature, topK, topP } from '../../../ts/generation/processors/warpers';
 import { failure } from '../failure';
+import { failures } from '../goldens/comparison';
+import { processorCases, processorsByName, removedPlaces } from '../goldens/processors';
 import { goldensFolder } from '../goldens_folder';
-import { readSafetensors } from '../safetensors';
-
-interface Arguments {
-  readonly [name: string]: unknown;
-}
-
-/** Python's class names, and the function that does the same. */
-const byName: Readonly<Record<string, (args: Arguments) => Processor>> = {
-  SequenceBiasLogitsProcessor: (a) => sequenceBias(a.sequence_bias as SequenceBias[]),
-  EncoderRepetitionPenaltyLogitsProcessor: (a) =>
-    encoderRepetitionPenalty(a.penalty as number, a.encoder_input_ids as number[]),
-  RepetitionPenaltyLogitsProcessor: (a) => repetitionPenalty(a.penalty as number, a.prompt_ignore_length as number),
-  NoRepeatNGramLogitsProcessor: (a) => noRepeatNgrams(a.ngram_size as number),
-  EncoderNoRepeatNGramLogitsProcessor: (a) =>
-    noRepeatEncoderNgrams(a.encoder_ngram_size as number, a.encoder_input_ids as number[]),
-  NoBadWordsLogitsProcessor: (a) => noBadWords(a.bad_words_ids as number[][], a.eos_token_id as number[]),
-  MinLengthLogitsProcessor: (a) => minLength(a.min_length as number, a.eos_token_id as number[]),
-  MinNewTokensLengthLogitsProcessor: (a) =>
-    minLength((a.prompt_length_to_skip as number) + (a.min_new_tokens as number), a.eos_token_id as number[]),
-  ForcedBOSTokenLogitsProcessor: (a) => forcedBos(a.bos_token_id as number),
-  ForcedEOSTokenLogitsProcessor: (a) => forcedEos(a.eos_token_id as number[], a.max_length as number),
-  InfNanRemoveLogitsProcessor: () => removeInvalidValues(),
-  ExponentialDecayLengthPenalty: (a) =>
-    exponentialDecay(
-      a.exponential_decay_length_penalty as [number, number],
-      a.eos_token_id as number[],
-      a.input_ids_seq_length as number,
-    ),
-  SuppressTokensLogitsProcessor: (a) => suppressTokens(a.suppress_tokens as number[]),
-  SuppressTokensAtBeginLogitsProcessor: (a) =>
-    suppressTokensAtBegin(a.begin_suppress_tokens as number[], a.begin_index as number),
-  TemperatureLogitsWarper: (a) => temperature(a.temperature as number),
-  TopHLogitsWarper: (a) => topH(a.top_h as number),
-  TopKLogitsWarper: (a) => topK(a.top_k as number, a.min_tokens_to_keep as number),
-  TopPLogitsWarper: (a) => topP(a.top_p as number, a.min_tokens_to_keep as number),
-  MinPLogitsWarper: (a) => minP(a.min_p as number, a.min_tokens_to_keep as number),
-  TypicalLogitsWarper: (a) => typicalP(a.mass as number, a.min_tokens_to_keep as number),
-  EpsilonLogitsWarper: (a) => epsilonCutoff(a.epsilon as number, a.min_tokens_to_keep as number),
-  EtaLogitsWarper: (a) => etaCutoff(a.epsilon as number, a.min_tokens_to_keep as number),
-  LogitNormalization: () => renormalize(),
-};
-
-interface ProcessorGoldens {
-  readonly rows: readonly {
-    readonly row: number | string;
-    readonly previous_ids: readonly number[];
-    readonly cases: readonly {
-      readonly name: string;
-      readonly previous_ids?: readonly number[];
-      readonly steps: readonly { readonly processor: string; readonly args: Arguments }[];
-    }[];
-  }[];
-}
 
 const goldens = goldensFolder();
 const folders = [
@@ -84,35 +16,18 @@ const folders = [
 ];
 
 describe.each(folders.filter((folder) => existsSync(folder)))("Hugging Face's results in %s", (folder) => {
-  const golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as ProcessorGoldens;
-  const tensors = readSafetensors(join(folder, 'golden.safetensors'));
-  const cases = golden.rows.flatMap(({ row, previous_ids, cases }) =>
-    cases.map((one) => [`row ${row}: ${one.name}`, { row, ids: one.previous_ids ?? previous_ids, one }] as const),
-  );
+  const cases = processorCases(folder);
 
-  it.each(cases)('%s', (_, { row, ids, one }) => {
-    const scores = Float32Array.from(tensors.get(`${row}.scores`)?.data ?? []);
-    for (const { processor, args } of one.steps) byName[processor]?.(args)(ids, scores);
-    const expected = tensors.get(`${row}.${one.name}`)?.data ?? new Float32Array();
-    expect(scores.length).toBeGreaterThan(0);
-    expect(removedPlaces(scores)).toEqual(removedPlaces(expected));
-    // Float32 logits of size 10 are told apart by 1e-6; softmax and logarithm add a few such steps.
-    const off = [...expected].filter((value, place) => Math.abs(value - (scores[place] ?? 0)) > 1e-5);
-    expect(off).toEqual([]);
+  it.each(cases.map((one) => [one.name, one] as const))('%s', (_, { compare }) => {
+    expect(failures(compare())).toEqual([]);
   });
 
   it('are of every processor', () => {
-    const named = golden.rows.flatMap(({ cases }) => cases.flatMap(({ steps }) => steps.map((step) => step.processor)));
-    expect([...new Set(named)].filter((name) => !(name in byName))).toEqual([]);
-    expect(
-      Object.keys(byName).filter((name) => !named.includes(name) && name !== 'InfNanRemoveLogitsProcessor'),
-    ).toEqual([]);
+    const named = cases.flatMap(({ processors }) => processors);
+    const known = Object.keys(processorsByName);
+    expect(known.filter((name) => !named.includes(name) && name !== 'InfNanRemoveLogitsProcessor')).toEqual([]);
   });
 });
-
-function removedPlaces(scores: Float32Array): number[] {
-  return [...scores.keys()].filter((place) => scores[place] === Number.NEGATIVE_INFINITY);
-}
 
 describe('the chain of an option set', () => {
   const settings = (options: Record<string, unknown>, doSample = false) =>

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import {
   AutoModel,
@@ -12,8 +12,9 @@ import {
   type LoadOptions,
   type Tensor,
 } from '../../../ts';
-import { type GoldenTensor, readSafetensors } from '../safetensors';
-import { type Comparison, largestDifference, sameBits } from './golden_folder';
+import { type Comparison, compareTensor, sameBits } from '../goldens/comparison';
+import { readSafetensors } from '../safetensors';
+import { checkpointFolders, modelType } from './golden_folder';
 
 interface GoldenInput {
   readonly input_ids: readonly number[];
@@ -36,14 +37,9 @@ const autoModels = {
   ForTokenClassification: AutoModelForTokenClassification,
 };
 
-/** Folders of encoders of these families below a folder of goldens; none if that does not exist. */
-export function encoderFolders(parent: string, modelTypes: readonly string[]): EncoderFolder[] {
-  if (!existsSync(parent)) return [];
-  return readdirSync(parent)
-    .map((name) => join(parent, name))
-    .filter((folder) => existsSync(join(folder, 'golden.json')) && existsSync(join(folder, 'config.json')))
-    .map((folder) => new EncoderFolder(folder))
-    .filter((folder) => folder.golden.kind === 'encoder' && modelTypes.includes(folder.modelType));
+/** Folders of encoders below a folder of goldens; none if that does not exist. */
+export function encoderFolders(parent: string): EncoderFolder[] {
+  return checkpointFolders(parent, 'encoder').map((folder) => new EncoderFolder(folder));
 }
 
 /** The reference results beside an encoder's checkpoint, and comparisons of a model with them. */
@@ -55,9 +51,7 @@ export class EncoderFolder {
   constructor(readonly folder: string) {
     this.name = basename(folder);
     this.golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as GoldenFile;
-    this.modelType = (
-      JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as { model_type: string }
-    ).model_type;
+    this.modelType = modelType(folder);
   }
 
   /** Opens the checkpoint as what its golden results were made with. */
@@ -88,7 +82,7 @@ export class EncoderFolder {
       });
       for (const [key, tensor] of namedTensors(outputs, 0)) actual.set(`${name}.${key}`, tensor);
     }
-    return [...goldens].map(([name, golden]) => compare(name, actual.get(name), golden));
+    return [...goldens].map(([name, golden]) => compareTensor(name, actual.get(name), golden));
   }
 
   /** All inputs as one ragged batch against each alone: the same bits. */
@@ -128,15 +122,4 @@ function namedTensors(outputs: EncoderOutputs, sequence: number): [string, Tenso
       ]);
     },
   );
-}
-
-/** Within the bounds of the goldens' README; a tensor that is missing or of another shape is infinitely far. */
-function compare(name: string, actual: Tensor | undefined, golden: GoldenTensor): Comparison {
-  const scale = golden.data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
-  const same = actual?.dims.join() === golden.shape.join();
-  return {
-    name,
-    difference: actual && same ? largestDifference(actual.data, golden.data) : Number.POSITIVE_INFINITY,
-    allowed: name.includes('attentions') ? 2e-5 : 2e-4 + 2e-4 * scale,
-  };
 }

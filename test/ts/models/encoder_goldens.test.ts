@@ -1,15 +1,20 @@
 import { join } from 'node:path';
 import { info } from '../../../ts';
+import { encoderFamilies } from '../../../ts/models/encoder_families';
+import { failures } from '../goldens/comparison';
 import { goldensFolder } from '../goldens_folder';
 import { encoderFolders } from './encoder_folder';
-import { failures } from './golden_folder';
 
-const families = ['albert', 'bert', 'distilbert', 'electra', 'modernbert', 'roberta', 'xlm-roberta'];
 const goldens = goldensFolder();
 const folders = [
-  ...encoderFolders(join(__dirname, '..', '..', 'fixtures', 'models'), families),
-  ...(goldens ? encoderFolders(join(goldens, 'models'), families) : []),
+  ...encoderFolders(join(__dirname, '..', '..', 'fixtures', 'models')),
+  ...(goldens ? encoderFolders(join(goldens, 'models')) : []),
 ];
+
+it('there are checkpoints of every family', () => {
+  const types = folders.map(({ modelType }) => modelType);
+  expect(types).toEqual(expect.arrayContaining(encoderFamilies.map(({ model_type }) => model_type)));
+});
 
 describe.each(folders.map((folder) => [folder.folder, folder] as const))('%s', (_, folder) => {
   it.each(info().isas)('equals the reference on %s', async (isa) => {

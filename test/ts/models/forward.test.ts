@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { AutoModelForCausalLM, type CausalLanguageModel, type ForwardInputs } from '../../../ts';
 import { rejection } from '../failure';
-import { failures, GoldenFolder, sameBits } from './golden_folder';
+import { failures, sameBits } from '../goldens/comparison';
+import { GoldenFolder } from './golden_folder';
 
 const golden = new GoldenFolder(join(__dirname, '..', '..', 'fixtures', 'models', 'llama'));
 const prompts = golden.golden.batch.map((input) => input.input_ids);

@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { CausalLanguageModel, ForwardOutputs, Tensor } from '../../../ts';
+import { architectureNames, type CausalLanguageModel, type ForwardOutputs, type Tensor } from '../../../ts';
+import { type Comparison, compareTensor, sameBits, sameIds } from '../goldens/comparison';
+import { compareSearch, type SearchCase, searchOptions } from '../goldens/search';
 import { type GoldenTensor, readSafetensors } from '../safetensors';
 
 interface GoldenInput {
@@ -20,30 +22,26 @@ interface GoldenFile {
   readonly batch: readonly GoldenInput[];
   readonly long?: GoldenInput;
   readonly greedy?: readonly GoldenGreedy[];
-  readonly beam?: readonly unknown[];
+  readonly beam?: readonly (SearchCase & { readonly input: string })[];
 }
 
-/** One comparison: the largest difference found, and the largest allowed (0: the same bits, or the same ids). */
-export interface Comparison {
-  readonly name: string;
-  readonly difference: number;
-  readonly allowed: number;
-}
-
-/** Comparisons that failed, as lines for people. */
-export function failures(comparisons: readonly Comparison[]): string[] {
-  return comparisons
-    .filter(({ difference, allowed }) => !(difference <= allowed))
-    .map(({ name, difference, allowed }) => `${name}: off by ${difference}, allowed ${allowed}`);
-}
-
-/** Folders of decoders of these families below a folder of goldens; none if that does not exist. */
-export function decoderFolders(parent: string, modelTypes: readonly string[]): string[] {
+/**
+ * Folders below a folder of goldens that hold a checkpoint of this kind; none if that does not exist.
+ * @param known only families that can be opened
+ */
+export function checkpointFolders(parent: string, kind: string, known = true): string[] {
   if (!existsSync(parent)) return [];
+  const families = architectureNames();
   return readdirSync(parent)
     .map((name) => join(parent, name))
     .filter((folder) => existsSync(join(folder, 'golden.json')) && existsSync(join(folder, 'config.json')))
-    .filter((folder) => modelTypes.includes(readJson<{ model_type: string }>(join(folder, 'config.json')).model_type));
+    .filter((folder) => readJson<GoldenFile>(join(folder, 'golden.json')).kind === kind)
+    .filter((folder) => !known || families.includes(modelType(folder)));
+}
+
+/** The family of a checkpoint. */
+export function modelType(folder: string): string {
+  return readJson<{ model_type: string }>(join(folder, 'config.json')).model_type;
 }
 
 function readJson<T>(path: string): T {
@@ -106,23 +104,11 @@ export class GoldenFolder {
     ];
     const comparisons = found.flatMap(([name, tensor]) => {
       const golden = this.#tensors.get(`${input}.${name}`);
-      return golden && tensor ? [this.#compare(`${input}.${name}`, tensor, golden)] : [];
+      return golden && tensor ? [compareTensor(`${input}.${name}`, tensor, golden)] : [];
     });
     const expected = [...this.#tensors.keys()].filter((name) => name.startsWith(`${input}.`));
     const missing = expected.filter((name) => !comparisons.some((comparison) => comparison.name === name));
     return [...comparisons, ...missing.map((name) => ({ name, difference: Number.POSITIVE_INFINITY, allowed: 0 }))];
-  }
-
-  /** Differences within the bounds of the goldens' README; another shape counts as infinitely far. */
-  #compare(name: string, actual: Tensor, golden: GoldenTensor): Comparison {
-    const scale = golden.data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
-    const allowed = name.includes('attentions') ? 2e-5 : 2e-4 + 2e-4 * scale;
-    const sameShape = actual.dims.join() === golden.shape.join();
-    return {
-      name,
-      difference: sameShape ? largestDifference(actual.data, golden.data) : Number.POSITIVE_INFINITY,
-      allowed,
-    };
   }
 
   /** The greedy tokens of every case, all in one ragged batch, and the number of those that differ. */
@@ -137,9 +123,19 @@ export class GoldenFolder {
     return cases.map(({ input, ids, max_new_tokens }, index) => {
       const start = input_ids[index]?.length ?? 0;
       const made = (sequences[index] ?? []).slice(start, start + max_new_tokens);
-      const differing = ids.filter((id, place) => id !== made[place]).length + Math.abs(ids.length - made.length);
-      return { name: `greedy.${input}`, difference: differing, allowed: 0 };
+      return sameIds(`greedy.${input}`, made, ids);
     });
+  }
+
+  /** Every beam search. */
+  async compareBeams(model: CausalLanguageModel): Promise<Comparison[]> {
+    const comparisons: Comparison[] = [];
+    for (const [index, one] of (this.golden.beam ?? []).entries()) {
+      const ids = this.ids(one.input);
+      const found = await model.generate({ input_ids: [ids] }, searchOptions(one));
+      comparisons.push(...compareSearch(`beam.${index}`, one, found, ids.length));
+    }
+    return comparisons;
   }
 
   /** The logits of every greedy step, each step fed through the cache. */
@@ -157,7 +153,7 @@ export class GoldenFolder {
         next = [id];
       }
       const actual = { data: Float32Array.from(rows), dims: golden.shape };
-      comparisons.push(this.#compare(`greedy.${input}.logits`, actual, golden));
+      comparisons.push(compareTensor(`greedy.${input}.logits`, actual, golden));
     }
     return comparisons;
   }
@@ -205,27 +201,4 @@ export class GoldenFolder {
     for (const cache of together.past ?? []) cache.dispose();
     return comparisons;
   }
-}
-
-/** How far apart the numbers are at most; NaN where one of them is. */
-export function largestDifference(left: Float32Array, right: Float32Array): number {
-  if (left.length !== right.length) return Number.POSITIVE_INFINITY;
-  let largest = 0;
-  for (let index = 0; index < left.length; index++) {
-    const difference = Math.abs((left[index] ?? 0) - (right[index] ?? 0));
-    if (!(difference <= largest)) largest = difference;
-    if (Number.isNaN(largest)) return largest;
-  }
-  return largest;
-}
-
-/** The number of values whose bits differ (-0 and 0 count as different). */
-export function sameBits(name: string, left: Float32Array | undefined, right: Float32Array | undefined): Comparison {
-  if (!left || !right || left.length !== right.length)
-    return { name, difference: Number.POSITIVE_INFINITY, allowed: 0 };
-  let differing = 0;
-  for (let index = 0; index < left.length; index++) {
-    if (!Object.is(left[index], right[index])) differing++;
-  }
-  return { name, difference: differing, allowed: 0 };
 }

@@ -1,33 +1,14 @@
 import { join } from 'node:path';
 import { AutoModelForCausalLM, type CausalLanguageModel, info, type LoadOptions } from '../../../ts';
+import { decoderFamilies } from '../../../ts/models/decoder_families';
+import { failures, sameBits } from '../goldens/comparison';
 import { goldensFolder } from '../goldens_folder';
-import { decoderFolders, failures, GoldenFolder, sameBits } from './golden_folder';
+import { checkpointFolders, GoldenFolder } from './golden_folder';
 
-const families = [
-  'bloom',
-  'falcon',
-  'gemma',
-  'gemma2',
-  'gemma3_text',
-  'gpt2',
-  'gpt_neo',
-  'gpt_neox',
-  'gptj',
-  'llama',
-  'mistral',
-  'olmo2',
-  'opt',
-  'phi',
-  'phi3',
-  'qwen2',
-  'qwen3',
-  'smollm3',
-  'starcoder2',
-];
 const goldens = goldensFolder();
 const folders = [
-  ...decoderFolders(join(__dirname, '..', '..', 'fixtures', 'models'), families),
-  ...(goldens ? decoderFolders(join(goldens, 'models'), families) : []),
+  ...checkpointFolders(join(__dirname, '..', '..', 'fixtures', 'models'), 'decoder'),
+  ...(goldens ? checkpointFolders(join(goldens, 'models'), 'decoder') : []),
 ].map((folder) => new GoldenFolder(folder));
 
 async function withModel<T>(
@@ -39,9 +20,9 @@ async function withModel<T>(
   return await use(model); // without await the model would be disposed of before the work is done
 }
 
-it('there are fixtures of every family', () => {
+it('there are checkpoints of every family', () => {
   const types = folders.map((folder) => folder.config.model_type);
-  expect(types).toEqual(expect.arrayContaining(families));
+  expect(types).toEqual(expect.arrayContaining(decoderFamilies.map(({ model_type }) => model_type)));
 });
 
 describe.each(folders.map((folder) => [folder.folder, folder] as const))('%s', (_, folder) => {

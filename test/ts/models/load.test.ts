@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { AutoModelForCausalLM, info, type LoadOptions, type LoadProgress } from '../../../ts';
 import { rejection } from '../failure';
+import { largestDifference } from '../goldens/comparison';
 import { randomLlama, writeCheckpoint } from '../random_checkpoint';
-import { GoldenFolder, largestDifference } from './golden_folder';
+import { GoldenFolder } from './golden_folder';
 
 const folder = join(__dirname, '..', '..', 'fixtures', 'models', 'llama');
 const golden = new GoldenFolder(folder);

@@ -1,22 +1,14 @@
-import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AutoModelForCausalLM, type CausalLanguageModel, info, type LoadOptions } from '../../../ts';
-import { encoderFamilies } from '../../../ts/models/encoder_families';
 import { int8SchemeNames, int8Schemes } from '../../../ts/quantization/int8_schemes';
+import { failures, largestDifference, sameBits } from '../goldens/comparison';
 import { encoderFolders } from '../models/encoder_folder';
-import { failures, GoldenFolder, largestDifference, sameBits } from '../models/golden_folder';
+import { checkpointFolders, GoldenFolder } from '../models/golden_folder';
 
 const parent = join(__dirname, '..', '..', 'fixtures', 'models');
 const llama = join(parent, 'llama');
-const folders = readdirSync(parent)
-  .map((name) => join(parent, name))
-  .filter((folder) => existsSync(join(folder, 'golden.json')))
-  .map((folder) => new GoldenFolder(folder))
-  .filter((folder) => folder.golden.kind === 'decoder');
-const encoders = encoderFolders(
-  parent,
-  encoderFamilies.map(({ model_type }) => model_type),
-);
+const folders = checkpointFolders(parent, 'decoder').map((folder) => new GoldenFolder(folder));
+const encoders = encoderFolders(parent);
 
 async function withModel<T>(
   folder: string,
