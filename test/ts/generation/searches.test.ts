@@ -4,14 +4,14 @@ import { AutoModelForCausalLM } from '../../../ts';
 import { failures } from '../goldens/comparison';
 import { compareSearch, type SearchCase, searchOptions } from '../goldens/search';
 import { goldensFolder } from '../goldens_folder';
-import { checkpointFolders, GoldenFolder } from '../models/golden_folder';
+import { GoldenFolder, openableFolders } from '../models/golden_folder';
 
 const llama = join(__dirname, '..', '..', 'fixtures', 'models', 'llama');
 const fixtures = JSON.parse(readFileSync(join(llama, 'searches.golden.json'), 'utf8')) as (SearchCase & {
   readonly input_ids: readonly number[];
 })[];
 const goldens = goldensFolder();
-const folders = (goldens ? checkpointFolders(join(goldens, 'models'), 'decoder') : [])
+const folders = (goldens ? openableFolders(join(goldens, 'models'), 'decoder') : [])
   .map((folder) => new GoldenFolder(folder))
   .filter(({ golden }) => (golden.beam ?? []).length > 0);
 

@@ -15,6 +15,18 @@ export function isWithin({ difference, allowed }: Comparison): boolean {
   return difference <= allowed; // NaN is not
 }
 
+/** The difference over what is allowed: up to 1 where it is within, and infinite where nothing may differ and something does. */
+export function relativeError({ difference, allowed }: Comparison): number {
+  if (difference === 0) return 0;
+  const error = difference / allowed;
+  return Number.isNaN(error) ? Number.POSITIVE_INFINITY : error;
+}
+
+/** The one that is furthest off; there must be one. */
+export function worstOf(comparisons: readonly Comparison[]): Comparison {
+  return comparisons.reduce((left, right) => (relativeError(right) > relativeError(left) ? right : left));
+}
+
 /** Comparisons that failed, as lines for people. */
 export function failures(comparisons: readonly Comparison[]): string[] {
   return comparisons

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type LoadOptions, type Pipelines, pipeline } from '../../../ts';
-import { type Comparison, isWithin } from './comparison';
+import { type Comparison, worstOf } from './comparison';
 
 export interface PipelineCase {
   readonly input: unknown;
@@ -42,15 +42,8 @@ export async function openGolden(golden: GoldenPipeline, options: LoadOptions = 
 /** The answer to a case against Python's: scores to 1e-4 (the goldens' bound), all else exactly. */
 export async function compareAnswer(run: AnyPipeline, { input, options, output }: PipelineCase): Promise<Comparison> {
   const name = JSON.stringify([input, options]).slice(0, 90);
-  const differences = differencesOf(await run(input, options), output);
-  const none = { name, difference: 0, allowed: 0 };
-  const worst = differences.reduce((left, right) => (isWorse(right, left) ? right : left), differences[0] ?? none);
+  const worst = worstOf(differencesOf(await run(input, options), output));
   return { ...worst, name: `${name} ${worst.name}` };
-}
-
-function isWorse(left: Comparison, right: Comparison): boolean {
-  if (isWithin(left) !== isWithin(right)) return isWithin(right);
-  return left.difference * right.allowed > right.difference * left.allowed;
 }
 
 function differencesOf(actual: unknown, expected: unknown, path = ''): Comparison[] {
@@ -62,6 +55,8 @@ function differencesOf(actual: unknown, expected: unknown, path = ''): Compariso
     const detail = `${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`;
     return [{ name: path, difference: Object.is(actual, expected) ? 0 : 1, allowed: 0, detail }];
   }
+  if (Object.keys(expected).length + Object.keys(actual).length === 0)
+    return [{ name: path, difference: 0, allowed: 0 }];
   const keys = new Set([...Object.keys(expected), ...Object.keys(actual)]);
   const at = (value: object, key: string) => (value as Record<string, unknown>)[key];
   return [...keys].flatMap((key) => differencesOf(at(actual, key), at(expected, key), `${path}/${key}`));

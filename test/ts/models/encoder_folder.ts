@@ -14,7 +14,7 @@ import {
 } from '../../../ts';
 import { type Comparison, compareTensor, sameBits } from '../goldens/comparison';
 import { readSafetensors } from '../safetensors';
-import { checkpointFolders, modelType } from './golden_folder';
+import { modelType, openableFolders } from './golden_folder';
 
 interface GoldenInput {
   readonly input_ids: readonly number[];
@@ -39,7 +39,7 @@ const autoModels = {
 
 /** Folders of encoders below a folder of goldens; none if that does not exist. */
 export function encoderFolders(parent: string): EncoderFolder[] {
-  return checkpointFolders(parent, 'encoder').map((folder) => new EncoderFolder(folder));
+  return openableFolders(parent, 'encoder').map((folder) => new EncoderFolder(folder));
 }
 
 /** The reference results beside an encoder's checkpoint, and comparisons of a model with them. */

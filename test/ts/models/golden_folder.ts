@@ -25,18 +25,24 @@ interface GoldenFile {
   readonly beam?: readonly (SearchCase & { readonly input: string })[];
 }
 
-/**
- * Folders below a folder of goldens that hold a checkpoint of this kind; none if that does not exist.
- * @param known only families that can be opened
- */
-export function checkpointFolders(parent: string, kind: string, known = true): string[] {
+/** Folders below a folder of goldens that hold a checkpoint with reference results; none if that does not exist. */
+export function checkpointFolders(parent: string): string[] {
   if (!existsSync(parent)) return [];
-  const families = architectureNames();
   return readdirSync(parent)
     .map((name) => join(parent, name))
-    .filter((folder) => existsSync(join(folder, 'golden.json')) && existsSync(join(folder, 'config.json')))
-    .filter((folder) => readJson<GoldenFile>(join(folder, 'golden.json')).kind === kind)
-    .filter((folder) => !known || families.includes(modelType(folder)));
+    .filter((folder) => existsSync(join(folder, 'golden.json')) && existsSync(join(folder, 'config.json')));
+}
+
+/** Those of a kind that can be opened. */
+export function openableFolders(parent: string, kind: string): string[] {
+  const families = architectureNames();
+  return checkpointFolders(parent).filter(
+    (folder) => readGolden(folder).kind === kind && families.includes(modelType(folder)),
+  );
+}
+
+export function readGolden(folder: string): GoldenFile {
+  return readJson<GoldenFile>(join(folder, 'golden.json'));
 }
 
 /** The family of a checkpoint. */
@@ -59,7 +65,7 @@ export class GoldenFolder {
 
   constructor(readonly folder: string) {
     this.name = basename(folder);
-    this.golden = readJson<GoldenFile>(join(folder, 'golden.json'));
+    this.golden = readGolden(folder);
     this.#tensors = readSafetensors(join(folder, 'golden.safetensors'));
     this.config = readJson(join(folder, 'config.json'));
     this.dependsOnLength = /"(rope_)?type":"(dynamic|longrope|su)"/.test(JSON.stringify(this.config));

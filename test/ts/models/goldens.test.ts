@@ -3,12 +3,12 @@ import { AutoModelForCausalLM, type CausalLanguageModel, info, type LoadOptions 
 import { decoderFamilies } from '../../../ts/models/decoder_families';
 import { failures, sameBits } from '../goldens/comparison';
 import { goldensFolder } from '../goldens_folder';
-import { checkpointFolders, GoldenFolder } from './golden_folder';
+import { GoldenFolder, openableFolders } from './golden_folder';
 
 const goldens = goldensFolder();
 const folders = [
-  ...checkpointFolders(join(__dirname, '..', '..', 'fixtures', 'models'), 'decoder'),
-  ...(goldens ? checkpointFolders(join(goldens, 'models'), 'decoder') : []),
+  ...openableFolders(join(__dirname, '..', '..', 'fixtures', 'models'), 'decoder'),
+  ...(goldens ? openableFolders(join(goldens, 'models'), 'decoder') : []),
 ].map((folder) => new GoldenFolder(folder));
 
 async function withModel<T>(

@@ -3,11 +3,11 @@ import { AutoModelForCausalLM, type CausalLanguageModel, info, type LoadOptions 
 import { int8SchemeNames, int8Schemes } from '../../../ts/quantization/int8_schemes';
 import { failures, largestDifference, sameBits } from '../goldens/comparison';
 import { encoderFolders } from '../models/encoder_folder';
-import { checkpointFolders, GoldenFolder } from '../models/golden_folder';
+import { GoldenFolder, openableFolders } from '../models/golden_folder';
 
 const parent = join(__dirname, '..', '..', 'fixtures', 'models');
 const llama = join(parent, 'llama');
-const folders = checkpointFolders(parent, 'decoder').map((folder) => new GoldenFolder(folder));
+const folders = openableFolders(parent, 'decoder').map((folder) => new GoldenFolder(folder));
 const encoders = encoderFolders(parent);
 
 async function withModel<T>(
