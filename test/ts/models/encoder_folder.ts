@@ -37,6 +37,16 @@ const autoModels = {
   ForTokenClassification: AutoModelForTokenClassification,
 };
 
+/** Opens an encoder as what `architecture`, Python's class, is. */
+export function openEncoder(
+  folder: string,
+  architecture: string,
+  options: LoadOptions,
+): Promise<EncoderModel<EncoderOutputs>> {
+  const suffix = Object.keys(autoModels).find((name) => architecture.endsWith(name));
+  return autoModels[(suffix ?? 'Model') as keyof typeof autoModels].from_pretrained(folder, options);
+}
+
 /** Folders of encoders below a folder of goldens; none if that does not exist. */
 export function encoderFolders(parent: string): EncoderFolder[] {
   return openableFolders(parent, 'encoder').map((folder) => new EncoderFolder(folder));
@@ -56,8 +66,7 @@ export class EncoderFolder {
 
   /** Opens the checkpoint as what its golden results were made with. */
   open(options: LoadOptions): Promise<EncoderModel<EncoderOutputs>> {
-    const suffix = Object.keys(autoModels).find((name) => this.golden.architecture.endsWith(name));
-    return autoModels[(suffix ?? 'Model') as keyof typeof autoModels].from_pretrained(this.folder, options);
+    return openEncoder(this.folder, this.golden.architecture, options);
   }
 
   /** All inputs by name. */

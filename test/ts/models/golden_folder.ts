@@ -18,6 +18,8 @@ interface GoldenGreedy {
 /** What golden.json of a decoder holds. */
 interface GoldenFile {
   readonly kind: string;
+  /** Python's class. */
+  readonly architecture: string;
   readonly single: GoldenInput;
   readonly batch: readonly GoldenInput[];
   readonly long?: GoldenInput;
