@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "backend/activation.h"
+#include "backend/experts.h"
 #include "backend/linear_weight.h"
 #include "backend/matrix.h"
 
@@ -133,6 +134,9 @@ class Backend {
   virtual void scale(ConstMatrixView input, float factor, float softcap, MatrixView out) = 0;
   /// out.row(i) = input.row(rows[i])
   virtual void gather_rows(ConstMatrixView input, std::span<const int32_t> rows, MatrixView out) = 0;
+  virtual void expert_routing(const ExpertRoutingArguments& arguments) = 0;
+  virtual void grouped_linear(const GroupedLinearArguments& arguments) = 0;
+  virtual void weighted_sum(const WeightedSumArguments& arguments) = 0;
 };
 
 }  // namespace octoformer

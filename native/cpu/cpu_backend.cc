@@ -5,6 +5,7 @@
 #include "backend/error.h"
 #include "cpu/attention_ops.h"
 #include "cpu/cpu_info.h"
+#include "cpu/expert_ops.h"
 #include "cpu/int8_linear.h"
 #include "cpu/isa.h"
 #include "cpu/isa_dispatch.h"
@@ -35,10 +36,7 @@ class CpuBackend final : public Backend {
   }
   void linear(const LinearArguments& arguments) override {
     const std::lock_guard lock(linear_in_use_);
-    if (is_int8(*arguments.weight) && !arguments.weight->description().int8.weight_only) {
-      return int8_linear_.linear(arguments);
-    }
-    linear_.linear(arguments);
+    multiply(arguments);
   }
   void embedding(const EmbeddingArguments& arguments) override {
     if (is_int8(*arguments.table)) return int8_linear_.embedding(arguments);
@@ -77,7 +75,25 @@ class CpuBackend final : public Backend {
     run_gather_rows(threads_, input, rows, out);
   }
 
+  void expert_routing(const ExpertRoutingArguments& arguments) override {
+    run_expert_routing(kernels_.rows, threads_, arguments);
+  }
+  void grouped_linear(const GroupedLinearArguments& arguments) override {
+    const std::lock_guard lock(linear_in_use_);
+    expert_groups_.for_each_expert(threads_, arguments, [this](const LinearArguments& call) { multiply(call); });
+  }
+  void weighted_sum(const WeightedSumArguments& arguments) override {
+    run_weighted_sum(kernels_.rows, threads_, arguments);
+  }
+
  private:
+  void multiply(const LinearArguments& arguments) {
+    if (is_int8(*arguments.weight) && !arguments.weight->description().int8.weight_only) {
+      return int8_linear_.linear(arguments);
+    }
+    linear_.linear(arguments);
+  }
+
   static bool is_int8(const LinearWeight& weight) { return weight.description().form == WeightForm::int8; }
 
   const Isa isa_;
@@ -85,6 +101,7 @@ class CpuBackend final : public Backend {
   const KernelTable& kernels_;
   LinearDriver linear_;
   Int8LinearDriver int8_linear_;
+  ExpertGroups expert_groups_;
   std::mutex linear_in_use_;  // their workspaces serve one call at a time
 };
 

@@ -47,6 +47,10 @@ struct RowKernels {
   /// out = input * factor, then, if softcap > 0, softcap * tanh(out / softcap)
   void (*scale)(const float* input, float factor, float softcap, float* out, int64_t columns);
 
+  /// out = residual (or nothing, if null) + sum of weights[i] * input[i * columns ...], in this order
+  void (*weighted_sum)(const float* input, const float* weights, int64_t pieces, const float* residual, float* out,
+                       int64_t columns);
+
   /// exp(x - max(x)) / sum of the same
   void (*softmax)(const float* input, float* out, int64_t columns);
   /// kernels/math.h over an array; the bounds stated there are tested through these.

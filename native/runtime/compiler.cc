@@ -239,6 +239,63 @@ class Compiler {
     write(op.out);
   }
 
+  void check(const ExpertRoutingOp& op) {
+    require_equal("weights' columns", op.weights.columns, "experts'", op.experts.columns);
+    if (op.experts.columns > op.logits.columns) {
+      refuse("a row can't choose ", op.experts.columns, " of ", op.logits.columns, " experts");
+    }
+    require_symbol("experts", op.experts, symbol(op.logits));
+    require_symbol("weights", op.weights, symbol(op.logits));
+    refuse_overlap("logits", op.logits, op.experts);
+    refuse_overlap("logits", op.logits, op.weights);
+    if (overlap(op.experts, op.weights)) refuse("experts and weights overlap");
+    read("logits", op.logits);
+    write(op.experts);
+    write(op.weights);
+  }
+
+  void check(const GroupedLinearOp& op) {
+    const std::vector<int64_t>& shape = weight(op.weights.front()).shape;
+    for (const int32_t index : op.weights) {
+      if (weight(index).shape != shape) {
+        refuse("the weights of all experts must have one shape; ", weight(index).name, " differs from ",
+               weight(op.weights.front()).name);
+      }
+      compiled_.looks_across_rows = compiled_.looks_across_rows || weight(index).int8.looks_across_rows();
+    }
+    const int64_t slots = op.experts.columns;
+    if (op.input.columns != shape[1]) {
+      require_equal("input's columns", op.input.columns, "the weights' in_features, for one slot or all of them",
+                    slots * shape[1]);
+    }
+    require_equal("out's columns", op.out.columns, "slots * out_features", slots * shape[0]);
+    require_symbol("experts", op.experts, symbol(op.input));
+    require_symbol("out", op.out, symbol(op.input));
+    refuse_overlap("input", op.input, op.out);
+    refuse_overlap("experts", op.experts, op.out);
+    read("input", op.input);
+    read("experts", op.experts);
+    write(op.out);
+  }
+
+  void check(const WeightedSumOp& op) {
+    require_equal("input's columns", op.input.columns, "weights' columns times out's",
+                  op.weights.columns * op.out.columns);
+    require_symbol("weights", op.weights, symbol(op.input));
+    require_symbol("out", op.out, symbol(op.input));
+    refuse_overlap("input", op.input, op.out);
+    refuse_overlap("weights", op.weights, op.out);
+    read("input", op.input);
+    read("weights", op.weights);
+    if (op.residual) {
+      require_equal("residual's columns", op.residual->columns, "out's", op.out.columns);
+      require_symbol("residual", *op.residual, symbol(op.out));
+      refuse_shifted_overlap("residual", *op.residual, op.out);
+      read("residual", *op.residual);
+    }
+    write(op.out);
+  }
+
   void check(const GatherRowsOp& op) {
     require_symbol("input", op.input, RowSymbol::tokens);
     require_symbol("out", op.out, RowSymbol::rows);

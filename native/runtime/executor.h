@@ -66,6 +66,9 @@ class Executor {
   void execute(const ActivationOp& op, RunResult& result);
   void execute(const ElementwiseOp& op, RunResult& result);
   void execute(const ScaleOp& op, RunResult& result);
+  void execute(const ExpertRoutingOp& op, RunResult& result);
+  void execute(const GroupedLinearOp& op, RunResult& result);
+  void execute(const WeightedSumOp& op, RunResult& result);
   void execute(const GatherRowsOp& op, RunResult& result);
   void execute(const OutputOp& op, RunResult& result);
   void sample(const Value& logits, RunResult& result);
@@ -95,6 +98,7 @@ class Executor {
   std::array<int64_t, kRowSymbols> class_starts_ = {};  // floats
   std::vector<float> frequency_scratch_;
   std::vector<int32_t> index_scratch_;
+  std::vector<const LinearWeight*> expert_weights_;
 };
 
 }  // namespace octoformer

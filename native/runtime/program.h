@@ -177,6 +177,30 @@ struct ScaleOp {
   Value out;
 };
 
+struct ExpertRoutingOp {
+  static constexpr std::string_view kName = "expert_routing";
+  Value logits;
+  bool normalize = false;
+  Value experts;
+  Value weights;
+};
+
+struct GroupedLinearOp {
+  static constexpr std::string_view kName = "grouped_linear";
+  Value input;
+  Value experts;
+  std::vector<int32_t> weights;  // one an expert
+  Value out;
+};
+
+struct WeightedSumOp {
+  static constexpr std::string_view kName = "weighted_sum";
+  Value input;
+  Value weights;
+  std::optional<Value> residual;
+  Value out;
+};
+
 struct GatherRowsOp {
   static constexpr std::string_view kName = "gather_rows";
   Value input;
@@ -189,8 +213,9 @@ struct OutputOp {
   Value input;
 };
 
-using Op = std::variant<EmbeddingOp, LinearOp, NormOp, RopeTableOp, RopeOp, AttentionOp, GatedActivationOp,
-                        ActivationOp, ElementwiseOp, ScaleOp, GatherRowsOp, OutputOp>;
+using Op =
+    std::variant<EmbeddingOp, LinearOp, NormOp, RopeTableOp, RopeOp, AttentionOp, GatedActivationOp, ActivationOp,
+                 ElementwiseOp, ScaleOp, ExpertRoutingOp, GroupedLinearOp, WeightedSumOp, GatherRowsOp, OutputOp>;
 
 std::string_view op_name(const Op& op);
 

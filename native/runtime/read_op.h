@@ -21,4 +21,9 @@ void read_op(OpReader& reader, RopeTableOp& op);
 void read_op(OpReader& reader, RopeOp& op);
 void read_op(OpReader& reader, AttentionOp& op);
 
+// read_expert_op.cc
+void read_op(OpReader& reader, ExpertRoutingOp& op);
+void read_op(OpReader& reader, GroupedLinearOp& op);
+void read_op(OpReader& reader, WeightedSumOp& op);
+
 }  // namespace octoformer

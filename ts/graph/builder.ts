@@ -16,7 +16,7 @@ import type { WeightKeeping, WeightPlace, WeightPolicy } from './weight_policy';
 /** A tensor that a weight is made of, by the name that Hugging Face's modules give it. */
 export interface PartRequest {
   readonly name: string;
-  /** As the module sees it: `[out_features, in_features]` or `[length]`. */
+  /** As the module sees it: `[out_features, in_features]`, `[length]`, or `[matrices, out_features, in_features]`, whose rows are stacked. */
   readonly shape: readonly number[];
   /** The checkpoint keeps it the other way round: `[in_features, out_features]`. */
   readonly transpose?: boolean;
@@ -196,12 +196,13 @@ export class GraphBuilder {
         ...(scale ? { scale } : {}),
       });
       parameters.push({ tensor: found.tensor, shape: stored, dtype: found.info.dtype, weight: index });
-      rows += request.rows?.take_rows?.count ?? request.shape[0] ?? 0;
+      const leading = role === 'linear' ? request.shape.slice(0, -1) : request.shape;
+      rows += request.rows?.take_rows?.count ?? leading.reduce((product, size) => product * size, 1);
     }
     const key = `${role} ${JSON.stringify([parts, keeping])}`;
     const known = this.#weightsByKey.get(key);
     if (known) return known;
-    const width = requests[0]?.shape.slice(1) ?? [];
+    const width = role === 'linear' ? (requests[0]?.shape.slice(-1) ?? []) : [];
     this.#weights.push({
       name: label,
       role,

@@ -126,6 +126,9 @@ export type Op =
   | ActivationOp
   | ElementwiseOp
   | ScaleOp
+  | ExpertRoutingOp
+  | GroupedLinearOp
+  | WeightedSumOp
   | GatherRowsOp
   | OutputOp;
 
@@ -243,6 +246,43 @@ export interface ScaleOp {
   readonly input: Value;
   readonly factor: number;
   readonly softcap?: number;
+  readonly out: Value;
+}
+
+/**
+ * Chooses for each row the experts (`experts.columns` of `logits.columns`) whose softmaxed logits are largest; of equal ones those with
+ * the lower number. `experts` gets their numbers in increasing order, `weights` their probabilities.
+ */
+export interface ExpertRoutingOp {
+  readonly op: 'expert_routing';
+  readonly logits: Value;
+  /** Divide the chosen probabilities by their sum. */
+  readonly normalize?: boolean;
+  readonly experts: Value;
+  readonly weights: Value;
+}
+
+/**
+ * A linear layer whose weight each row chooses: columns [j * out_features, (j + 1) * out_features) of `out` are the row's input
+ * times the weight of expert `experts[row][j]`. `input` has in_features columns, which all slots j read, or as many for each slot. Only
+ * experts that some row chose are computed.
+ */
+export interface GroupedLinearOp {
+  readonly op: 'grouped_linear';
+  readonly input: Value;
+  /** From an expert_routing op. */
+  readonly experts: Value;
+  /** One linear weight an expert, all of the same shape. */
+  readonly weights: readonly number[];
+  readonly out: Value;
+}
+
+/** out = residual + the sum over j, in order, of weights[row][j] * columns [j * n, (j + 1) * n) of input, n being out.columns. */
+export interface WeightedSumOp {
+  readonly op: 'weighted_sum';
+  readonly input: Value;
+  readonly weights: Value;
+  readonly residual?: Value;
   readonly out: Value;
 }
 

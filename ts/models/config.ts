@@ -15,6 +15,7 @@ export const maxFeatures = 1 << 20;
 export const maxHeads = 1 << 14;
 export const maxVocabulary = 1 << 24;
 export const maxPositions = 2 ** 31 - 1;
+export const maxExperts = 1 << 12;
 
 /**
  * Reads a configuration by key: the file's value, else the default that Hugging Face's class has for the key (`defaults`), else what
@@ -178,6 +179,29 @@ export function layerWindows(
     const sliding = types ? types[layer] === 'sliding_attention' : slides(layer);
     return sliding ? window : undefined;
   });
+}
+
+/** How many experts a layer has, and how many of them a token chooses. @throws OctoformerError INVALID_CHECKPOINT */
+export function expertCounts(config: ModelConfig): { readonly experts: number; readonly chosen: number } {
+  const experts = config.integer('num_experts', { most: maxExperts });
+  const chosen = config.integer('num_experts_per_tok');
+  if (chosen > experts) throw config.wrong('num_experts_per_tok', chosen, `at most the number of experts (${experts})`);
+  return { experts, chosen };
+}
+
+/**
+ * Which layers have experts, where others have one network: every `decoder_sparse_step`-th, but for those that `mlp_only_layers`
+ * names; none where `num_experts` is 0.
+ */
+export function layersWithExperts(config: ModelConfig, layers: number): readonly boolean[] {
+  const step = config.integer('decoder_sparse_step', { most: maxLayers, otherwise: 1 });
+  const dense = config.list('mlp_only_layers', 0, isLayerNumber, 'the number of a layer') ?? [];
+  const any = config.integer('num_experts', { least: 0, most: maxExperts }) > 0;
+  return Array.from({ length: layers }, (_, layer) => any && (layer + 1) % step === 0 && !dense.includes(layer));
+}
+
+function isLayerNumber(value: unknown): value is number {
+  return Number.isInteger(value);
 }
 
 /** `sliding_window`, where the configuration has one. */

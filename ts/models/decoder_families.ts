@@ -10,12 +10,15 @@ import { gpt2 } from './gpt2';
 import { gptj } from './gptj';
 import { llama } from './llama';
 import { mistral } from './mistral';
+import { mixtral } from './mixtral';
 import { olmo2 } from './olmo2';
 import { opt } from './opt';
 import { phi } from './phi';
 import { phi3 } from './phi3';
 import { qwen2 } from './qwen2';
+import { qwen2Moe } from './qwen2_moe';
 import { qwen3 } from './qwen3';
+import { qwen3Moe } from './qwen3_moe';
 import { smollm3 } from './smollm3';
 import { starcoder2 } from './starcoder2';
 
@@ -32,12 +35,15 @@ export const decoderFamilies: readonly Architecture[] = [
   gptNeoX,
   llama,
   mistral,
+  mixtral,
   olmo2,
   opt,
   phi,
   phi3,
   qwen2,
+  qwen2Moe,
   qwen3,
+  qwen3Moe,
   smollm3,
   starcoder2,
 ];

@@ -14,6 +14,8 @@ export interface ForwardInputs {
   readonly past?: KVCache | readonly (KVCache | null)[];
   readonly output_hidden_states?: boolean;
   readonly output_attentions?: boolean;
+  /** Of models with a mixture of experts. */
+  readonly output_router_logits?: boolean;
   /** Gives `past` back: new caches where none was given. */
   readonly use_cache?: boolean;
   /** Logits of this many last tokens of each sequence only; 0 (default): of all. */
@@ -30,6 +32,8 @@ export interface ForwardOutputs {
   readonly hidden_states?: readonly (readonly Tensor[])[];
   /** By layer, then by sequence: probabilities `[heads, tokens, past + tokens]`. */
   readonly attentions?: readonly (readonly Tensor[])[];
+  /** By layer that has experts, then by sequence: what the router gave, `[tokens, experts]`. */
+  readonly router_logits?: readonly (readonly Tensor[])[];
   /** With `use_cache`: a cache a sequence, the caller's to dispose. */
   readonly past?: readonly KVCache[];
 }
@@ -41,6 +45,7 @@ const known = [
   'past',
   'output_hidden_states',
   'output_attentions',
+  'output_router_logits',
   'use_cache',
   'logits_to_keep',
 ];
@@ -80,13 +85,14 @@ export function prepareForward(
   const pastLengths = caches.map((cache) => cache?.length ?? 0);
   const hidden = inputs.output_hidden_states ? numbered(model.outputs, 'hidden_states.') : [];
   const attentions = inputs.output_attentions ? numbered(model.outputs, 'attentions.') : [];
+  const routers = inputs.output_router_logits ? numbered(model.outputs, 'router_logits.') : [];
   const request = {
     input_ids,
     lengths: Int32Array.from(lengths),
     caches: caches.map((cache) => (cache ? nativeCache(cache) : null)),
     ...(position_ids ? { position_ids } : {}),
     rows: lastRows(lengths, kept),
-    outputs: ['logits', 'last_hidden_state', ...hidden, ...attentions],
+    outputs: ['logits', 'last_hidden_state', ...hidden, ...attentions, ...routers],
   };
   const read = ({ outputs }: NativeRunResult): ForwardOutputs => ({
     logits: splitRows(output(outputs, 'logits'), kept),
@@ -105,6 +111,9 @@ export function prepareForward(
             return splitShapes(output(outputs, name), shapes);
           }),
         }
+      : {}),
+    ...(inputs.output_router_logits
+      ? { router_logits: routers.map((name) => splitRows(output(outputs, name), lengths)) }
       : {}),
     ...(inputs.use_cache ? { past: caches.filter((cache) => cache !== null) } : {}),
   });

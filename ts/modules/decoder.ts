@@ -4,6 +4,7 @@ import { type AttentionOptions, attention } from './attention';
 import { embedding } from './embedding';
 import { type GatedFeedForwardOptions, gatedFeedForward } from './feed_forward';
 import { languageModelHead, layerStack, tieMatrices } from './language_model';
+import { type MixtureOfExpertsOptions, mixtureOfExperts } from './mixture_of_experts';
 import { rmsNorm } from './norm';
 import type { RopeParameters } from './rope_parameters';
 import { type RotaryTable, rotaryEmbedding } from './rotary_embedding';
@@ -25,6 +26,13 @@ const llamaNorms: LayerNorms = {
   feedForward: { before: 'post_attention_layernorm' },
 };
 
+/** A layer's experts, in place of its feed-forward network. */
+export interface LayerExperts
+  extends Omit<MixtureOfExpertsOptions, 'residual' | 'kind' | 'outFeatures' | 'activation'> {
+  /** What the block is called; `mlp` by default. */
+  readonly name?: string;
+}
+
 export interface PreNormBlockOptions {
   /** The family's name as Python's classes begin with it, such as `Llama`. */
   readonly family: string;
@@ -35,6 +43,7 @@ export interface PreNormBlockOptions {
   readonly norms?: LayerNorms;
   readonly attention: Omit<AttentionOptions, 'residual' | 'kind' | 'outFeatures'>;
   readonly feedForward: Omit<GatedFeedForwardOptions, 'residual' | 'kind' | 'outFeatures'>;
+  readonly experts?: LayerExperts;
 }
 
 /** x + attention(norm(x)), then x + feedForward(norm(x)): the block of Llama and most decoders since. */
@@ -43,6 +52,7 @@ export function preNormBlock(g: GraphBuilder, name: string, input: Value, option
   const outFeatures = input.columns;
   const norm = normOptions(options);
   const { headNorm } = options.attention;
+  const { name: expertsName = 'mlp' } = options.experts ?? {};
 
   const branch = (stream: Value, { before, after }: BranchNorms, run: (input: Value, residual?: Value) => Value) => {
     const normed = before ? rmsNorm(g, before, stream, norm) : stream;
@@ -61,17 +71,22 @@ export function preNormBlock(g: GraphBuilder, name: string, input: Value, option
         ...(residual ? { residual } : {}),
       }),
     );
-    return branch(attended, norms.feedForward, (value, residual) =>
-      gatedFeedForward(g, 'mlp', value, {
-        ...options.feedForward,
-        kind: `${family}MLP`,
-        outFeatures,
-        ...(residual ? { residual } : {}),
-      }),
-    );
+    return branch(attended, norms.feedForward, (value, residual) => {
+      const rest = { outFeatures, ...(residual ? { residual } : {}) };
+      const kind = `${family}MLP`;
+      if (!options.experts) return gatedFeedForward(g, 'mlp', value, { ...options.feedForward, kind, ...rest });
+      const { activation } = options.feedForward;
+      return mixtureOfExperts(g, expertsName, value, {
+        expertKind: kind,
+        ...options.experts,
+        kind: `${family}SparseMoeBlock`,
+        activation,
+        ...rest,
+      });
+    });
   };
   const names = [norms.attention.before, norms.attention.after, norms.feedForward.before, norms.feedForward.after];
-  const order = ['self_attn', 'mlp', ...names.filter((each) => each !== undefined)];
+  const order = ['self_attn', expertsName, ...names.filter((each) => each !== undefined)];
   return g.scope(name, `${family}DecoderLayer`, body, { order });
 }
 
@@ -108,6 +123,8 @@ export interface PreNormDecoderOptions
     layer: number,
   ) => Partial<Omit<AttentionOptions, 'rotary'>> & { readonly rotary?: number | false };
   readonly feedForward?: Pick<GatedFeedForwardOptions, 'bias' | 'fused'>;
+  /** The experts of a layer, where it has them. */
+  readonly experts?: (layer: number) => LayerExperts | undefined;
 }
 
 /** A causal decoder whose layers are all `preNormBlock`s with rotary positions: Llama and its many kin. */
@@ -121,6 +138,7 @@ export function preNormDecoder(g: GraphBuilder, sizes: DecoderSizes, options: Pr
     block: (input, layer, tables) => {
       const { rotary: index = 0, ...attention } = options.attention?.(layer) ?? {};
       const rotary = index === false ? undefined : tables[index];
+      const experts = options.experts?.(layer);
       return preNormBlock(g, String(layer), input, {
         family,
         epsilon,
@@ -128,6 +146,7 @@ export function preNormDecoder(g: GraphBuilder, sizes: DecoderSizes, options: Pr
         ...(norms ? { norms } : {}),
         attention: { heads, kvHeads, headDim, ...attention, ...(rotary ? { rotary } : {}) },
         feedForward: { innerFeatures, activation, ...feedForward },
+        ...(experts ? { experts } : {}),
       });
     },
   });

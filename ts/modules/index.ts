@@ -8,6 +8,7 @@ export {
   type CausalDecoderOptions,
   causalDecoder,
   type DecoderSizes,
+  type LayerExperts,
   type LayerNorms,
   type PreNormBlockOptions,
   type PreNormDecoderOptions,
@@ -33,6 +34,7 @@ export {
   tieMatrices,
 } from './language_model';
 export { type LinearOptions, linear, linears, type Projection } from './linear';
+export { type ExpertNames, type MixtureOfExpertsOptions, mixtureOfExperts } from './mixture_of_experts';
 export { type LayerNormOptions, layerNorm, type NormOptions, rmsNorm } from './norm';
 export { type RopeParameters, ropeTypes } from './rope_parameters';
 export { type RotaryTable, rotaryEmbedding } from './rotary_embedding';

@@ -40,6 +40,9 @@ class ReferenceBackend : public Backend {
   void elementwise(ElementwiseKind kind, ConstMatrixView left, ConstMatrixView right, MatrixView out) override;
   void scale(ConstMatrixView input, float factor, float softcap, MatrixView out) override;
   void gather_rows(ConstMatrixView input, std::span<const int32_t> rows, MatrixView out) override;
+  void expert_routing(const ExpertRoutingArguments& arguments) override;
+  void grouped_linear(const GroupedLinearArguments& arguments) override;
+  void weighted_sum(const WeightedSumArguments& arguments) override;
 };
 
 /// activation(x) in double precision.

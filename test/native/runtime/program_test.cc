@@ -44,6 +44,12 @@ std::string attention(const std::string& layer, const std::string& heads, const 
          R"(,"scale":1,"pattern":{"kind":"causal"})" + more + "}";
 }
 
+/// A grouped linear layer whose experts are column 0 of buffer 1.
+std::string grouped(const std::string& weights, const std::string& input, const std::string& out) {
+  return R"(,{"op":"grouped_linear","input":)" + input + R"(,"experts":)" + value(1, 1) + R"(,"weights":)" + weights +
+         R"(,"out":)" + out + "}";
+}
+
 const std::vector<BadProgram>& bad_programs() {
   static const std::vector<BadProgram> programs = {
       {"unknown_op", R"({"op":"convolution"})", {"ops[0].op", "unknown op 'convolution'"}},
@@ -151,6 +157,26 @@ const std::vector<BadProgram>& bad_programs() {
       {"gather_width",
        kEmbed0 + R"(,{"op":"gather_rows","input":)" + value(0, 6) + R"(,"out":)" + value(4, 8) + "}",
        {"ops[1] (gather_rows)", "input's columns is 6, but out's is 8"}},
+      {"too_many_experts",
+       kEmbed0 + R"(,{"op":"expert_routing","logits":)" + value(0, 2) + R"(,"experts":)" + value(1, 3) +
+           R"(,"weights":)" + value(1, 3, 3) + "}",
+       {"ops[1] (expert_routing)", "a row can't choose 3 of 2 experts"}},
+      {"routing_overlap",
+       kEmbed0 + R"(,{"op":"expert_routing","logits":)" + value(0, 4) + R"(,"experts":)" + value(1, 3) +
+           R"(,"weights":)" + value(1, 3, 2) + "}",
+       {"ops[1] (expert_routing)", "experts and weights overlap"}},
+      {"no_experts", kEmbed0 + grouped("[]", value(0, 6), value(2, 8)), {"ops[1].weights", "a weight for each expert"}},
+      {"expert_role", kEmbed0 + grouped("[0,2]", value(0, 6), value(2, 8)), {"ops[1].weights[1]", "'linear'"}},
+      {"expert_shapes",
+       kEmbed0 + "," + kEmbed1 + grouped("[0,1]", value(0, 6), value(2, 8)),
+       {"ops[2] (grouped_linear)", "one shape; w68 differs from w86"}},
+      {"slots",
+       kEmbed0 + "," + kEmbed1 + grouped("[0,0]", value(0, 5), value(2, 8)),
+       {"ops[2] (grouped_linear)", "input's columns is 5", "for one slot or all of them is 6"}},
+      {"pieces",
+       kEmbed0 + "," + kEmbed1 + R"(,{"op":"weighted_sum","input":)" + value(0, 6) + R"(,"weights":)" + value(1, 2) +
+           R"(,"out":)" + value(2, 8) + "}",
+       {"ops[2] (weighted_sum)", "input's columns is 6, but weights' columns times out's is 16"}},
   };
   return programs;
 }

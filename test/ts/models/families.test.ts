@@ -300,6 +300,80 @@ describe('decoders with names of their own', () => {
   });
 });
 
+describe('mixtures of experts', () => {
+  const moe = { model_type: 'qwen3_moe', num_experts: 6, num_experts_per_tok: 2, moe_intermediate_size: 12 };
+  const routings = (values: ConfigValues) =>
+    build({ ...moe, ...values }).program.ops.filter((op) => op.op === 'expert_routing');
+
+  it('layers have experts by decoder_sparse_step and mlp_only_layers; none where there are no experts', () => {
+    const sparse = (values: ConfigValues) => {
+      const names = tensors(build({ ...moe, ...values }).program);
+      return [0, 1, 2, 3].filter((layer) => names.includes(`model.layers.${layer}.mlp.experts.5.down_proj.weight`));
+    };
+    expect(sparse({})).toEqual([0, 1, 2, 3]);
+    expect(sparse({ decoder_sparse_step: 2 })).toEqual([1, 3]);
+    expect(sparse({ mlp_only_layers: [0, 3] })).toEqual([1, 2]);
+    expect(routings({ num_experts: 0 })).toEqual([]);
+  });
+
+  it('probabilities are divided by their sum where the family or the configuration says so', () => {
+    const normalized = (values: ConfigValues) =>
+      routings(values).map((op) => op.op === 'expert_routing' && op.normalize);
+    expect(normalized({})).toEqual([undefined, undefined, undefined, undefined]);
+    expect(normalized({ norm_topk_prob: true })).toEqual([true, true, true, true]);
+    expect(normalized({ model_type: 'mixtral', num_local_experts: 3 })).toEqual([true, true, true, true]);
+  });
+
+  it('qwen2_moe: even layers below max_window_layers have the window', () => {
+    const values = { ...moe, model_type: 'qwen2_moe', use_sliding_window: true, sliding_window: 8 };
+    expect(windows(values)).toEqual([8, undefined, 8, undefined]);
+    expect(windows({ ...values, max_window_layers: 1 })).toEqual([8, undefined, undefined, undefined]);
+    expect(windows({ ...values, use_sliding_window: false, sliding_window: 0 })).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it('stacked experts are the rows of one tensor', () => {
+    const g = new GraphBuilder(
+      new (class extends AnyTensor {
+        override find(name: string) {
+          return name.endsWith('experts.gate_up_proj') ? this.require(name, []) : undefined;
+        }
+      })(),
+      { keeping: () => floatKeeping('auto') },
+    );
+    const { architecture, config } = findArchitecture({ ...small, ...moe }, 'config.json', 'causal-lm');
+    architecture.build(config, g, 'causal-lm');
+    const { ops, weights } = g.lower();
+    const [gate, up, down] = ops.filter((op) => op.op === 'grouped_linear');
+    const fourth = [gate, up, down].map((op) => weights[op?.op === 'grouped_linear' ? (op.weights[3] ?? -1) : -1]);
+    const path = 'model.layers.0.mlp.experts';
+    expect(fourth.map((weight) => weight?.shape)).toEqual([
+      [12, 32],
+      [12, 32],
+      [32, 12],
+    ]);
+    expect(fourth.map((weight) => weight?.parts[0])).toEqual([
+      { tensor: `${path}.gate_up_proj`, shape: [6, 24, 32], take_rows: { first: 72, count: 12 } },
+      { tensor: `${path}.gate_up_proj`, shape: [6, 24, 32], take_rows: { first: 84, count: 12 } },
+      { tensor: `${path}.down_proj`, shape: [6, 32, 12], take_rows: { first: 96, count: 32 } },
+    ]);
+  });
+
+  it.each([
+    [{ num_experts_per_tok: 7 }, 'num_experts_per_tok'],
+    [{ num_experts: 1e9 }, 'num_experts'],
+    [{ decoder_sparse_step: 0 }, 'decoder_sparse_step'],
+    [{ mlp_only_layers: ['first'] }, 'mlp_only_layers'],
+  ])('%j names its key', (values, key) => {
+    const error = failure(() => build({ ...moe, ...values }));
+    expect([error.code, error.message]).toEqual(['INVALID_CHECKPOINT', expect.stringContaining(`'${key}'`)]);
+  });
+});
+
 describe('configurations that cannot be', () => {
   it.each([
     [{ num_hidden_layers: 1e9 }, 'num_hidden_layers'],

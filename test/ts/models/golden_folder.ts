@@ -94,6 +94,7 @@ export class GoldenFolder {
         input_ids: [this.ids(input)],
         output_hidden_states: true,
         output_attentions: true,
+        output_router_logits: true,
       });
       comparisons.push(...this.#compareOutputs(input, outputs));
     }
@@ -101,7 +102,7 @@ export class GoldenFolder {
   }
 
   #compareOutputs(input: string, outputs: ForwardOutputs): Comparison[] {
-    const { logits, last_hidden_state, hidden_states = [], attentions = [] } = outputs;
+    const { logits, last_hidden_state, hidden_states = [], attentions = [], router_logits = [] } = outputs;
     const lastLogits = logits[0]?.data.slice(-(logits[0].dims[1] ?? 0));
     const found: [string, Tensor | undefined][] = [
       ['logits', logits[0]],
@@ -109,6 +110,7 @@ export class GoldenFolder {
       ['logits_last', lastLogits && { data: lastLogits, dims: [lastLogits.length] }],
       ...hidden_states.map(([tensor], layer): [string, Tensor | undefined] => [`hidden_states.${layer}`, tensor]),
       ...attentions.map(([tensor], layer): [string, Tensor | undefined] => [`attentions.${layer}`, tensor]),
+      ...router_logits.map(([tensor], layer): [string, Tensor | undefined] => [`router_logits.${layer}`, tensor]),
     ];
     const comparisons = found.flatMap(([name, tensor]) => {
       const golden = this.#tensors.get(`${input}.${name}`);

@@ -123,6 +123,18 @@ describe('which modules', () => {
     ]);
   });
 
+  it('experts are quantized, what chooses between them is not', async () => {
+    await withModel(join(parent, 'qwen2_moe'), { dtype: 'float32', quantization: 'int8' }, async (model) => {
+      const inBlock = ['gate', 'shared_expert_gate', 'experts.5.up_proj', 'shared_expert.down_proj'];
+      expect(inBlock.map((name) => forms(model, `model.layers.0.mlp.${name}`))).toEqual([
+        'float32',
+        'float32',
+        'int8',
+        'int8',
+      ]);
+    });
+  });
+
   it('int8 weights take a quarter of the bytes of float32', async () => {
     const bytes = (options: LoadOptions) =>
       withModel(llama, { dtype: 'float32', ...options }, async (model) => model.memoryFootprint().weightsByForm);

@@ -1,0 +1,166 @@
+import type { BuiltWeight, GraphBuilder, PartRequest } from '../graph/builder';
+import type { Value } from '../graph/program';
+import { activationByName } from './activation';
+import { gatedFeedForward } from './feed_forward';
+import { linear } from './linear';
+
+/** What the matrices of an expert are called. */
+export interface ExpertNames {
+  readonly gate: string;
+  readonly up: string;
+  readonly down: string;
+}
+
+const gatedNames: ExpertNames = { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' };
+
+export interface MixtureOfExpertsOptions {
+  /** Python's classes, for the module tree: of the block, and of one expert. */
+  readonly kind?: string;
+  readonly expertKind?: string;
+  /** How many experts there are, and how many of them work for a token. */
+  readonly experts: number;
+  readonly chosen: number;
+  /** The weights of a token's experts are divided by their sum. */
+  readonly normalize?: boolean;
+  readonly innerFeatures: number;
+  readonly outFeatures: number;
+  /** Hugging Face's name, such as `silu`. */
+  readonly activation: string;
+  /** `gate_proj`, `up_proj` and `down_proj` by default. */
+  readonly names?: ExpertNames;
+  /** An expert that works for every token, its result multiplied by the sigmoid of `shared_expert_gate`. */
+  readonly shared?: { readonly innerFeatures: number };
+  readonly residual?: Value;
+}
+
+/**
+ * A feed-forward network for each expert, of which a router (`gate`) chooses some for every token: the sum of their results,
+ * each times the router's probability (Shazeer et al. 2017; Jiang et al. 2024, section 2.1). Nothing is computed of experts that no
+ * token chose. Experts are stored one by one (`experts.N.gate_proj.weight`) or stacked (`experts.gate_up_proj` [experts, 2 inner, in] and
+ * `experts.down_proj` [experts, out, inner]). The router's logits can be asked for as `router_logits.I`, blocks counted in the order of the
+ * graph; it is never quantized, for a small error in it would choose other experts.
+ */
+export function mixtureOfExperts(g: GraphBuilder, name: string, input: Value, options: MixtureOfExpertsOptions): Value {
+  const { kind = 'SparseMoeBlock', experts, chosen, normalize = false, innerFeatures, outFeatures, residual } = options;
+  const rows = g.rowsOf(input);
+  const { op: activation } = activationByName(options.activation);
+  return g.scope(name, kind, () => {
+    const logits = linear(g, 'gate', input, { outFeatures: experts, place: 'float' });
+    g.output(routerOutput(g), logits);
+    const numbers = g.buffer(rows, chosen);
+    const weights = g.buffer(rows, chosen);
+    g.add({ op: 'expert_routing', logits, ...(normalize ? { normalize } : {}), experts: numbers, weights });
+
+    const matrices = expertMatrices(g, input.columns, options);
+    const grouped = (from: Value, of: readonly BuiltWeight[], width: number): Value => {
+      const out = g.buffer(rows, chosen * width);
+      g.add({ op: 'grouped_linear', input: from, experts: numbers, weights: of.map(({ index }) => index), out });
+      return out;
+    };
+    const gate = grouped(input, matrices.gate, innerFeatures);
+    const up = grouped(input, matrices.up, innerFeatures);
+    g.add({ op: 'gated_activation', gate, up, activation, out: gate });
+    const results = grouped(gate, matrices.down, outFeatures);
+    const out = g.buffer(rows, outFeatures);
+    g.add({ op: 'weighted_sum', input: results, weights, ...(residual ? { residual } : {}), out });
+    if (options.shared) addSharedExpert(g, input, out, options.shared.innerFeatures, options);
+    return out;
+  });
+}
+
+function routerOutput(g: GraphBuilder): string {
+  let index = 0;
+  while (g.outputs.has(`router_logits.${index}`)) index++;
+  return `router_logits.${index}`;
+}
+
+function addSharedExpert(
+  g: GraphBuilder,
+  input: Value,
+  sum: Value,
+  innerFeatures: number,
+  { activation, expertKind, outFeatures }: MixtureOfExpertsOptions,
+): void {
+  const kind = expertKind === undefined ? {} : { kind: expertKind };
+  const shared = gatedFeedForward(g, 'shared_expert', input, { ...kind, innerFeatures, outFeatures, activation });
+  const gate = linear(g, 'shared_expert_gate', input, { outFeatures: 1, activation: 'sigmoid', place: 'float' });
+  g.add({ op: 'weighted_sum', input: shared, weights: gate, residual: sum, out: sum });
+}
+
+interface ExpertMatrices {
+  readonly gate: readonly BuiltWeight[];
+  readonly up: readonly BuiltWeight[];
+  readonly down: readonly BuiltWeight[];
+}
+
+/** One matrix an expert of each kind, however the checkpoint keeps them. */
+function expertMatrices(g: GraphBuilder, inFeatures: number, options: MixtureOfExpertsOptions): ExpertMatrices {
+  return g.hasTensor(g.pathOf('experts.gate_up_proj'))
+    ? stackedMatrices(g, inFeatures, options)
+    : separateMatrices(g, inFeatures, options);
+}
+
+function separateMatrices(
+  g: GraphBuilder,
+  inFeatures: number,
+  { experts, innerFeatures, outFeatures, names = gatedNames, expertKind = 'MLP', activation }: MixtureOfExpertsOptions,
+): ExpertMatrices {
+  const found = { gate: [] as BuiltWeight[], up: [] as BuiltWeight[], down: [] as BuiltWeight[] };
+  const add = (to: BuiltWeight[], name: string, out: number, into: number) => {
+    const path = g.pathOf(name);
+    const label = `${path}.weight`;
+    const weight = g.matrix(label, [{ name: label, shape: [out, into] }], g.keeping(path, 'layer', label));
+    to.push(weight);
+    const parameters = weight.parameters.map((parameter) => ({ name: 'weight', ...parameter }));
+    g.leaf(name, 'Linear', `in_features=${into}, out_features=${out}, bias=False`, parameters);
+  };
+  g.scope('experts', 'ModuleList', () => {
+    for (let expert = 0; expert < experts; expert++) {
+      g.scope(String(expert), expertKind, () => {
+        add(found.gate, names.gate, innerFeatures, inFeatures);
+        add(found.up, names.up, innerFeatures, inFeatures);
+        add(found.down, names.down, outFeatures, innerFeatures);
+        g.leaf('act_fn', activationByName(activation).kind, '');
+      });
+    }
+  });
+  return found;
+}
+
+/** What transformers 5 has in memory, and writes if asked to keep its own names. */
+function stackedMatrices(
+  g: GraphBuilder,
+  inFeatures: number,
+  { experts, innerFeatures, outFeatures, activation }: MixtureOfExpertsOptions,
+): ExpertMatrices {
+  return g.scope('experts', 'Experts', () => {
+    const rowsOf = (name: string, part: Omit<PartRequest, 'name' | 'rows'>, first: number, count: number) => {
+      const path = g.pathOf(name);
+      const rows = { take_rows: { first, count } };
+      return g.matrix(path, [{ name: path, ...part, rows }], g.keeping(path, 'layer', path));
+    };
+    const both = { shape: [experts, 2 * innerFeatures, inFeatures] };
+    const down = { shape: [experts, outFeatures, innerFeatures] };
+    const each = (build: (expert: number) => BuiltWeight) =>
+      Array.from({ length: experts }, (_, index) => build(index));
+    const found = {
+      gate: each((expert) => rowsOf('gate_up_proj', both, 2 * expert * innerFeatures, innerFeatures)),
+      up: each((expert) => rowsOf('gate_up_proj', both, (2 * expert + 1) * innerFeatures, innerFeatures)),
+      down: each((expert) => rowsOf('down_proj', down, expert * outFeatures, outFeatures)),
+    };
+    for (const [name, weights] of [
+      ['gate_up_proj', found.gate],
+      ['down_proj', found.down],
+    ] as const) {
+      const parameters = weights.slice(0, 1).flatMap((weight) => weight.parameters);
+      g.leaf(
+        name,
+        'Parameter',
+        '',
+        parameters.map((parameter) => ({ name, ...parameter })),
+      );
+    }
+    g.leaf('act_fn', activationByName(activation).kind, '');
+    return found;
+  });
+}
