@@ -56,6 +56,7 @@ export type {
   TextClassificationOptions,
   TextClassificationPipeline,
   TextOrPair,
+  TextPair,
 } from './pipelines/text_classification';
 export type { GeneratedText, TextGenerationOptions } from './pipelines/text_generation';
 export type { TextStream } from './pipelines/text_stream';

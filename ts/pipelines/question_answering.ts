@@ -197,7 +197,9 @@ function bestSpans(
   const among = (logits: Float32Array) => softmax(places.map((place) => logits[place] ?? 0));
   const [starts, ends] = [among(startLogits), among(endLogits)];
   const found: { readonly from: number; readonly to: number; readonly score: number }[] = [];
-  const least = () => (found.length < limits.top_k ? -1 : (found.at(-1)?.score ?? -1));
+  // As in Python: widened to words, several spans may become one answer.
+  const count = limits.align_to_words ? 2 * limits.top_k + 10 : limits.top_k;
+  const least = () => (found.length < count ? -1 : (found.at(-1)?.score ?? -1));
   const shift = none >= 0 ? 1 : 0;
   for (let from = shift; from < places.length; from++) {
     for (let to = from; to < Math.min(places.length, from + limits.max_answer_len); to++) {
@@ -205,7 +207,7 @@ function bestSpans(
       if (score <= least()) continue;
       const place = found.findIndex((other) => other.score < score);
       found.splice(place < 0 ? found.length : place, 0, { from: first + from - shift, to: first + to - shift, score });
-      found.length = Math.min(found.length, limits.top_k);
+      found.length = Math.min(found.length, count);
     }
   }
   return {
@@ -241,12 +243,16 @@ function joined(tokenizer: Tokenizer, encoded: TokenizedText, context: string, p
   );
 }
 
+/** The best answers of all windows. As in Python, those that read alike are one, with their scores added up. */
 function merged(spans: readonly Spans[], impossible: boolean, count: number): Answer | Answer[] {
   const none = Math.min(...spans.map((span) => span.none));
-  const answers = [
-    ...spans.flatMap((span) => span.answers),
-    ...(impossible ? [{ score: none, start: 0, end: 0, answer: '' }] : []),
-  ]
+  const byText = new Map<string, Answer>();
+  for (const one of spans.flatMap((span) => span.answers)) {
+    const text = one.answer.toLowerCase();
+    const known = byText.get(text);
+    byText.set(text, known ? { ...known, score: known.score + one.score } : one);
+  }
+  const answers = [...byText.values(), ...(impossible ? [{ score: none, start: 0, end: 0, answer: '' }] : [])]
     .sort((left, right) => right.score - left.score)
     .slice(0, count);
   const [only] = answers;

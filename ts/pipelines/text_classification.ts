@@ -24,22 +24,35 @@ export interface Classification {
   readonly score: number;
 }
 
-/** A text, or two that are judged together. */
-export type TextOrPair = string | { readonly text: string; readonly text_pair?: string };
+/** Two texts that are judged together. */
+export interface TextPair {
+  readonly text: string;
+  readonly text_pair?: string;
+}
+
+export type TextOrPair = string | TextPair;
 
 const functions = ['softmax', 'sigmoid', 'none'] as const;
 
 export interface TextClassificationOptions extends EncoderPipelineOptions {
   /** Labels that are given, best first: 1 by default, null for all. */
   readonly top_k?: number | null;
-  /** What makes scores of logits; by default sigmoid for several labels at once (or one alone), softmax else. */
+  /** What makes scores of logits; by default nothing for regression, sigmoid for several labels at once (or one alone), softmax else. */
   readonly function_to_apply?: (typeof functions)[number];
 }
 
-/** A text classification pipeline. A text gives its labels, a list the best label of each, or with `top_k` the labels of each. */
+/**
+ * A text classification pipeline. A text gives its labels (a list of one without `top_k`), a pair its best label, a list the best label of
+ * each; with `top_k` each gives a list.
+ */
 export interface TextClassificationPipeline
   extends PipelineParts<'text-classification', EncoderModel<SequenceLogitsOutputs>> {
-  (input: TextOrPair, options?: TextClassificationOptions): Promise<Classification[]>;
+  (input: string, options?: TextClassificationOptions): Promise<Classification[]>;
+  (
+    input: TextOrPair,
+    options: TextClassificationOptions & { readonly top_k: number | null },
+  ): Promise<Classification[]>;
+  (input: TextPair, options?: TextClassificationOptions): Promise<Classification>;
   (
     input: readonly TextOrPair[],
     options: TextClassificationOptions & { readonly top_k: number | null },
@@ -71,8 +84,9 @@ export function openTextClassification(source: string, options: LoadOptions): Pr
             top_k === null ? undefined : (top_k ?? 1),
           ),
         );
-        if (!isList(input)) return results[0] ?? [];
-        return top_k === undefined ? results.flat() : results;
+        const alone = top_k === undefined; // as in Python: without top_k labels stand alone, but that of one text in a list
+        if (isList(input)) return alone ? results.flat() : results;
+        return alone && typeof input !== 'string' ? results[0]?.[0] : results[0];
       };
       return call as unknown as Omit<TextClassificationPipeline, keyof PipelineParts<string, unknown>>;
     },
@@ -100,13 +114,16 @@ function ranked(
   logits: Float32Array,
   options: TextClassificationOptions,
 ): Classification[] {
-  const { problem_type, function_to_apply } = model.config;
-  const several = problem_type === 'multi_label_classification' || logits.length === 1;
-  const chosen = options.function_to_apply ?? function_to_apply ?? (several ? 'sigmoid' : 'softmax');
+  const chosen = options.function_to_apply ?? defaultFunction(model.config.problem_type, logits.length);
   const apply = checkChoice(where, 'function_to_apply', chosen, functions);
   const scores =
     apply === 'softmax' ? softmax(logits) : Array.from(logits, apply === 'sigmoid' ? sigmoid : (logit) => logit);
   return labelsOf(model, logits.length)
     .map((label, index) => ({ label, score: scores[index] ?? 0 }))
     .sort((left, right) => right.score - left.score);
+}
+
+function defaultFunction(problemType: unknown, labels: number): (typeof functions)[number] {
+  if (problemType === 'regression') return 'none';
+  return problemType === 'multi_label_classification' || labels === 1 ? 'sigmoid' : 'softmax';
 }

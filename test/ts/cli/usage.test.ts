@@ -10,9 +10,10 @@ const chatModel = fixture('models', 'llama-chat');
 test('help for all and for each command goes to stdout', async () => {
   const { status, stdout, stderr } = await runCli(['--help']);
   expect([status, stderr]).toEqual([0, '']);
-  const commands = ['generate', 'chat', 'inspect', 'tokenize', 'info'];
-  for (const name of commands) expect(stdout).toContain(`\n  ${name} `);
-  for (const name of commands) {
+  const encoders = ['embed', 'classify', 'fill-mask', 'ner', 'qa', 'zero-shot'];
+  const commands = ['generate', 'chat', 'perplexity', 'inspect', 'tokenize', 'info'];
+  for (const name of [...commands, ...encoders]) expect(stdout).toContain(`\n  ${name} `);
+  for (const name of [...commands, 'qa']) {
     const help = await runCli([name, '--help']);
     expect([help.status, help.stderr]).toEqual([0, '']);
     expect(help.stdout).toContain(`Usage: octoformer ${name}`);
@@ -27,6 +28,11 @@ test('the help of generate lists what it takes', async () => {
     '--model --revision --gguf-file --dtype --quantization --device --threads --isa --max-new-tokens --temperature --top-p --top-k ' +
     '--min-p --repetition-penalty --seed --num-beams --system --stats --json --raw --chat --help';
   for (const option of options.split(' ')) expect(stdout).toMatch(new RegExp(`${option}\\b`));
+});
+
+test('the help of qa lists what it takes', async () => {
+  const { stdout } = await runCli(['qa', '-h']);
+  for (const option of ['--model', '--context', '--top-k', '--batch-size', '--json']) expect(stdout).toContain(option);
 });
 
 test('the version is that of the package', async () => {
