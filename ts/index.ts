@@ -33,6 +33,7 @@ export type { LoadOptions, LoadProgress } from './models/load_options';
 export type { MemoryFootprint, ModuleDescription } from './models/model';
 export { architectureNames, defineArchitecture } from './models/registry';
 export { ropeParameters } from './models/rope_config';
+export type { SaveOptions, SaveProgress } from './models/save_pretrained';
 export type { Tensor } from './models/tensor';
 export * as nn from './models/vocabulary';
 export type { ChatOptions, ChatSession } from './pipelines/chat_session';
@@ -72,7 +73,12 @@ export type {
   ZeroShotOptions,
 } from './pipelines/zero_shot_classification';
 export * as ops from './quantization/int8_ops';
-export type { Quantization, QuantizationConfig, QuantizationOptions } from './quantization/int8_options';
+export type {
+  OutlierFeatures,
+  Quantization,
+  QuantizationConfig,
+  QuantizationOptions,
+} from './quantization/int8_options';
 export type { Int8Scheme } from './quantization/int8_schemes';
 export {
   type ChatMessage,

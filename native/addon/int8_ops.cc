@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "addon/arguments.h"
-#include "addon/float_array.h"
 #include "addon/js_error.h"
+#include "addon/native_array.h"
 #include "backend/error.h"
 #include "quantization/llm_int8.h"
 

@@ -1,13 +1,17 @@
 #include "addon/model_object.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
+#include "addon/abort_flag_object.h"
 #include "addon/addon_data.h"
 #include "addon/arguments.h"
 #include "addon/cache_object.h"
+#include "addon/checkpoint_object.h"
 #include "addon/js_error.h"
 #include "addon/run_task.h"
+#include "addon/weight_tasks.h"
 #include "addon/wrapped.h"
 
 namespace octoformer {
@@ -18,6 +22,20 @@ Napi::Number bytes_to_js(Napi::Env env, uint64_t bytes) { return Napi::Number::N
 Napi::String view_to_js(Napi::Env env, std::string_view text) {
   return Napi::String::New(env, text.data(), text.size());
 }
+
+NumberForm as_number_form(Napi::Value value) {
+  const std::string name = as_string(value, "form");
+  if (name == "float32") return NumberForm::float32;
+  if (name == "bfloat16") return NumberForm::bfloat16;
+  if (name == "float16") return NumberForm::float16;
+  fail(ErrorCode::invalid_argument, "form must be float32, bfloat16 or float16, found ", name);
+}
+
+Napi::Promise run_task(std::unique_ptr<Task> task) {
+  const Napi::Promise promise = task->promise();
+  Task::queue(std::move(task));
+  return promise;
+}
 }  // namespace
 
 Napi::Function ModelObject::define(Napi::Env env) {
@@ -26,6 +44,9 @@ Napi::Function ModelObject::define(Napi::Env env) {
       {InstanceAccessor<&ModelObject::isa>("isa"), InstanceAccessor<&ModelObject::threads>("threads"),
        InstanceMethod<&ModelObject::create_cache>("createCache"), InstanceMethod<&ModelObject::run>("run"),
        InstanceMethod<&ModelObject::memory>("memory"), InstanceMethod<&ModelObject::weight_info>("weightInfo"),
+       InstanceMethod<&ModelObject::read_weight>("readWeight"),
+       InstanceMethod<&ModelObject::read_int8_weight>("readInt8Weight"),
+       InstanceMethod<&ModelObject::compare_weight>("compareWeight"),
        InstanceMethod<&ModelObject::dispose>("dispose")});
 }
 
@@ -83,13 +104,49 @@ Napi::Value ModelObject::memory(const Napi::CallbackInfo& info) {
 Napi::Value ModelObject::weight_info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&] {
-    const auto weights = queue()->model().weights();
-    const int64_t last = static_cast<int64_t>(weights.size()) - 1;
-    const LoadedWeight& weight = weights[static_cast<size_t>(as_integer(info[0], "index", 0, last))];
+    const LoadedWeight& weight = queue()->model().weights()[weight_index(info[0])];
     Napi::Object object = Napi::Object::New(env);
     object.Set("form", view_to_js(env, weight_form_name(weight.form())));
     object.Set("bytes", bytes_to_js(env, weight.bytes()));
+    if (!weight.linear || !weight.linear->description().int8.count_outliers) return object;
+    const OutlierCounts counts = weight.linear->outlier_counts();
+    Napi::Object outliers = Napi::Object::New(env);
+    auto entries = Napi::Float64Array::New(env, counts.entries_by_feature.size());
+    std::copy(counts.entries_by_feature.begin(), counts.entries_by_feature.end(), entries.Data());
+    outliers.Set("rows", static_cast<double>(counts.rows));
+    outliers.Set("entries", entries);
+    object.Set("outliers", outliers);
     return object;
+  });
+}
+
+size_t ModelObject::weight_index(Napi::Value value) const {
+  const int64_t last = static_cast<int64_t>(queue()->model().weights().size()) - 1;
+  return static_cast<size_t>(as_integer(value, "index", 0, last));
+}
+
+Napi::Value ModelObject::read_weight(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&]() -> Napi::Value {
+    return run_task(std::make_unique<ReadWeightTask>(info.Env(), queue(), weight_index(info[0]),
+                                                     as_int32s(info[1], "rows"), as_number_form(info[2]),
+                                                     as_boolean(info[3], "transpose")));
+  });
+}
+
+Napi::Value ModelObject::read_int8_weight(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&]() -> Napi::Value {
+    return run_task(
+        std::make_unique<ReadInt8WeightTask>(info.Env(), queue(), weight_index(info[0]), as_int32s(info[1], "rows")));
+  });
+}
+
+Napi::Value ModelObject::compare_weight(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&]() -> Napi::Value {
+    std::shared_ptr<const std::atomic<bool>> abort;
+    if (!is_absent(info[2])) abort = unwrap<AbortFlagObject>(info[2], "abort").flag();
+    return run_task(std::make_unique<CompareWeightTask>(info.Env(), queue(), weight_index(info[0]),
+                                                        unwrap<CheckpointObject>(info[1], "checkpoint").checkpoint(),
+                                                        std::move(abort)));
   });
 }
 

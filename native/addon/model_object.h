@@ -26,6 +26,10 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value weight_info(const Napi::CallbackInfo& info);
+  Napi::Value read_weight(const Napi::CallbackInfo& info);
+  Napi::Value read_int8_weight(const Napi::CallbackInfo& info);
+  Napi::Value compare_weight(const Napi::CallbackInfo& info);
+  size_t weight_index(Napi::Value value) const;
   void dispose(const Napi::CallbackInfo& info);
 
   /// Runs under way hold it too: the model's memory is freed when the last one has ended.

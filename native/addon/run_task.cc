@@ -7,7 +7,7 @@
 #include "addon/abort_flag_object.h"
 #include "addon/arguments.h"
 #include "addon/cache_object.h"
-#include "addon/float_array.h"
+#include "addon/native_array.h"
 #include "addon/sampler_object.h"
 #include "addon/wrapped.h"
 
@@ -25,6 +25,8 @@ RunTask::RunTask(Napi::Env env, std::shared_ptr<RunQueue> queue, Napi::Object re
   };
   optional_ids("position_ids", request_.position_ids);
   optional_ids("token_type_ids", request_.token_type_ids);
+  const Napi::Value observe = request.Get("observe");
+  if (!is_absent(observe)) request_.observe = static_cast<float>(as_number(observe, "observe"));
   const Napi::Value abort = request.Get("abort");
   if (!is_absent(abort)) abort_ = unwrap<AbortFlagObject>(abort, "abort").flag();
   request_.abort = abort_.get();
@@ -92,7 +94,23 @@ Napi::Value RunTask::result(Napi::Env env) {
   Napi::Object outputs = Napi::Object::New(env);
   for (auto& [name, values] : result_.outputs) outputs.Set(name, to_float32_array(env, std::move(values)));
   result.Set("outputs", outputs);
+  if (request_.observe) result.Set("inputs", inputs_to_js(env));
   return result;
+}
+
+Napi::Value RunTask::inputs_to_js(Napi::Env env) {
+  Napi::Array inputs = Napi::Array::New(env);
+  for (auto& [weight, statistics] : result_.inputs) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("weight", weight);
+    object.Set("rows", static_cast<double>(statistics.rows));
+    auto entries = Napi::Float64Array::New(env, statistics.entries.size());
+    std::copy(statistics.entries.begin(), statistics.entries.end(), entries.Data());
+    object.Set("entries", entries);
+    object.Set("largest", to_float32_array(env, std::move(statistics.largest)));
+    inputs.Set(inputs.Length(), object);
+  }
+  return inputs;
 }
 
 void RunTask::settled(bool alive) {

@@ -27,6 +27,7 @@ class RunTask : public Task {
   Napi::Value result(Napi::Env env) override;
   void settled(bool alive) override;
   void return_samplers();
+  Napi::Value inputs_to_js(Napi::Env env);
 
   const std::shared_ptr<RunQueue> queue_;
   RunRequest request_;

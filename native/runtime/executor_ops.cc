@@ -51,7 +51,8 @@ void Executor::execute(const EmbeddingOp& op, RunResult&) {
   backend_.embedding({indices, linear(op.table), op.scale, op.accumulate, view(op.out)});
 }
 
-void Executor::execute(const LinearOp& op, RunResult&) {
+void Executor::execute(const LinearOp& op, RunResult& result) {
+  if (request_->observe) result.inputs[op.weight].add(view(op.input), *request_->observe);
   ConstMatrixView residual;
   if (op.residual) residual = view(*op.residual);
   backend_.linear({view(op.input), linear(op.weight), vector(op.bias), op.activation, residual, view(op.out)});

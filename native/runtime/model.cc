@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "backend/error.h"
+
 namespace octoformer {
 
 std::unique_ptr<Model> Model::load(std::string program, const Checkpoint& checkpoint, std::unique_ptr<Backend> backend,
@@ -32,6 +34,25 @@ MemoryUse Model::memory() const {
 RunResult Model::run(const RunRequest& request) {
   const std::lock_guard lock(run_mutex_);
   return executor_.run(request);
+}
+
+void Model::read_weight(size_t index, std::span<const int32_t> rows, float* out) {
+  if (index >= weights_.size()) fail(ErrorCode::invalid_argument, "there is no weight ", index);
+  const LoadedWeight& weight = weights_[index];
+  const WeightDescription& description = weight_descriptions()[index];
+  for (const int32_t row : rows) {
+    if (row >= 0 && row < description.shape[0]) continue;
+    fail(ErrorCode::invalid_argument, "weight ", description.name, " has ", description.shape[0], " rows, but row ",
+         row, " was asked for");
+  }
+  if (!weight.linear) {
+    for (const int32_t row : rows) *out++ = weight.vector[static_cast<size_t>(row)];
+    return;
+  }
+  const int64_t columns = weight.linear->description().in_features;
+  const std::lock_guard lock(run_mutex_);
+  backend_->embedding(
+      {rows, weight.linear.get(), 1.0f, false, {out, static_cast<int64_t>(rows.size()), columns, columns}});
 }
 
 }  // namespace octoformer

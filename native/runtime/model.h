@@ -34,6 +34,8 @@ class Model {
 
   const Backend& backend() const { return *backend_; }
   std::span<const LoadedWeight> weights() const { return weights_; }
+  /// How the Program describes them.
+  std::span<const WeightDescription> weight_descriptions() const { return compiled_.program.weights; }
   std::shared_ptr<KeyValueCache> create_cache() const { return std::make_shared<KeyValueCache>(pool_); }
   /// To be called when the model is disposed: pages that caches give back from now on are freed at once.
   void close() { pool_->close(); }
@@ -41,6 +43,9 @@ class Model {
   MemoryUse memory() const;
   /// See Executor::run. Calls from several threads run one after another.
   RunResult run(const RunRequest& request);
+  /// Writes these rows of weight `index` as float32 (int8 ones dequantized), one after another; a vector has rows of
+  /// one number. Not during a run: it waits for the one under way. Throws INVALID_ARGUMENT for what isn't there.
+  void read_weight(size_t index, std::span<const int32_t> rows, float* out);
 
  private:
   Model(CompiledProgram compiled, std::unique_ptr<Backend> backend, std::vector<LoadedWeight> weights);

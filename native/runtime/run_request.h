@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/input_statistics.h"
 #include "runtime/key_value_cache.h"
 #include "runtime/sampler.h"
 
@@ -24,6 +25,8 @@ struct RunRequest {
   std::vector<int32_t> rows;                           // token rows whose logits are wanted
   std::vector<std::string> outputs;
   std::vector<std::shared_ptr<Sampler>> samplers;  // none, or one a row
+  /// Statistics of what linear layers read are wanted: the magnitude from which entries are counted.
+  std::optional<float> observe;
   /// Either one ends the run with ABORTED; null: never.
   const std::atomic<bool>* abort = nullptr;
   const std::atomic<bool>* abort_all = nullptr;
@@ -32,6 +35,7 @@ struct RunRequest {
 struct RunResult {
   std::vector<int32_t> sampled;  // one a row when there were samplers
   std::map<std::string, std::vector<float>> outputs;
+  std::map<int32_t, InputStatistics> inputs;  // by weight, where they were asked for
 };
 
 }  // namespace octoformer

@@ -255,6 +255,8 @@ WeightSource::WeightSource(const WeightDescription& description, const Checkpoin
 
 WeightSource::~WeightSource() = default;
 
+int64_t WeightSource::part_rows(size_t index) const { return parts_[index]->rows(); }
+
 std::string WeightSource::origin() const {
   std::string text;
   for (const auto& part : parts_) {

@@ -29,6 +29,8 @@ class WeightSource : public RowSource, public Int8RowSource {
 
   int64_t rows() const { return rows_; }
   int64_t columns() const { return columns_; }
+  /// Rows that part `index` of the description gives.
+  int64_t part_rows(size_t index) const;
   /// The description's form; for `auto` what all parts are stored as (float32 for blocks and mixtures).
   WeightForm form() const { return form_; }
   /// Bytes of the checkpoint that the weight is made of.

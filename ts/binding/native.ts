@@ -113,10 +113,46 @@ export interface NativeModel {
     readonly cache: number;
     readonly arena: number;
   };
-  /** Form, bytes of weight `index` of the Program. */
-  weightInfo(index: number): { readonly form: string; readonly bytes: number };
+  /**
+   * Form, bytes of weight `index` of the Program; of one that counts (`Int8Settings.count_outliers`) also what it multiplied in float
+   * since it was loaded: token rows, and in how many of them each feature.
+   */
+  weightInfo(index: number): {
+    readonly form: string;
+    readonly bytes: number;
+    readonly outliers?: { readonly rows: number; readonly entries: Float64Array };
+  };
+  /**
+   * Rows of weight `index` as numbers of that form, little-endian, one after another, off the main thread: int8 ones dequantized; a
+   * vector has rows of one number. `transpose`: columns one after another. Waits for a run under way.
+   */
+  readWeight(
+    index: number,
+    rows: Int32Array,
+    form: 'float32' | 'bfloat16' | 'float16',
+    transpose: boolean,
+  ): Promise<Uint8Array>;
+  /** Rows of an int8 weight as they are kept, off the main thread: bytes of int8 numbers, and w ~ (data - zeroPoint) * scale. */
+  readInt8Weight(
+    index: number,
+    rows: Int32Array,
+  ): Promise<{ readonly data: Uint8Array; readonly scale: Float32Array; readonly zeroPoint?: Int32Array }>;
+  /** How far weight `index` is from what the checkpoint that it was made of has, part by part, off the main thread. */
+  compareWeight(
+    index: number,
+    checkpoint: NativeCheckpoint,
+    abort: NativeAbortFlag | null,
+  ): Promise<readonly NativeWeightDifference[]>;
   /** Runs under way are aborted (code ABORTED); later calls fail with DISPOSED. */
   dispose(): void;
+}
+
+/** Sums over all numbers of a part, in double precision; magnitudes. */
+export interface NativeWeightDifference {
+  readonly squaredError: number;
+  readonly squaredNorm: number;
+  readonly largestError: number;
+  readonly largestStored: number;
 }
 
 export interface NativeRunRequest {
@@ -135,7 +171,20 @@ export interface NativeRunRequest {
   readonly outputs: readonly string[];
   /** One sampler an entry of `rows`; its choice comes back in `sampled`. */
   readonly samplers?: readonly NativeSampler[];
+  /** Statistics of what linear layers read are wanted: the magnitude from which entries are counted. */
+  readonly observe?: number;
   readonly abort?: NativeAbortFlag;
+}
+
+/** What the linear layers of one weight read in a run. */
+export interface NativeInputStatistics {
+  /** Index into the Program's weights. */
+  readonly weight: number;
+  readonly rows: number;
+  /** By feature: rows whose entry has at least the magnitude asked for. */
+  readonly entries: Float64Array;
+  /** By feature: the largest magnitude. */
+  readonly largest: Float32Array;
 }
 
 export interface NativeRunResult {
@@ -143,6 +192,8 @@ export interface NativeRunResult {
   readonly sampled?: Int32Array;
   /** Each [rows of its buffer, columns], or the probabilities of an attention op: sequence by sequence [heads, new, past + new]. */
   readonly outputs: Readonly<Record<string, Float32Array>>;
+  /** With `observe`: one entry a weight. */
+  readonly inputs?: readonly NativeInputStatistics[];
 }
 
 export interface NativeCache {

@@ -34,6 +34,16 @@ export interface BuiltWeight {
   readonly parameters: readonly Omit<ModuleParameter, 'name'>[];
 }
 
+/** A tensor of the checkpoint that the model reads. */
+export interface ReadTensor {
+  /** How Hugging Face's modules call it; the checkpoint may have another name for it. */
+  readonly name: string;
+  /** How the checkpoint stores it, such as `BF16`. */
+  readonly dtype: string;
+  /** Hugging Face's modules keep it as `[in_features, out_features]` where it is not int8. */
+  readonly transpose: boolean;
+}
+
 export interface ScopeOptions {
   readonly detail?: string;
   /** Names of children in the order that they are shown in; the order of building otherwise. */
@@ -58,6 +68,7 @@ export class GraphBuilder {
   readonly #cacheLayers: CacheLayerDescription[] = [];
   readonly #ops: Op[] = [];
   readonly #outputs = new Set<string>();
+  readonly #readTensors = new Map<string, ReadTensor>();
   readonly #root: MutableNode;
   readonly #path: MutableNode[];
 
@@ -195,6 +206,13 @@ export class GraphBuilder {
         ...request.rows,
         ...(scale ? { scale } : {}),
       });
+      if (!this.#readTensors.has(found.tensor)) {
+        this.#readTensors.set(found.tensor, {
+          name: request.name,
+          dtype: found.info.dtype,
+          transpose: request.transpose === true,
+        });
+      }
       parameters.push({ tensor: found.tensor, shape: stored, dtype: found.info.dtype, weight: index });
       const leading = role === 'linear' ? request.shape.slice(0, -1) : request.shape;
       rows += request.rows?.take_rows?.count ?? leading.reduce((product, size) => product * size, 1);
@@ -240,6 +258,11 @@ export class GraphBuilder {
 
   get outputs(): ReadonlySet<string> {
     return this.#outputs;
+  }
+
+  /** What the model reads of the checkpoint, by the checkpoint's names. */
+  get readTensors(): ReadonlyMap<string, ReadTensor> {
+    return this.#readTensors;
   }
 
   get modules(): ModuleNode {

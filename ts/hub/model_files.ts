@@ -15,13 +15,16 @@ export type TokenizerFile = keyof typeof TOKENIZER_FILES;
 
 export const CONFIG_FILE = 'config.json';
 export const GENERATION_CONFIG_FILE = 'generation_config.json';
-const SINGLE_WEIGHTS_FILE = 'model.safetensors';
+export const SINGLE_WEIGHTS_FILE = 'model.safetensors';
+/** Octoformer's own notes beside weights: how int8 ones compute, and what a calibration found. */
+export const QUANTIZATION_FILE = 'octoformer_quantization.json';
 
 /** Names of the files that are needed, relative to the listing. */
 export interface FilePlan {
   readonly kind: 'folder' | 'gguf';
   readonly config?: string;
   readonly generationConfig?: string;
+  readonly quantization?: string;
   readonly weights: readonly string[];
   readonly tokenizerFiles: Readonly<Partial<Record<TokenizerFile, string>>>;
 }
@@ -67,6 +70,7 @@ async function planModel(listing: FileListing): Promise<FilePlan> {
     kind: 'folder',
     config: CONFIG_FILE,
     ...(hasGenerationConfig ? { generationConfig: GENERATION_CONFIG_FILE } : {}),
+    ...(await quantizationNotes(listing)),
     weights,
     tokenizerFiles: {},
   };
@@ -142,7 +146,11 @@ async function ggufPlan(listing: FileListing, first: string): Promise<FilePlan> 
       throw new OctoformerError('NOT_FOUND', `${quote(part)}, a part of ${quote(first)}, is not in ${listing.place}`);
     }
   }
-  return { kind: 'gguf', weights, tokenizerFiles: {} };
+  return { kind: 'gguf', ...(await quantizationNotes(listing)), weights, tokenizerFiles: {} };
+}
+
+async function quantizationNotes(listing: FileListing): Promise<Pick<FilePlan, 'quantization'>> {
+  return (await listing.has(QUANTIZATION_FILE)) ? { quantization: QUANTIZATION_FILE } : {};
 }
 
 /** Names of all parts, as llama.cpp's gguf-split writes them; a name that claims to be a part beyond the last is no part. */

@@ -14,6 +14,8 @@ export interface ModelFiles {
   readonly folder: string;
   readonly config?: string;
   readonly generationConfig?: string;
+  /** Octoformer's own notes about int8 weights and outlier features. */
+  readonly quantization?: string;
   /** safetensors files, or the parts of a GGUF file, in order. Empty when only the tokenizer was asked for (and is no GGUF). */
   readonly weights: readonly string[];
   /** `tokenizer` is there when the tokenizer was asked for (and is no GGUF); the others when the model has them. */
@@ -121,6 +123,7 @@ function atFolder(folder: string, plan: FilePlan, commit?: string): ModelFiles {
     folder,
     ...(plan.config === undefined ? {} : { config: at(plan.config) }),
     ...(plan.generationConfig === undefined ? {} : { generationConfig: at(plan.generationConfig) }),
+    ...(plan.quantization === undefined ? {} : { quantization: at(plan.quantization) }),
     weights,
     tokenizerFiles,
     ...(plan.kind === 'gguf' && weights[0] !== undefined ? { gguf: weights[0] } : {}),
@@ -218,7 +221,13 @@ async function download(
   const fetchFile = (file: string) => downloadFile(client, cache, commit, file, either, report(file));
 
   const plan = await planFiles(hubListing(client.repository, files, fetchFile), request);
-  const wanted = [...Object.values(plan.tokenizerFiles), plan.config, plan.generationConfig, ...plan.weights];
+  const wanted = [
+    ...Object.values(plan.tokenizerFiles),
+    plan.config,
+    plan.generationConfig,
+    plan.quantization,
+    ...plan.weights,
+  ];
   const queue = wanted.filter((file): file is string => file !== undefined);
   await cache.writeReference(client.repository.revision, commit).catch(ignoreReadOnlyCache);
   let firstError: unknown;

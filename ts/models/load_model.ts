@@ -6,6 +6,7 @@ import type { NativeCheckpoint } from '../binding/native';
 import { GraphBuilder } from '../graph/builder';
 import { type NameRule, TensorTable } from '../graph/tensor_table';
 import { type ModelFiles, resolveModelFiles } from '../hub';
+import { type Calibration, outlierFeaturesOf, type QuantizationNotes, readNotes } from '../quantization/calibration';
 import { ModelWeightPolicy } from '../quantization/weight_policy';
 import { type Architecture, classSuffixes, type Task } from './architecture';
 import { safetensorsNames } from './checkpoint_names';
@@ -35,7 +36,13 @@ export async function loadModel(where: string, source: string, task: Task, optio
   const checkpoint = await callNative(() => nativeAddon().openCheckpoint(files.weights));
   const bridge = new AbortBridge(signal);
   try {
-    const { described, architecture, config, builder } = await buildGraph(files, checkpoint, source, task, checked);
+    const { described, architecture, config, builder, policy, calibration } = await buildGraph(
+      files,
+      checkpoint,
+      source,
+      task,
+      checked,
+    );
     const program = builder.lower();
     throwIfAborted(signal, `loading ${source}`);
     const file = basename(files.weights[0] ?? source);
@@ -57,6 +64,14 @@ export async function loadModel(where: string, source: string, task: Task, optio
       ...(architecture.positions ? { positions: (ids) => architecture.positions?.(config, ids) ?? [] } : {}),
       vocabularySize: config.integer('vocab_size', { most: maxVocabulary }),
       source,
+      origin: {
+        files,
+        config: described.config,
+        dtype: checked.dtype,
+        tensors: builder.readTensors,
+        plan: policy.plan,
+        calibration,
+      },
     };
   } finally {
     bridge.release();
@@ -69,6 +84,8 @@ interface BuiltGraph {
   readonly architecture: Architecture;
   readonly config: ModelConfig;
   readonly builder: GraphBuilder;
+  readonly policy: ModelWeightPolicy;
+  readonly calibration: Calibration | undefined;
 }
 
 /**
@@ -87,15 +104,21 @@ export async function buildGraph(
   const { architecture, config, family } = found;
   const stored = storedQuantization(described.config, described.configFile);
   if (stored) checkRowMajor(checkpoint);
-  const policy = new ModelWeightPolicy(dtype, quantization, stored);
+  const notes: QuantizationNotes = files.quantization
+    ? readNotes(files.quantization, await readJsonObject(files.quantization))
+    : {};
+  const { calibration } = notes;
+  // Notes of how int8 weights compute say more than Python's configuration can; of a float checkpoint they say nothing.
+  const kept = stored && stored !== 'none' ? (notes.plan ?? stored) : stored;
+  const policy = new ModelWeightPolicy(dtype, quantization, kept, calibration ? outlierFeaturesOf(calibration) : {});
   const builder = new GraphBuilder(
     new TensorTable(checkpoint.tensors, described.names ?? safetensorsNames(architecture.base_model_prefix ?? 'model')),
     policy,
     architecture.className ?? `${family}${classSuffixes[found.task]}`,
   );
   architecture.build(config, builder, found.task);
-  policy.checkSkipped();
-  return { described, architecture, config, builder };
+  policy.checkNames();
+  return { described, architecture, config, builder, policy, calibration };
 }
 
 /** bitsandbytes' code of the order of an int8 matrix's numbers: row by row. The others are tiles of one GPU's. */

@@ -3,10 +3,16 @@ import { OctoformerError } from '../binding/error';
 import { callNative } from '../binding/load';
 import type { NativeModel, NativeRunRequest, NativeRunResult } from '../binding/native';
 import { closest } from '../binding/options';
+import type { ReadTensor } from '../graph/builder';
 import { describeModules, findModule, type ModuleNode, walkModules } from '../graph/module_tree';
 import type { Program } from '../graph/program';
+import type { ModelFiles } from '../hub';
+import type { Calibration } from '../quantization/calibration';
+import type { Dtype } from '../quantization/float_policy';
+import type { Int8Plan } from '../quantization/int8_options';
 import type { ConfigValues } from './config';
 import { KVCache } from './kv_cache';
+import { type SaveOptions, savePretrained } from './save_pretrained';
 
 /** Everything that a loaded model is made of. */
 export interface LoadedModel {
@@ -21,6 +27,21 @@ export interface LoadedModel {
   readonly positions?: (ids: readonly number[]) => readonly number[];
   /** For messages: where it came from. */
   readonly source: string;
+  /** What save_pretrained and reports need to know of the checkpoint. */
+  readonly origin: ModelOrigin;
+}
+
+/** The checkpoint that a model was loaded from. */
+export interface ModelOrigin {
+  readonly files: ModelFiles;
+  /** config.json as it is there (of a GGUF file: what it says in other words). */
+  readonly config: ConfigValues;
+  readonly dtype: Dtype;
+  /** What the model read, by the checkpoint's names. */
+  readonly tensors: ReadonlyMap<string, ReadTensor>;
+  /** How int8 matrices compute; undefined where none is int8. */
+  readonly plan: Int8Plan | undefined;
+  readonly calibration: Calibration | undefined;
 }
 
 export interface MemoryFootprint {
@@ -187,6 +208,16 @@ export class Model {
       })),
       parameterCount: countParameters(node),
     };
+  }
+
+  /**
+   * Writes the model as a checkpoint that Python and `from_pretrained` open: floats in the form they are kept in, int8 weights in
+   * bitsandbytes' form, the configuration, the tokenizer's files. All files appear at once at the end.
+   * @param folder made if it doesn't exist; not the one that the model was loaded from
+   * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, ABORTED, DISPOSED
+   */
+  async save_pretrained(folder: string, options: SaveOptions = {}): Promise<void> {
+    return savePretrained(this.loaded, folder, options);
   }
 
   /** Frees the native memory; runs under way end with ABORTED, later calls fail with DISPOSED. Twice is allowed. */

@@ -19,9 +19,19 @@ export interface QuantizationOptions {
   readonly skipModules?: readonly string[];
   /** The table of tokens and the output projection are int8 too, a scale a row. */
   readonly embeddings?: boolean;
+  /**
+   * Features that are multiplied in float32 always, by weights kept in bfloat16, by module path. `stored` (default): those that `calibrate`
+   * left beside the weights, if it did; `none`: not even those.
+   */
+  readonly outlierFeatures?: 'stored' | 'none' | OutlierFeatures;
+  /** Count what is multiplied in float while the model runs, for `quantizationReport()`. */
+  readonly countOutliers?: boolean;
   /** `float32`: int8 keys and values are not implemented yet. */
   readonly kvCache?: 'float32';
 }
+
+/** Increasing numbers of input features, by the path of the linear layer. */
+export type OutlierFeatures = Readonly<Record<string, readonly number[]>>;
 
 export type Quantization = 'none' | Int8Scheme | QuantizationOptions;
 
@@ -35,9 +45,12 @@ export interface QuantizationConfig {
 
 /** What a model is to be quantized to. */
 export interface Int8Plan {
+  /** What was asked for, with the scheme's name. */
+  readonly options: QuantizationOptions;
   readonly settings: Int8Settings;
   readonly skipModules: readonly string[];
   readonly embeddings: boolean;
+  readonly outlierFeatures: 'stored' | 'none' | OutlierFeatures;
 }
 
 const objectOptions = [
@@ -47,6 +60,8 @@ const objectOptions = [
   'outlierWeights',
   'skipModules',
   'embeddings',
+  'outlierFeatures',
+  'countOutliers',
   'kvCache',
 ] as const;
 
@@ -71,8 +86,13 @@ export function readQuantization(
   if (quantization === undefined || quantization === 'none') return quantization;
   const place = `option 'quantization' of ${where}`;
   if (typeof quantization === 'string') return plan(place, { scheme: checkScheme(place, quantization) });
-  checkOptions(place, quantization, objectOptions);
-  return plan(place, quantization as Readonly<Record<string, unknown>>);
+  return readQuantizationObject(place, quantization);
+}
+
+/** Reads the `quantization` option where it is an object. @throws as `readQuantization` does */
+export function readQuantizationObject(place: string, given: unknown): Int8Plan {
+  checkOptions(place, given, objectOptions);
+  return plan(place, given as Readonly<Record<string, unknown>>);
 }
 
 function checkScheme(place: string, name: unknown): Int8Scheme {
@@ -88,20 +108,22 @@ function checkScheme(place: string, name: unknown): Int8Scheme {
 function plan(place: string, given: Readonly<Record<string, unknown>>): Int8Plan {
   const scheme = checkScheme(place, given.scheme);
   const base: Int8Settings = int8Schemes[scheme];
-  const { threshold, outliers, outlierWeights, kvCache = 'float32', embeddings = false } = given;
+  const { threshold, outliers, outlierWeights, outlierFeatures, kvCache = 'float32' } = given;
+  const embeddings = checkFlag(place, 'embeddings', given.embeddings);
+  const countOutliers = checkFlag(place, 'countOutliers', given.countOutliers);
   if (kvCache !== 'float32') {
     throw new OctoformerError(
       'UNSUPPORTED_OPTION',
       `${place}: 'kvCache' ${describeValue(kvCache)} is not implemented; leave it out or give 'float32'`,
     );
   }
-  if (typeof embeddings !== 'boolean') {
-    throw new OctoformerError(
-      'INVALID_ARGUMENT',
-      `${place}: 'embeddings' must be true or false, not ${describeValue(embeddings)}`,
-    );
-  }
-  const outlierOptions = { threshold, outliers, outlierWeights };
+  const outlierOptions = {
+    threshold,
+    outliers,
+    outlierWeights,
+    outlierFeatures,
+    countOutliers: countOutliers || undefined,
+  };
   const [useless] = Object.entries(outlierOptions).find(([, value]) => value !== undefined) ?? [];
   if (base.weight_only && useless) {
     throw new OctoformerError(
@@ -109,7 +131,9 @@ function plan(place: string, given: Readonly<Record<string, unknown>>): Int8Plan
       `${place}: '${useless}' has no meaning with scheme '${scheme}', whose activations stay float; leave it out`,
     );
   }
+  const skipModules = checkNames(place, 'skipModules', given.skipModules);
   return {
+    options: { ...given, scheme },
     settings: {
       ...base,
       ...(threshold === undefined ? {} : { threshold: checkNumber(place, 'threshold', threshold, { least: 0 }) }),
@@ -118,10 +142,47 @@ function plan(place: string, given: Readonly<Record<string, unknown>>): Int8Plan
       checkOne(place, 'outlierWeights', outlierWeights, ['int8', 'float32']) === 'float32'
         ? { float_outlier_weights: true }
         : {}),
+      ...(countOutliers ? { count_outliers: true } : {}),
     },
-    skipModules: checkNames(place, 'skipModules', given.skipModules),
+    skipModules,
     embeddings,
+    outlierFeatures: checkOutlierFeatures(place, outlierFeatures ?? 'stored'),
   };
+}
+
+function checkFlag(place: string, name: string, value: unknown): boolean {
+  if (value === undefined || typeof value === 'boolean') return value ?? false;
+  throw new OctoformerError(
+    'INVALID_ARGUMENT',
+    `${place}: '${name}' must be true or false, not ${describeValue(value)}`,
+  );
+}
+
+/**
+ * Features by module, each list increasing; empty lists are left out. Which modules there are is checked where the model is built.
+ * @throws OctoformerError INVALID_ARGUMENT
+ */
+export function checkOutlierFeatures(place: string, given: unknown): Int8Plan['outlierFeatures'] {
+  if (given === 'stored' || given === 'none') return given;
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `${place}: 'outlierFeatures' must be 'stored', 'none' or an object of lists by module, not ${describeValue(given)}`,
+    );
+  }
+  for (const [module, features] of Object.entries(given)) {
+    const increases =
+      Array.isArray(features) &&
+      features.every(
+        (feature, index) => Number.isSafeInteger(feature) && feature > (index === 0 ? -1 : features[index - 1]),
+      );
+    if (increases) continue;
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `${place}: 'outlierFeatures' of '${module}' must be a list of increasing numbers of features, not ${describeValue(features)}`,
+    );
+  }
+  return Object.fromEntries(Object.entries(given as OutlierFeatures).filter(([, features]) => features.length > 0));
 }
 
 function checkOne<T extends string>(place: string, name: string, value: unknown, choices: readonly T[]): T {
@@ -188,12 +249,28 @@ export function readConfig(place: string, given: unknown): Int8Plan | 'none' {
   }
   if (!load_in_8bit) return 'none';
   const { llm_int8_threshold = paperThreshold } = config;
-  return {
-    settings: {
-      ...int8Schemes['llm.int8'],
-      threshold: checkNumber(place, 'llm_int8_threshold', llm_int8_threshold, { least: 0 }),
-    },
+  return plan(place, {
+    scheme: 'llm.int8',
+    threshold: checkNumber(place, 'llm_int8_threshold', llm_int8_threshold, { least: 0 }),
     skipModules: checkNames(place, 'llm_int8_skip_modules', config.llm_int8_skip_modules),
-    embeddings: false,
+  });
+}
+
+/** What Python writes into `quantization_config` of an int8 checkpoint. */
+export function bitsandbytesConfig(threshold: number, skipModules: readonly string[]): QuantizationConfig {
+  return {
+    _load_in_4bit: false,
+    _load_in_8bit: true,
+    bnb_4bit_compute_dtype: 'float32',
+    bnb_4bit_quant_storage: 'uint8',
+    bnb_4bit_quant_type: 'fp4',
+    bnb_4bit_use_double_quant: false,
+    llm_int8_enable_fp32_cpu_offload: false,
+    llm_int8_has_fp16_weight: false,
+    llm_int8_skip_modules: skipModules,
+    llm_int8_threshold: threshold,
+    load_in_4bit: false,
+    load_in_8bit: true,
+    quant_method: 'bitsandbytes',
   };
 }

@@ -2,59 +2,98 @@ import { OctoformerError } from '../binding/error';
 import { closest } from '../binding/options';
 import type { WeightKeeping, WeightPlace, WeightPolicy } from '../graph/weight_policy';
 import { type Dtype, floatKeeping } from './float_policy';
-import type { Int8Plan } from './int8_options';
+import type { Int8Plan, OutlierFeatures } from './int8_options';
 
 /** How the matrices of one model are kept, as its options and its checkpoint say. */
 export class ModelWeightPolicy implements WeightPolicy {
   readonly #float: WeightKeeping;
   readonly #modules = new Set<string>();
   readonly #skipped = new Set<string>();
+  readonly #outlierFeatures: OutlierFeatures;
 
   /**
    * @param asked what the caller wants: floats where he wants nothing else
    * @param stored how int8 weights of the checkpoint compute where the caller wants nothing else
+   * @param calibrated the outlier features that the checkpoint's own calibration found
    */
   constructor(
     dtype: Dtype,
     readonly asked: Int8Plan | 'none' | undefined,
     readonly stored: Int8Plan | 'none' | undefined,
+    calibrated: OutlierFeatures = {},
   ) {
     this.#float = floatKeeping(dtype);
+    const wanted = this.plan?.outlierFeatures ?? 'none';
+    this.#outlierFeatures = wanted === 'stored' ? calibrated : wanted === 'none' ? {} : wanted;
+  }
+
+  /** How int8 matrices compute, or undefined where none is int8. */
+  get plan(): Int8Plan | undefined {
+    const plan = this.asked ?? this.stored;
+    return plan === 'none' ? undefined : plan;
   }
 
   keeping(module: string, place: WeightPlace, stored: 'float' | 'int8'): WeightKeeping {
-    if (this.asked === undefined) {
-      const plan = this.stored;
-      return stored === 'int8' && plan && plan !== 'none' ? int8Keeping(plan, 'layer') : this.#float;
-    }
-    if (this.asked === 'none') return this.#float;
-    const plan = this.asked;
+    const { plan } = this;
+    if (!plan) return this.#float;
     if (place !== 'float') this.#modules.add(module);
+    if (this.asked === undefined) {
+      const isInt8 = stored === 'int8' || (place === 'vocabulary' && plan.embeddings);
+      return isInt8 ? this.#int8(plan, module, place, stored) : this.#float;
+    }
     const skip = plan.skipModules.filter((name) => contains(module, name));
     for (const name of skip) this.#skipped.add(name);
     const wanted = place === 'layer' || (place === 'vocabulary' && plan.embeddings);
-    return wanted && skip.length === 0 ? int8Keeping(plan, place) : this.#float;
+    return wanted && skip.length === 0 ? this.#int8(plan, module, place, stored) : this.#float;
   }
 
-  /** @throws OctoformerError INVALID_ARGUMENT for a name in `skipModules` that no module of the model had */
-  checkSkipped(): void {
+  #int8({ settings }: Int8Plan, module: string, place: WeightPlace, stored: 'float' | 'int8'): WeightKeeping {
+    const features = settings.weight_only ? undefined : this.#outlierFeatures[module];
+    // A table of tokens has rows of all sizes: one scale for all would leave most of them nothing. Rows that are int8 already have
+    // their scales, which are all the same where the scheme has one for the tensor.
+    const byRow = place === 'vocabulary' || (stored === 'int8' && this.asked === undefined);
+    return {
+      form: 'int8',
+      compute: 'float32',
+      int8: {
+        ...settings,
+        ...(byRow ? { weight_scales: 'row' } : {}),
+        ...(features ? { outlier_features: features } : {}),
+      },
+    };
+  }
+
+  /**
+   * To be called when all modules are built.
+   * @throws OctoformerError INVALID_ARGUMENT for a name in `skipModules` or `outlierFeatures` that no module of the model had
+   */
+  checkNames(): void {
     const names = this.asked === undefined || this.asked === 'none' ? [] : this.asked.skipModules;
     const unknown = names.find((name) => !this.#skipped.has(name));
-    if (unknown === undefined) return;
+    if (unknown !== undefined) {
+      throw this.#noSuchModule(
+        unknown,
+        `the modules to leave in float ('skipModules', 'llm_int8_skip_modules') name '${unknown}'`,
+      );
+    }
+    if (!this.plan || this.plan.settings.weight_only) return;
+    const named = Object.keys(this.#outlierFeatures);
+    const stray = named.find((name) => !this.#modules.has(name));
+    // A calibration may know layers of heads that the model is opened without.
+    const mayBeOther = this.plan.outlierFeatures === 'stored' && named.some((name) => this.#modules.has(name));
+    if (stray !== undefined && !mayBeOther)
+      throw this.#noSuchModule(stray, `the outlier features ('outlierFeatures') name '${stray}'`);
+  }
+
+  #noSuchModule(name: string, what: string): OctoformerError {
     const known = [...this.#modules].flatMap((path) => [path, path.slice(path.lastIndexOf('.') + 1)]);
-    const near = closest(unknown, known);
-    throw new OctoformerError(
+    const near = closest(name, known);
+    return new OctoformerError(
       'INVALID_ARGUMENT',
-      `the modules to leave in float ('skipModules', 'llm_int8_skip_modules') name '${unknown}', but the model has no such linear layer` +
+      `${what}, but the model has no such linear layer` +
         (near ? `; did you mean '${near}'?` : '; model.describe() shows all of them'),
     );
   }
-}
-
-function int8Keeping({ settings }: Int8Plan, place: WeightPlace): WeightKeeping {
-  // A table of tokens has rows of all sizes: one scale for all would leave most of them nothing.
-  const int8 = place === 'vocabulary' ? { ...settings, weight_scales: 'row' as const } : settings;
-  return { form: 'int8', compute: 'float32', int8 };
 }
 
 /** Whether a path has these names one after another: `model.layers.0.mlp.up_proj` contains `layers.0`, `mlp` and `up_proj`. */

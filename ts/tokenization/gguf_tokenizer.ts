@@ -1,5 +1,5 @@
 import { invalidTokenizer, JsonPart } from './json_part';
-import { Tokenizer } from './tokenizer';
+import { Tokenizer, type TokenizerFiles } from './tokenizer';
 
 /** Kinds of tokens in `tokenizer.ggml.token_type` (llama.cpp, `llama_token_type`). */
 const TOKEN_UNKNOWN = 2;
@@ -272,11 +272,19 @@ const MODELS: Readonly<Record<string, (vocabulary: GgufVocabulary) => object>> =
   bert: wordPiece,
 };
 
-/**
- * Builds the tokenizer that a GGUF file describes in its metadata (`tokenizer.ggml.*`, `tokenizer.chat_template`). Throws INVALID_TOKENIZER
- * for a kind of tokenizer, or a `tokenizer.ggml.pre`, that is not known: cutting words by the wrong rules would silently give wrong ids.
- */
+/** Builds the tokenizer that a GGUF file describes in its metadata. Throws what `tokenizerFilesFromGguf` does. */
 export function tokenizerFromGguf(metadata: Readonly<Record<string, unknown>>): Tokenizer {
+  return Tokenizer.fromFiles(tokenizerFilesFromGguf(metadata));
+}
+
+/**
+ * tokenizer.json and tokenizer_config.json for what a GGUF file says of its tokenizer (`tokenizer.ggml.*`, `tokenizer.chat_template`). Throws
+ * INVALID_TOKENIZER for a kind of tokenizer, or a `tokenizer.ggml.pre`, that is not known: cutting words by the wrong rules would
+ * silently give wrong ids.
+ */
+export function tokenizerFilesFromGguf(
+  metadata: Readonly<Record<string, unknown>>,
+): Required<Pick<TokenizerFiles, 'tokenizerJson' | 'tokenizerConfig'>> {
   const kind = metadata['tokenizer.ggml.model'];
   const build = typeof kind === 'string' && Object.hasOwn(MODELS, kind) ? MODELS[kind] : undefined;
   if (build === undefined)
@@ -311,5 +319,5 @@ export function tokenizerFromGguf(metadata: Readonly<Record<string, unknown>>): 
     config.add_bos_token = addsBos && bos !== null;
     config.add_eos_token = addsEos && eos !== null;
   }
-  return Tokenizer.fromFiles({ tokenizerJson, tokenizerConfig: config });
+  return { tokenizerJson, tokenizerConfig: config };
 }

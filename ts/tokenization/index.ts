@@ -1,5 +1,5 @@
 export type { ChatMessage, ChatTemplateOptions } from './chat_template';
-export { tokenizerFromGguf } from './gguf_tokenizer';
+export { tokenizerFilesFromGguf, tokenizerFromGguf } from './gguf_tokenizer';
 export { TokenStreamDecoder } from './stream_decoder';
 export {
   type DecodeOptions,

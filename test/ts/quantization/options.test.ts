@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { AutoModelForCausalLM, type LoadOptions } from '../../../ts';
-import { readQuantization } from '../../../ts/quantization/int8_options';
+import { readQuantization, readQuantizationObject } from '../../../ts/quantization/int8_options';
 import { failure, rejection } from '../failure';
 
 const folder = join(__dirname, '..', '..', 'fixtures', 'models', 'llama');
@@ -26,8 +26,14 @@ describe('what the options mean', () => {
       { settings: { threshold: 0 }, skipModules: ['lm_head'] },
     ],
   ])('%j', (options, expected) => {
-    const plan = typeof expected === 'object' ? { skipModules: [], embeddings: false, ...expected } : expected;
-    expect(read(options)).toEqual(plan);
+    const plan =
+      typeof expected === 'object'
+        ? { skipModules: [], embeddings: false, outlierFeatures: 'stored', ...expected }
+        : expected;
+    const found = read(options);
+    const { options: kept, ...rest } = typeof found === 'object' ? found : { options: undefined };
+    expect(typeof found === 'object' ? rest : found).toEqual(plan);
+    if (typeof found === 'object') expect(readQuantizationObject('again', kept)).toEqual(found);
   });
 });
 

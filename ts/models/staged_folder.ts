@@ -1,0 +1,74 @@
+import { copyFile, type FileHandle, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OctoformerError } from '../binding/error';
+
+/**
+ * A folder that gets all of its new files at once: they are written under other names, which are deleted when anything fails, and
+ * renamed at the end.
+ */
+export class StagedFolder {
+  readonly #written = new Map<string, string>();
+
+  private constructor(
+    readonly folder: string,
+    private readonly made: string | undefined,
+  ) {}
+
+  /** @throws OctoformerError INVALID_ARGUMENT where the folder can't be made */
+  static async open(folder: string): Promise<StagedFolder> {
+    return new StagedFolder(
+      folder,
+      await explain(`the folder ${folder} can't be made`, mkdir(folder, { recursive: true })),
+    );
+  }
+
+  /** @throws OctoformerError INVALID_ARGUMENT where it can't be written; what `body` throws */
+  async write(name: string, body: (file: FileHandle) => Promise<void>): Promise<void> {
+    const partial = this.#stage(name);
+    const file = await explain(`${join(this.folder, name)} can't be written`, open(partial, 'w'));
+    try {
+      await explain(`${join(this.folder, name)} can't be written`, body(file));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  async copy(name: string, from: string): Promise<void> {
+    await explain(`${join(this.folder, name)} can't be written`, copyFile(from, this.#stage(name)));
+  }
+
+  /** Gives the files their names, and takes files away that the new ones stand for. */
+  async commit(obsolete: readonly string[]): Promise<void> {
+    for (const [name, partial] of this.#written) {
+      await explain(`${join(this.folder, name)} can't be written`, rename(partial, join(this.folder, name)));
+    }
+    for (const name of obsolete) {
+      if (!this.#written.has(name)) await rm(join(this.folder, name), { force: true });
+    }
+  }
+
+  /** Leaves everything as it was. */
+  async discard(): Promise<void> {
+    for (const partial of this.#written.values()) await rm(partial, { force: true });
+    // Only what was made for this, and only while it is empty.
+    if (this.made !== undefined) await rmdir(this.folder).catch(() => undefined);
+  }
+
+  #stage(name: string): string {
+    const partial = join(this.folder, `.${name}.${process.pid}.partial`);
+    this.#written.set(name, partial);
+    return partial;
+  }
+}
+
+/** A failure of the file system as an error that names the file; others stay themselves. */
+async function explain<T>(what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (OctoformerError.is(cause) || code === undefined) throw cause;
+    throw new OctoformerError('INVALID_ARGUMENT', `${what}: ${message}; choose another folder or make room`, { cause });
+  }
+}

@@ -1,0 +1,254 @@
+import { OctoformerError } from '../binding/error';
+import { callNative } from '../binding/load';
+import type { NativeModel } from '../binding/native';
+import type { Program, WeightDescription, WeightPart } from '../graph/program';
+import { dequantizedBytes, scaleMagnitudes } from '../quantization/int8_rows';
+import type { LoadedModel, ModelOrigin } from './model';
+
+export type StoredDtype = 'F32' | 'BF16' | 'F16' | 'I8' | 'U8';
+
+/** A tensor as a checkpoint has it, made out of the weights of a loaded model. */
+export interface StoredTensor {
+  readonly name: string;
+  readonly dtype: StoredDtype;
+  readonly shape: readonly number[];
+  /** The bytes in order, in pieces of a few megabytes. */
+  read(): AsyncIterable<Uint8Array>;
+}
+
+export const dtypeBytes: Readonly<Record<StoredDtype, number>> = { F32: 4, BF16: 2, F16: 2, I8: 1, U8: 1 };
+
+/** What is read at a time: enough for the disk, little beside a model. */
+const pieceBytes = 4 * 1024 * 1024;
+
+const dtypes = { float32: 'F32', bfloat16: 'BF16', float16: 'F16' } as const;
+type FloatForm = keyof typeof dtypes;
+
+/** Where the rows of a checkpoint's tensor are in the model: row i is row `rows[i]` of weight `weights[i]`. */
+interface TensorRows {
+  readonly part: WeightPart;
+  readonly weights: Int32Array;
+  readonly rows: Int32Array;
+}
+
+/**
+ * The tensors of the checkpoint that a model read, from its weights as they are now: floats in the form they are kept in, int8 ones as
+ * bitsandbytes has them (`weight`, `SCB`, `weight_format`) where Python has linear layers for them, dequantized otherwise, in such a way
+ * that they become the same int8 numbers again. Names and order of rows are the checkpoint's (of a GGUF file: Hugging Face's).
+ * @throws OctoformerError UNSUPPORTED_OPTION for int8 weights that this can't hold
+ */
+export function storedTensors({ native, program, origin }: LoadedModel): StoredTensor[] {
+  const isGguf = origin.files.kind === 'gguf';
+  const weights = new StoredWeights(native, program, origin);
+  return [...tensorRows(program, isGguf)].flatMap(([tensor, rows]) =>
+    weights.tensors(isGguf ? (origin.tensors.get(tensor)?.name ?? tensor) : tensor, tensor, rows),
+  );
+}
+
+/** Every tensor that the weights are made of, with the places of its rows. A tensor of two weights is that of the one in float. */
+function tensorRows({ weights }: Program, isGguf: boolean): Map<string, TensorRows> {
+  const found = new Map<string, TensorRows>();
+  const order = [...weights.keys()].sort((a, b) => Number(isInt8(weights[a])) - Number(isInt8(weights[b])));
+  for (const index of order) {
+    const weight = weights[index] as WeightDescription;
+    let first = 0;
+    for (const part of weight.parts) {
+      const count = rowsOf(part, weight);
+      let known = found.get(part.tensor);
+      if (!known) {
+        known = { part, weights: new Int32Array(count).fill(-1), rows: new Int32Array(count) };
+        found.set(part.tensor, known);
+      }
+      // GGUF's order of rows is its own; the model has Hugging Face's.
+      const order = isGguf ? undefined : rowOrder(part, count);
+      const { first: skipped, count: taken } = part.take_rows ?? { first: 0, count };
+      for (let row = 0; row < taken; row++) {
+        const stored = order?.[skipped + row] ?? skipped + row;
+        if (known.weights[stored] !== -1) continue;
+        known.weights[stored] = index;
+        known.rows[stored] = first + row;
+      }
+      first += taken;
+    }
+  }
+  return found;
+}
+
+function isInt8(weight: WeightDescription | undefined): boolean {
+  return weight?.form === 'int8';
+}
+
+/** Rows of a tensor as the weight sees it: all its numbers for a vector. */
+function rowsOf({ shape, transpose }: WeightPart, { role }: WeightDescription): number {
+  const all = shape.reduce((product, size) => product * size, 1);
+  if (role === 'vector') return all;
+  return transpose ? (shape[1] ?? 0) : all / Math.max(shape.at(-1) ?? 1, 1);
+}
+
+/** Row i of the permuted tensor is row order[i] of the stored one; undefined: they are the same. */
+function rowOrder({ permute_rows }: WeightPart, count: number): Int32Array | undefined {
+  if (!permute_rows) return undefined;
+  const { dims, axes } = permute_rows;
+  const strides = dims.map((_, axis) => dims.slice(axis + 1).reduce((product, size) => product * size, 1));
+  return Int32Array.from({ length: count }, (_, row) => {
+    let rest = row;
+    let stored = 0;
+    for (const axis of [...axes].reverse()) {
+      const size = dims[axis] ?? 1;
+      stored += (rest % size) * (strides[axis] ?? 0);
+      rest = Math.floor(rest / size);
+    }
+    return stored;
+  });
+}
+
+class StoredWeights {
+  /** Weights that linear layers alone read: what bitsandbytes can have in int8. */
+  readonly #ofLinearLayers: ReadonlySet<number>;
+
+  constructor(
+    private readonly native: NativeModel,
+    private readonly program: Program,
+    private readonly origin: ModelOrigin,
+  ) {
+    const linear = program.ops.flatMap((op) => (op.op === 'linear' ? [op.weight] : []));
+    const others = new Set(program.ops.flatMap((op) => (op.op === 'embedding' ? [op.table] : [])));
+    this.#ofLinearLayers = new Set(linear.filter((weight) => !others.has(weight)));
+  }
+
+  /** One tensor, or the three of an int8 matrix. */
+  tensors(name: string, tensor: string, places: TensorRows): StoredTensor[] {
+    const indices = [...new Set(places.weights)];
+    if (indices.includes(-1)) {
+      throw new OctoformerError(
+        'INTERNAL',
+        `the model reads a part of the rows of '${tensor}' only, so that it can't be written`,
+      );
+    }
+    const descriptions = indices.map((index) => this.program.weights[index] as WeightDescription);
+    if (!descriptions.some(isInt8)) return [this.#floats(name, tensor, indices, places)];
+    for (const { int8, name: weight } of descriptions) checkInt8(weight, int8);
+    const { shape } = places.part;
+    const isMatrix = shape.length === 2 && name.endsWith('.weight');
+    if (!isMatrix || !indices.every((index) => this.#ofLinearLayers.has(index)))
+      return [this.#dequantized(name, places)];
+    const module = name.slice(0, -'.weight'.length);
+    const [rows, columns] = [places.rows.length, places.part.transpose ? (shape[0] ?? 0) : (shape[1] ?? 0)];
+    return [
+      { name, dtype: 'I8', shape: [rows, columns], read: () => this.#int8Rows(places, columns, ({ data }) => data) },
+      {
+        name: `${module}.SCB`,
+        dtype: 'F32',
+        shape: [rows],
+        read: () => this.#int8Rows(places, columns, ({ scale }) => bytesOf(scaleMagnitudes(scale))),
+      },
+      // 0: row by row.
+      {
+        name: `${module}.weight_format`,
+        dtype: 'U8',
+        shape: [],
+        read: async function* () {
+          yield Uint8Array.of(0);
+        },
+      },
+    ];
+  }
+
+  #floats(name: string, tensor: string, indices: readonly number[], places: TensorRows): StoredTensor {
+    const { part } = places;
+    // int8 matrices of bitsandbytes lie the other way round than the floats that they were made of, where those are transposed.
+    const turned = part.scale !== undefined && this.origin.tensors.get(tensor)?.transpose === true;
+    const transpose = part.transpose || turned;
+    const shape = turned ? [...part.shape].reverse() : part.shape;
+    const forms = new Set(indices.map((index) => this.#formOf(index, tensor)));
+    const form: FloatForm = forms.size === 1 ? ([...forms][0] as FloatForm) : 'float32';
+    const columns = this.#columns(places);
+    const dtype = dtypes[form];
+    const self = this;
+    return {
+      name,
+      dtype,
+      shape,
+      async *read() {
+        if (transpose && indices.length === 1) {
+          yield await callNative(() => self.native.readWeight(indices[0] ?? 0, places.rows, form, true));
+          return;
+        }
+        if (transpose) throw new OctoformerError('INTERNAL', `'${name}' is transposed and in several weights`);
+        for (const { weight, rows } of pieces(places, columns * dtypeBytes[dtype])) {
+          yield await callNative(() => self.native.readWeight(weight, rows, form, false));
+        }
+      },
+    };
+  }
+
+  /** Vectors are float32 in the model, but are written as the checkpoint had them, which loses nothing. */
+  #formOf(index: number, tensor: string): FloatForm {
+    const { role } = this.program.weights[index] as WeightDescription;
+    if (role === 'linear') return this.native.weightInfo(index).form as FloatForm;
+    const stored = this.origin.dtype === 'auto' ? this.origin.tensors.get(tensor)?.dtype : undefined;
+    const [form] = Object.entries(dtypes).find(([, dtype]) => dtype === stored) ?? [];
+    return (form as FloatForm | undefined) ?? 'float32';
+  }
+
+  #dequantized(name: string, places: TensorRows): StoredTensor {
+    const { shape, transpose } = places.part;
+    if (transpose) {
+      throw new OctoformerError(
+        'UNSUPPORTED_OPTION',
+        `'${name}' is int8 and stored the other way round, which can't be written; leave it in float`,
+      );
+    }
+    const columns = this.#columns(places);
+    return {
+      name,
+      dtype: 'F32',
+      shape,
+      read: () => this.#int8Rows(places, columns, ({ data, scale }) => dequantizedBytes(data, scale, columns)),
+    };
+  }
+
+  async *#int8Rows(
+    places: TensorRows,
+    columns: number,
+    convert: (rows: { readonly data: Uint8Array; readonly scale: Float32Array }) => Uint8Array,
+  ): AsyncGenerator<Uint8Array> {
+    for (const { weight, rows } of pieces(places, columns)) {
+      yield convert(await callNative(() => this.native.readInt8Weight(weight, rows)));
+    }
+  }
+
+  #columns({ weights }: TensorRows): number {
+    return this.program.weights[weights[0] ?? 0]?.shape[1] ?? 1;
+  }
+}
+
+/** Rows one after another in pieces, each of one weight. */
+function* pieces({ weights, rows }: TensorRows, rowBytes: number): Generator<{ weight: number; rows: Int32Array }> {
+  const most = Math.max(1, Math.floor(pieceBytes / Math.max(rowBytes, 1)));
+  for (let first = 0; first < rows.length; ) {
+    const weight = weights[first] ?? 0;
+    let end = first + 1;
+    while (end < rows.length && end - first < most && weights[end] === weight) end++;
+    yield { weight, rows: rows.slice(first, end) };
+    first = end;
+  }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function checkInt8(weight: string, int8: WeightDescription['int8']): void {
+  const reason =
+    int8?.weights === 'zeropoint'
+      ? 'has zero points, for which bitsandbytes has no place'
+      : int8?.float_outlier_weights
+        ? 'keeps its float32 numbers for outliers, which would be lost'
+        : undefined;
+  if (reason === undefined) return;
+  throw new OctoformerError(
+    'UNSUPPORTED_OPTION',
+    `the int8 weight '${weight}' ${reason}; load the model with another scheme ('int8', 'llm.int8', 'vector-wise') to save it in int8, or with quantization 'none' to save floats`,
+  );
+}

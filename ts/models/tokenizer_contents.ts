@@ -1,0 +1,56 @@
+import { access } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { callNative, nativeAddon } from '../binding/load';
+import { type ModelFiles, TOKENIZER_FILES } from '../hub';
+import { tokenizerFilesFromGguf } from '../tokenization';
+
+/** A file of a tokenizer: one that is there, or the text of a new one. */
+export type TokenizerContent =
+  | { readonly name: string; readonly path: string }
+  | { readonly name: string; readonly text: string };
+
+/** Vocabularies in the forms of older tokenizers, which Python takes where there is no tokenizer.json. */
+const vocabularies = [
+  'vocab.json',
+  'merges.txt',
+  'vocab.txt',
+  'tokenizer.model',
+  'spiece.model',
+  'sentencepiece.bpe.model',
+  'source.spm',
+  'target.spm',
+];
+
+/** The files of the tokenizer beside a checkpoint, those that there are; of a GGUF file what it says of its tokenizer. */
+export async function tokenizerContents({ folder, gguf }: ModelFiles): Promise<TokenizerContent[]> {
+  if (gguf) return fromGguf(gguf);
+  const found: TokenizerContent[] = [];
+  for (const name of [...Object.values(TOKENIZER_FILES), ...vocabularies]) {
+    const path = join(folder, name);
+    if (
+      await access(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      found.push({ name: basename(path), path });
+  }
+  return found;
+}
+
+async function fromGguf(file: string): Promise<TokenizerContent[]> {
+  const checkpoint = await callNative(() => nativeAddon().openCheckpoint([file]));
+  try {
+    if (checkpoint.metadata['tokenizer.ggml.model'] === undefined) return []; // the file has none
+    const { tokenizerJson, tokenizerConfig } = tokenizerFilesFromGguf(checkpoint.metadata);
+    return [
+      { name: TOKENIZER_FILES.tokenizer, text: JSON.stringify({ version: '1.0', ...(tokenizerJson as object) }) },
+      {
+        name: TOKENIZER_FILES.tokenizerConfig,
+        text: `${JSON.stringify({ tokenizer_class: 'PreTrainedTokenizerFast', ...(tokenizerConfig as object) }, undefined, 2)}\n`,
+      },
+    ];
+  } finally {
+    checkpoint.dispose();
+  }
+}
