@@ -2,6 +2,7 @@
 export { OctoformerError, type OctoformerErrorCode } from './binding/error';
 export { type Info, info } from './binding/info';
 export * as evaluate from './evaluate';
+export { type CalibratedModel, type CalibrationOptions, calibrate } from './evaluate/calibrate';
 export { AutoModelForCausalLM, CausalLanguageModel } from './generation/auto_model';
 export type { FinishReason } from './generation/ending';
 export type { GenerateInputs, GenerateOutput } from './generation/generate';
@@ -31,6 +32,7 @@ export type { ForwardInputs, ForwardOutputs } from './models/forward';
 export { KVCache } from './models/kv_cache';
 export type { LoadOptions, LoadProgress } from './models/load_options';
 export type { MemoryFootprint, ModuleDescription } from './models/model';
+export type { ModuleQuantization, QuantizationReport, ReportOptions } from './models/quantization_report';
 export { architectureNames, defineArchitecture } from './models/registry';
 export { ropeParameters } from './models/rope_config';
 export type { SaveOptions, SaveProgress } from './models/save_pretrained';
@@ -72,6 +74,7 @@ export type {
   ZeroShotClassificationPipeline,
   ZeroShotOptions,
 } from './pipelines/zero_shot_classification';
+export type { Calibration, ModuleCalibration } from './quantization/calibration';
 export * as ops from './quantization/int8_ops';
 export type {
   OutlierFeatures,

@@ -110,7 +110,10 @@ export async function buildGraph(
   const { calibration } = notes;
   // Notes of how int8 weights compute say more than Python's configuration can; of a float checkpoint they say nothing.
   const kept = stored && stored !== 'none' ? (notes.plan ?? stored) : stored;
-  const policy = new ModelWeightPolicy(dtype, quantization, kept, calibration ? outlierFeaturesOf(calibration) : {});
+  const policy = new ModelWeightPolicy(dtype, quantization, kept, {
+    ...(calibration ? { outlierFeatures: outlierFeaturesOf(calibration) } : {}),
+    tellsAll: kept !== undefined && kept === notes.plan,
+  });
   const builder = new GraphBuilder(
     new TensorTable(checkpoint.tensors, described.names ?? safetensorsNames(architecture.base_model_prefix ?? 'model')),
     policy,

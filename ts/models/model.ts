@@ -10,8 +10,11 @@ import type { ModelFiles } from '../hub';
 import type { Calibration } from '../quantization/calibration';
 import type { Dtype } from '../quantization/float_policy';
 import type { Int8Plan } from '../quantization/int8_options';
+import { writeCalibration } from './calibration_file';
 import type { ConfigValues } from './config';
+import type { InputObserver } from './input_observer';
 import { KVCache } from './kv_cache';
+import { type QuantizationReport, quantizationReport, type ReportOptions } from './quantization_report';
 import { type SaveOptions, savePretrained } from './save_pretrained';
 
 /** Everything that a loaded model is made of. */
@@ -88,9 +91,12 @@ export interface LengthLimits {
 export class Model {
   readonly #loaded: LoadedModel;
   #disposed = false;
+  #observer: InputObserver | undefined;
+  #calibration: Calibration | undefined;
 
   constructor(loaded: LoadedModel) {
     this.#loaded = loaded;
+    this.#calibration = loaded.origin.calibration;
   }
 
   /** The values of config.json, with the architecture's defaults for those it leaves out. */
@@ -134,8 +140,16 @@ export class Model {
   }
 
   /** Runs a request of the binding: what `forward` and generation are made of. */
-  async run(request: NativeRunRequest, signal?: AbortSignal): Promise<NativeRunResult> {
+  async run(given: NativeRunRequest, signal?: AbortSignal): Promise<NativeRunResult> {
     throwIfAborted(signal, 'the run');
+    const observer = this.#observer;
+    if (!observer) return this.#run(given, signal);
+    const result = await this.#run({ ...given, observe: observer.threshold }, signal);
+    observer.add(result.inputs ?? []);
+    return result;
+  }
+
+  async #run(request: NativeRunRequest, signal: AbortSignal | undefined): Promise<NativeRunResult> {
     const native = this.#alive();
     if (!signal) return callNative(() => native.run(request));
     const bridge = new AbortBridge(signal);
@@ -210,6 +224,44 @@ export class Model {
     };
   }
 
+  /** Runs that `work` begins tell the observer what their linear layers read. One observer at a time. */
+  async observeInputs(observer: InputObserver, work: () => Promise<unknown>): Promise<void> {
+    if (this.#observer) {
+      throw new OctoformerError('INVALID_ARGUMENT', `the model of ${this.#loaded.source} is being calibrated already`);
+    }
+    this.#observer = observer;
+    try {
+      await work();
+    } finally {
+      this.#observer = undefined;
+    }
+  }
+
+  /**
+   * Keeps what was observed, for `quantizationReport()` and `save_pretrained()`, and writes it beside the weights.
+   * @param save by default where they lie in a folder of the caller's
+   */
+  async keepCalibration(
+    facts: Omit<Calibration, 'modules'>,
+    observer: InputObserver,
+    save?: boolean,
+  ): Promise<Calibration> {
+    const { origin, modules } = this.loaded;
+    const calibration = { ...facts, modules: observer.modules(modules, facts.minimumShare) };
+    if (save ?? origin.files.commit === undefined) await writeCalibration(origin.files, calibration);
+    this.#calibration = calibration;
+    return calibration;
+  }
+
+  /**
+   * What quantization did to each matrix: scheme, bytes, error against the checkpoint's float weights (which are read again, off the main
+   * thread), and outliers, as far as they were counted or calibrated.
+   * @throws OctoformerError NOT_FOUND where the checkpoint has gone, UNKNOWN_OPTION, ABORTED, DISPOSED
+   */
+  async quantizationReport(options: ReportOptions = {}): Promise<QuantizationReport> {
+    return quantizationReport(this.loaded, this.#calibration, options);
+  }
+
   /**
    * Writes the model as a checkpoint that Python and `from_pretrained` open: floats in the form they are kept in, int8 weights in
    * bitsandbytes' form, the configuration, the tokenizer's files. All files appear at once at the end.
@@ -217,7 +269,7 @@ export class Model {
    * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, ABORTED, DISPOSED
    */
   async save_pretrained(folder: string, options: SaveOptions = {}): Promise<void> {
-    return savePretrained(this.loaded, folder, options);
+    return savePretrained(this.loaded, this.#calibration, folder, options);
   }
 
   /** Frees the native memory; runs under way end with ABORTED, later calls fail with DISPOSED. Twice is allowed. */

@@ -5,7 +5,7 @@ import { OctoformerError } from '../binding/error';
 import { checkNumber, checkOptions, describeValue } from '../binding/options';
 import { walkModules } from '../graph/module_tree';
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, QUANTIZATION_FILE, SINGLE_WEIGHTS_FILE } from '../hub';
-import { formatNotes } from '../quantization/calibration';
+import { type Calibration, formatNotes } from '../quantization/calibration';
 import { bitsandbytesConfig } from '../quantization/int8_options';
 import { paperThreshold } from '../quantization/int8_schemes';
 import type { ConfigValues } from './config';
@@ -44,7 +44,12 @@ const defaultShardSize = 50e9;
  * @throws OctoformerError INVALID_ARGUMENT (a folder that can't be written, or that the model was loaded from), UNKNOWN_OPTION,
  *   UNSUPPORTED_OPTION (int8 weights that bitsandbytes has no form for), ABORTED, DISPOSED
  */
-export async function savePretrained(loaded: LoadedModel, folder: string, options: SaveOptions = {}): Promise<void> {
+export async function savePretrained(
+  loaded: LoadedModel,
+  calibration: Calibration | undefined,
+  folder: string,
+  options: SaveOptions = {},
+): Promise<void> {
   checkOptions(where, options, ['max_shard_size', 'onProgress', 'signal']);
   const { signal, onProgress } = options;
   const limit = shardSize(options.max_shard_size ?? defaultShardSize);
@@ -69,7 +74,7 @@ export async function savePretrained(loaded: LoadedModel, folder: string, option
       );
     }
     const texts = {
-      ...(await textFiles(loaded, tensors)),
+      ...(await textFiles(loaded, calibration, tensors)),
       ...(shards.length > 1 ? { [INDEX_FILE]: shardIndex(shards, total) } : {}),
     };
     for (const [name, text] of Object.entries(texts)) await staged.write(name, (file) => file.writeFile(text));
@@ -155,12 +160,16 @@ async function oldWeights(folder: string): Promise<string[]> {
   );
 }
 
-async function textFiles(loaded: LoadedModel, tensors: readonly StoredTensor[]): Promise<Record<string, string>> {
+async function textFiles(
+  loaded: LoadedModel,
+  calibration: Calibration | undefined,
+  tensors: readonly StoredTensor[],
+): Promise<Record<string, string>> {
   const { origin } = loaded;
   const isInt8 = tensors.some(({ dtype }) => dtype === 'I8');
   const notes = {
     ...(isInt8 && origin.plan ? { plan: origin.plan } : {}),
-    ...(origin.calibration ? { calibration: origin.calibration } : {}),
+    ...(calibration ? { calibration } : {}),
   };
   const { config, generationConfig } = origin.files;
   // A GGUF file has no config.json: what was read out of it stands for one.

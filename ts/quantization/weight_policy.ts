@@ -14,17 +14,18 @@ export class ModelWeightPolicy implements WeightPolicy {
   /**
    * @param asked what the caller wants: floats where he wants nothing else
    * @param stored how int8 weights of the checkpoint compute where the caller wants nothing else
-   * @param calibrated the outlier features that the checkpoint's own calibration found
+   * @param notes what lies beside the weights: the outlier features of a calibration, and whether `stored` tells of all layers, so that
+   *   those that bitsandbytes has no int8 form for are int8 too
    */
   constructor(
     dtype: Dtype,
     readonly asked: Int8Plan | 'none' | undefined,
     readonly stored: Int8Plan | 'none' | undefined,
-    calibrated: OutlierFeatures = {},
+    private readonly notes: { readonly outlierFeatures?: OutlierFeatures; readonly tellsAll?: boolean } = {},
   ) {
     this.#float = floatKeeping(dtype);
     const wanted = this.plan?.outlierFeatures ?? 'none';
-    this.#outlierFeatures = wanted === 'stored' ? calibrated : wanted === 'none' ? {} : wanted;
+    this.#outlierFeatures = wanted === 'stored' ? (notes.outlierFeatures ?? {}) : wanted === 'none' ? {} : wanted;
   }
 
   /** How int8 matrices compute, or undefined where none is int8. */
@@ -37,14 +38,11 @@ export class ModelWeightPolicy implements WeightPolicy {
     const { plan } = this;
     if (!plan) return this.#float;
     if (place !== 'float') this.#modules.add(module);
-    if (this.asked === undefined) {
-      const isInt8 = stored === 'int8' || (place === 'vocabulary' && plan.embeddings);
-      return isInt8 ? this.#int8(plan, module, place, stored) : this.#float;
-    }
     const skip = plan.skipModules.filter((name) => contains(module, name));
     for (const name of skip) this.#skipped.add(name);
-    const wanted = place === 'layer' || (place === 'vocabulary' && plan.embeddings);
-    return wanted && skip.length === 0 ? this.#int8(plan, module, place, stored) : this.#float;
+    const wanted = skip.length === 0 && (place === 'layer' || (place === 'vocabulary' && plan.embeddings));
+    const isInt8 = this.asked === undefined ? stored === 'int8' || (this.notes.tellsAll && wanted) : wanted;
+    return isInt8 ? this.#int8(plan, module, place, stored) : this.#float;
   }
 
   #int8({ settings }: Int8Plan, module: string, place: WeightPlace, stored: 'float' | 'int8'): WeightKeeping {

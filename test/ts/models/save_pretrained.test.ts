@@ -8,23 +8,16 @@ import {
   type LoadOptions,
   type SaveProgress,
 } from '../../../ts';
-import { encoderFamilies } from '../../../ts/models/encoder_families';
 import { rejection } from '../failure';
+import { sameBits } from '../goldens/comparison';
 import { EncoderFolder, encoderFolders } from './encoder_folder';
-import { GoldenFolder, sameBits } from './golden_folder';
+import { GoldenFolder, openableFolders } from './golden_folder';
 
 const fixtures = join(__dirname, '..', '..', 'fixtures');
 const models = join(fixtures, 'models');
 const llama = join(models, 'llama');
-const decoders = readdirSync(models)
-  .map((name) => join(models, name))
-  .filter((folder) => existsSync(join(folder, 'golden.json')))
-  .map((folder) => new GoldenFolder(folder))
-  .filter((folder) => folder.golden.kind === 'decoder');
-const encoders = encoderFolders(
-  models,
-  encoderFamilies.map(({ model_type }) => model_type),
-);
+const decoders = openableFolders(models, 'decoder').map((folder) => new GoldenFolder(folder));
+const encoders = encoderFolders(models);
 
 let parent = '';
 let count = 0;
@@ -78,25 +71,37 @@ describe.each(decoders.map((folder) => [folder.name, folder] as const))('%s', (_
     );
   });
 
-  it.each(['llm.int8', 'int8', { scheme: 'vector-wise', embeddings: true }] as const)(
+  it('int8: the same bits after loading', () => sameBitsAfterSaving(golden, 'llm.int8'));
+});
+
+// Rows in the file's order and in others, matrices the other way round, several in one, experts.
+describe.each(
+  decoders
+    .filter(({ name }) => ['llama', 'gpt2', 'bloom', 'mixtral'].includes(name))
+    .map((one) => [one.name, one] as const),
+)('%s', (_, golden) => {
+  it.each(['int8', 'row-wise', { scheme: 'vector-wise', embeddings: true }] as const)(
     'int8 (%j): the same bits after loading',
-    async (quantization) => {
-      const folder = await saved(golden.folder, { quantization });
-      const header = readHeader(join(folder, 'model.safetensors'));
-      const int8 = Object.keys(header).filter((name) => header[name]?.dtype === 'I8');
-      expect(int8.length).toBeGreaterThan(0);
-      for (const name of int8) {
-        const module = name.slice(0, -'.weight'.length);
-        expect(header[`${module}.SCB`]).toMatchObject({ dtype: 'F32', shape: [header[name]?.shape[0]] });
-        expect(header[`${module}.weight_format`]).toMatchObject({ dtype: 'U8', shape: [] });
-      }
-      const expected = await logitsOf(golden.folder, { quantization }, ids);
-      expect(sameBits('logits', await logitsOf(folder, {}, ids), expected).difference).toBe(0);
-      const again = await saved(folder, {});
-      expect(readFileSync(join(again, 'model.safetensors'))).toEqual(readFileSync(join(folder, 'model.safetensors')));
-    },
+    (quantization) => sameBitsAfterSaving(golden, quantization),
   );
 });
+
+async function sameBitsAfterSaving(golden: GoldenFolder, quantization: NonNullable<LoadOptions['quantization']>) {
+  const ids = golden.ids('single');
+  const folder = await saved(golden.folder, { quantization });
+  const header = readHeader(join(folder, 'model.safetensors'));
+  const int8 = Object.keys(header).filter((name) => header[name]?.dtype === 'I8');
+  expect(int8.length).toBeGreaterThan(0);
+  for (const name of int8) {
+    const module = name.slice(0, -'.weight'.length);
+    expect(header[`${module}.SCB`]).toMatchObject({ dtype: 'F32', shape: [header[name]?.shape[0]] });
+    expect(header[`${module}.weight_format`]).toMatchObject({ dtype: 'U8', shape: [] });
+  }
+  const expected = await logitsOf(golden.folder, { quantization }, ids);
+  expect(sameBits('logits', await logitsOf(folder, {}, ids), expected).difference).toBe(0);
+  const again = await saved(folder, {});
+  expect(readFileSync(join(again, 'model.safetensors'))).toEqual(readFileSync(join(folder, 'model.safetensors')));
+}
 
 /** Bytes of all tensors of files, by name. */
 function tensorBytesOf(files: readonly string[]): Map<string, { dtype: string; shape: number[]; bytes: string }> {

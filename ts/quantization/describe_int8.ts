@@ -1,0 +1,32 @@
+import type { Int8Settings } from '../graph/program';
+
+/** An int8 scheme in full words. */
+export function describeInt8(settings: Int8Settings): string {
+  const {
+    weights = 'absmax',
+    weight_scales = 'row',
+    weight_only,
+    activations = 'absmax',
+    activation_scales = 'row',
+  } = settings;
+  const scale = (mapping: string, of: string) =>
+    `${mapping === 'zeropoint' ? 'scale and zero point' : 'absmax scale'} ${of}`;
+  const matrix = `int8 weights with one ${scale(weights, weight_scales === 'row' ? 'for each output feature' : 'for the whole matrix')}`;
+  if (weight_only) return `${matrix}; inputs stay float32`;
+  const inputs = `int8 inputs with one ${scale(activations, activation_scales === 'row' ? 'for each token' : 'for all tokens of a call')}`;
+  return [matrix, inputs, ...describeOutliers(settings)].join('; ');
+}
+
+function describeOutliers(settings: Int8Settings): string[] {
+  const { threshold = 0, outliers = 'token', float_outlier_weights, outlier_features = [] } = settings;
+  const met = float_outlier_weights ? 'float32 weights' : 'dequantized weights';
+  const taken = outliers === 'column' ? 'their features for all tokens of the call' : 'those entries alone';
+  return [
+    threshold > 0
+      ? `inputs of magnitude ${threshold} and above in float32 with ${met}, ${taken}`
+      : 'no input is left out for its size',
+    ...(outlier_features.length > 0
+      ? [`${outlier_features.length} calibrated feature(s) in float32 always, with bfloat16 weights`]
+      : []),
+  ];
+}
