@@ -27,6 +27,14 @@ inline int64_t choose_depth_block(int64_t panel, int64_t element_bytes) {
   return std::clamp<int64_t>(fitting / kGranule * kGranule, kGranule, 1024);
 }
 
+/// Runs of k of tiled kernels: those of a strip of 32 rows and of a panel of 32 columns take a third of the first-level
+/// cache each; partial sums, 4 KB, and what is fetched ahead have the rest. In even shares: no short rest.
+inline int64_t choose_tiled_depth_block(int64_t depth, int64_t granule, int64_t element_bytes) {
+  static const CacheSizes caches = cache_sizes();
+  const int64_t longest = std::max<int64_t>(caches.first_level / 3 / 32 / element_bytes / granule, 1) * granule;
+  return round_up(divide_up(depth, divide_up(depth, longest)), granule);
+}
+
 /// Rows whose block of activations and partial sums take half of the second-level cache.
 inline int64_t choose_row_block(int64_t depth_block_bytes, int64_t columns, int64_t granule) {
   static const CacheSizes caches = cache_sizes();

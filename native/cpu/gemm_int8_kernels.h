@@ -20,6 +20,11 @@ struct Int8OutlierTile {
   const int32_t* features = nullptr;  // [count]
   const int32_t* kept = nullptr;      // [count]: index among the weights kept in bfloat16, or -1; null: all -1
   const float* values = nullptr;      // [count][row_tile]: the activation, 0 in rows where it is no outlier
+  // The same by row, for tiled kernels: row r's are entries[row_begin[r] ... row_begin[r + 1]), indices into
+  // `features`.
+  const int32_t* row_begin = nullptr;
+  const int32_t* entries = nullptr;
+  bool shared = false;  // most rows have most of the features: better taken together
 };
 
 /// out = activation(x + outliers + bias) + residual, where
@@ -43,7 +48,8 @@ struct Int8Epilogue {
 /// A block of the result: rows [first_row, last_row), first_row a multiple of the kernel's row_tile, by the panels
 /// [first_panel, last_panel).
 struct Int8Task {
-  /// Byte (row, k) lies at (k / depth_block) * block_stride + row * row_stride + k % depth_block.
+  /// Byte (row, k) lies at (k / depth_block) * block_stride + row * row_stride + k % depth_block, unless the kernel is
+  /// `tiled`: activation_offset().
   const uint8_t* activations = nullptr;
   int64_t row_stride = 0;
   int64_t block_stride = 0;
@@ -65,6 +71,7 @@ struct Int8Kernel {
   int row_tile = 0;       // rows of a tile of accumulators
   int depth_granule = 4;  // K is filled up to a multiple of it
   int row_granule = 1;    // many_rows reads (and drops) rows of A and of sums up to a multiple of it
+  bool tiled = false;     // activations lie as tiles [row_tile][depth_granule]
   uint8_t flip = 0;       // an activation q in [-128, 127] is stored as q xor this: 0x80 for unsigned bytes, q + 128
   void (*few_rows)(const Int8Task&) = nullptr;   // depth_block >= depth, rows <= row_tile
   void (*many_rows)(const Int8Task&) = nullptr;  // any number of rows
@@ -73,8 +80,11 @@ struct Int8Kernel {
 /// Features whose weights are dequantized at a time for the outliers of a tile.
 inline constexpr int64_t kOutlierRun = 32;
 
+/// Partial sums; of tiled kernels those being finished too (two strips of row_granule rows by a panel).
 inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64_t panels) {
-  return (rows + kernel.row_tile - 1) / kernel.row_tile * kernel.row_tile * panels * kernel.panel;
+  const int64_t granule = kernel.row_tile > kernel.row_granule ? kernel.row_tile : kernel.row_granule;
+  return (rows + granule - 1) / granule * granule * panels * kernel.panel +
+         (kernel.tiled ? 2 * granule * kernel.panel : 0);
 }
 /// A tile of scaled sums, one of outlier products, and a run of dequantized weights.
 inline int64_t int8_scratch_floats(const Int8Kernel& kernel) {
@@ -108,6 +118,7 @@ struct Int8Kernels {
   /// word.
   void (*scan_row)(const float* x, int64_t count, float below, uint64_t* bits, RowScan* scan) = nullptr;
   void (*quantize_row)(const float* x, int64_t count, const RowGrid& grid, uint8_t* out) = nullptr;
+  int weight_only_panel = 0;  // of weights that meet float32 activations: GemmKernels::int8_weights
 };
 
 }  // namespace octoformer

@@ -32,7 +32,8 @@ struct GemmEpilogue {
 /// A: the elements of activations, W: those of packed weights.
 template <class A, class W>
 struct GemmTask {
-  /// Element (row, k) lies at (k / depth_block) * block_stride + row * row_stride + k % depth_block.
+  /// Element (row, k) lies at (k / depth_block) * block_stride + row * row_stride + k % depth_block, unless the kernel
+  /// is `tiled`: activation_offset().
   const A* activations = nullptr;
   int64_t row_stride = 0;
   int64_t block_stride = 0;
@@ -55,15 +56,27 @@ struct GemmKernel {
   int row_tile = 0;                                    // rows of a tile of accumulators
   int depth_granule = 1;                               // K is filled up to a multiple of it
   int row_granule = 1;                                 // many_rows reads (and drops) rows of A up to a multiple of it
+  bool tiled = false;                                  // activations lie as tiles [row_tile][depth_granule]
   void (*few_rows)(const GemmTask<A, W>&) = nullptr;   // depth_block >= depth, rows <= row_tile
   void (*many_rows)(const GemmTask<A, W>&) = nullptr;  // any number of rows
 };
 
-/// Floats of scratch that a task needs: the partial sums of its block and one widened block of a panel.
+/// Where element (row, k) of tiled activations lies: row_tile rows of a block of k together, a tile after another. A
+/// tile is 1 KB in one run, which the processor's prefetching follows and which takes up the sets of a cache evenly.
+inline int64_t activation_offset(int64_t row, int64_t k, int64_t row_tile, int64_t tile_depth, int64_t row_stride,
+                                 int64_t block_stride, int64_t depth_block) {
+  const int64_t in_block = k % depth_block;
+  return k / depth_block * block_stride + row / row_tile * row_tile * row_stride +
+         in_block / tile_depth * row_tile * tile_depth + row % row_tile * tile_depth + in_block % tile_depth;
+}
+
+/// Floats of scratch that a task needs: the partial sums of its block, and one widened block of a panel or, of tiled
+/// kernels, the sums being finished (two strips of row_granule rows by a panel).
 template <class A, class W>
 int64_t gemm_scratch_floats(const GemmKernel<A, W>& kernel, int64_t rows, int64_t panels, int64_t depth_block) {
-  const int64_t tiles = (rows + kernel.row_tile - 1) / kernel.row_tile;
-  return tiles * kernel.row_tile * panels * kernel.panel + depth_block * kernel.panel;
+  const int64_t granule = kernel.row_tile > kernel.row_granule ? kernel.row_tile : kernel.row_granule;
+  return (rows + granule - 1) / granule * granule * panels * kernel.panel +
+         (kernel.tiled ? 2 * granule : depth_block) * kernel.panel;
 }
 
 struct GemmKernels {

@@ -23,12 +23,14 @@ class Int8Activations {
  private:
   struct Tile {
     std::vector<int32_t> features, kept;
+    std::vector<int32_t> row_begin, entries;  // of tiled kernels
     std::vector<float> values;
   };
   struct Worker {
     std::vector<uint64_t> bits;  // outlier features of the tile at hand, or of all that the worker has seen
     std::vector<float> row;      // a row without its kept features
     std::vector<int32_t> entries;
+    std::vector<uint8_t> bytes;  // a row, quantized, on its way to its tiles
   };
   class Call;
 

@@ -35,7 +35,10 @@ void Int8LinearDriver::linear(const LinearArguments& arguments) {
   // A product over nothing has no blocks of k to walk; few_rows starts and finishes sums regardless.
   const bool few = rows <= kernel.row_tile || task.depth == 0;
   task.depth_block =
-      few ? std::max<int64_t>(task.depth, 1) : std::min(choose_depth_block(kernel.panel, sizeof(int8_t)), task.depth);
+      few ? std::max<int64_t>(task.depth, 1)
+          : std::min(kernel.tiled ? choose_tiled_depth_block(task.depth, kernel.depth_granule, sizeof(int8_t))
+                                  : choose_depth_block(kernel.panel, sizeof(int8_t)),
+                     task.depth);
   activations_.prepare(kernels_, threads_, weight, arguments.input, task);
   if (few) {
     multiply_few_rows(weight, rows, task);
@@ -61,8 +64,9 @@ void Int8LinearDriver::multiply_few_rows(const Int8Weight& weight, int64_t rows,
   const Int8Kernel& kernel = weight.kernel();
   const int64_t panels = weight.panels();
   const int threads = usable_threads(threads_, panels * weight.panel_stride(), kWeightBytesPerThread);
-  const int64_t share = divide_up(panels, threads * kTasksPerThread);
-  lend_scratch(kernel, int8_scratch_values(kernel, kernel.row_tile, 1), threads);
+  // Two panels at a time: tiled kernels take pairs of them.
+  const int64_t share = round_up(divide_up(panels, threads * kTasksPerThread), 2);
+  lend_scratch(kernel, int8_scratch_values(kernel, kernel.row_tile, 2), threads);
   ThreadPool::shared().parallel_for(threads, divide_up(panels, share), [&](int64_t index, int worker) {
     Int8Task task = shared;
     take_scratch(kernel, worker, task);

@@ -214,7 +214,7 @@ struct Int8Weight::Packer {
 
 Int8Weight::Int8Weight(LinearWeightDescription given, const Int8Kernels& kernels) : LinearWeight(std::move(given)) {
   const LinearWeightDescription& shape = description();
-  panel_ = kernels.symmetric.panel;
+  panel_ = settings().weight_only ? kernels.weight_only_panel : kernels.symmetric.panel;
   panels_ = divide_up(shape.out_features, panel_);
   depth_ = round_up(shape.in_features, kernels.symmetric.depth_granule);
   const auto columns = static_cast<size_t>(panels_ * panel_);

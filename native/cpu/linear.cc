@@ -63,8 +63,10 @@ void LinearDriver::multiply(const GemmKernel<A, W>& kernel, const W* weights, co
                    arguments.out.data, arguments.out.stride, layout.column_scale};
   // A product over nothing has no blocks of k to walk; few_rows starts and finishes sums regardless.
   const bool few = product.rows <= kernel.row_tile || task.depth == 0;
-  task.depth_block =
-      few ? std::max<int64_t>(task.depth, 1) : std::min(choose_depth_block(kernel.panel, sizeof(A)), task.depth);
+  task.depth_block = few ? std::max<int64_t>(task.depth, 1)
+                         : std::min(kernel.tiled ? choose_tiled_depth_block(task.depth, kernel.depth_granule, sizeof(A))
+                                                 : choose_depth_block(kernel.panel, sizeof(A)),
+                                    task.depth);
   prepare_activations(product);
   if (few) {
     multiply_few_rows(product);
@@ -106,6 +108,12 @@ void LinearDriver::prepare_activations(Product<A, W>& product) {
         const int64_t filled = std::min(task.depth_block, task.depth - first);
         const int64_t count = row < product.rows ? std::clamp<int64_t>(in_features - first, 0, task.depth_block) : 0;
         A* out = blocked + block * task.block_stride + row * task.row_stride;
+        if constexpr (std::is_same_v<A, uint16_t>) {
+          if (product.kernel.tiled) {
+            narrow_to_tiles(product, row, first, count, filled, blocked);
+            continue;
+          }
+        }
         if (count > 0) {
           const float* from = input.row(row) + first;
           if constexpr (std::is_same_v<A, uint16_t>) {
@@ -120,6 +128,26 @@ void LinearDriver::prepare_activations(Product<A, W>& product) {
       }
     }
   });
+}
+
+/// `count` elements of a row from `first`, then zeros up to `filled`, to where tiles want them.
+template <class A, class W>
+void LinearDriver::narrow_to_tiles(const Product<A, W>& product, int64_t row, int64_t first, int64_t count,
+                                   int64_t filled, uint16_t* tiles) const {
+  const GemmTask<A, W>& task = product.task;
+  const int64_t depth = product.kernel.depth_granule, row_tile = product.kernel.row_tile;
+  constexpr int64_t kRun = 512;  // stays in the first-level cache
+  alignas(64) uint16_t run[kRun];
+  uint16_t* out =
+      tiles + activation_offset(row, first, row_tile, depth, task.row_stride, task.block_stride, task.depth_block);
+  for (int64_t done = 0; done < filled; done += kRun) {
+    const int64_t length = std::min(filled - done, kRun), given = std::clamp<int64_t>(count - done, 0, length);
+    if (given > 0) kernels_.narrow_row_to_bfloat16(product.arguments.input.row(row) + first + done, given, run);
+    std::fill(run + given, run + length, uint16_t{0});
+    for (int64_t k = 0; k < length; k += depth, out += row_tile * depth) {
+      std::memcpy(out, run + k, static_cast<size_t>(depth) * sizeof(uint16_t));
+    }
+  }
 }
 
 template <class A, class W>

@@ -33,6 +33,9 @@ class LinearDriver {
   template <class A, class W>
   void prepare_activations(Product<A, W>& product);
   template <class A, class W>
+  void narrow_to_tiles(const Product<A, W>& product, int64_t row, int64_t first, int64_t count, int64_t filled,
+                       uint16_t* tiles) const;
+  template <class A, class W>
   void multiply_few_rows(Product<A, W>& product);
   template <class A, class W>
   void multiply_many_rows(Product<A, W>& product);

@@ -80,7 +80,7 @@ PackedWeight::PackedWeight(LinearWeightDescription given, const GemmKernels& ker
                          kernels.bfloat16_units.few_rows != nullptr;
   int64_t granule = 1;
   if (form == WeightForm::bfloat16) granule = uses_bfloat16_units_ ? kernels.bfloat16_units.depth_granule : 2;
-  panel_ = kernels.float32.panel;
+  panel_ = uses_bfloat16_units_ ? kernels.bfloat16_units.panel : kernels.float32.panel;
   panels_ = (description().out_features + panel_ - 1) / panel_;
   depth_ = round_up(description().in_features, granule);
   const size_t element = form == WeightForm::float32 ? sizeof(float) : sizeof(uint16_t);

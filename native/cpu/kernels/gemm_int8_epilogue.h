@@ -33,37 +33,28 @@ inline void scale_sums(const Int8Epilogue& epilogue, const int32_t* sums, int64_
   }
 }
 
-/// The weights of one feature for a panel's outputs, as float32.
+/// The weights of one feature, as float32, for the output features [column, column + Vec::lanes).
 template <int Panel>
-inline void outlier_weights(const Int8Task& task, int64_t panel, int32_t feature, int32_t kept, float* out) {
-  constexpr int kVectors = Panel / Vec::lanes;
+inline Vec::F outlier_weights(const Int8Task& task, int32_t feature, int32_t kept, int64_t column) {
   const Int8Epilogue& epilogue = task.epilogue;
+  const int64_t panel = column / Panel, offset = column % Panel;
   if (kept >= 0) {
-    const uint16_t* halves = epilogue.kept_weights + (panel * epilogue.kept_count + kept) * Panel;
-    for (int v = 0; v < kVectors; ++v) {
-      Vec::store(out + v * Vec::lanes, Vec::load_bfloat16(halves + v * Vec::lanes));
-    }
-    return;
+    return Vec::load_bfloat16(epilogue.kept_weights + (panel * epilogue.kept_count + kept) * Panel + offset);
   }
   if (epilogue.float_weights != nullptr) {
-    const float* floats = epilogue.float_weights + (panel * task.in_features + feature) * Panel;
-    for (int v = 0; v < kVectors; ++v) Vec::store(out + v * Vec::lanes, Vec::load(floats + v * Vec::lanes));
-    return;
+    return Vec::load(epilogue.float_weights + (panel * task.in_features + feature) * Panel + offset);
   }
   const int8_t* quads = task.weights + panel * task.panel_stride + feature / 4 * 4 * Panel;
-  for (int v = 0; v < kVectors; ++v) {
-    const int64_t n = panel * Panel + v * Vec::lanes;
-    IntVec::I q = IntVec::byte_of_four(quads + 4 * v * Vec::lanes, feature % 4);
-    if (epilogue.column_zero != nullptr) q = IntVec::sub(q, IntVec::load(epilogue.column_zero + n));
-    Vec::store(out + v * Vec::lanes, Vec::mul(IntVec::to_float(q), Vec::load(epilogue.column_scale + n)));
-  }
+  IntVec::I q = IntVec::byte_of_four(quads + 4 * offset, feature % 4);
+  if (epilogue.column_zero != nullptr) q = IntVec::sub(q, IntVec::load(epilogue.column_zero + column));
+  return Vec::mul(IntVec::to_float(q), Vec::load(epilogue.column_scale + column));
 }
 
 /// scaled += the outliers of a tile of rows times their weights. The weights of a run of features serve all rows.
-/// `scratch`: products [row_tile][panel], then weights [kOutlierRun][panel].
+/// `scratch`: products [row_tile][Panel], then weights [kOutlierRun][Panel].
 template <int Panel>
 [[gnu::noinline]] void add_outliers(const Int8Task& task, const Int8OutlierTile& tile, int64_t rows, int64_t row_tile,
-                                    int64_t panel, float* scaled, float* scratch) {
+                                    int64_t column, float* scaled, float* scratch) {
   constexpr int kVectors = Panel / Vec::lanes;
   float* products = scratch;
   float* weights = scratch + row_tile * Panel;
@@ -73,7 +64,10 @@ template <int Panel>
     const int64_t count = tile.count - first < kOutlierRun ? tile.count - first : kOutlierRun;
     for (int64_t i = 0; i < count; ++i) {
       const int32_t kept = tile.kept != nullptr ? tile.kept[first + i] : -1;
-      outlier_weights<Panel>(task, panel, tile.features[first + i], kept, weights + i * Panel);
+      for (int v = 0; v < kVectors; ++v) {
+        Vec::store(weights + i * Panel + v * Vec::lanes,
+                   outlier_weights<Panel>(task, tile.features[first + i], kept, column + v * Vec::lanes));
+      }
     }
     for (int64_t r = 0; r < rows; ++r) {
       Vec::F sum[kVectors];
@@ -101,19 +95,64 @@ template <int Panel>
   }
 }
 
-/// `Panel` output features: `sums` [rows, Panel] become output. `row` is a multiple of row_tile.
+/// The same for row `r` of the tile alone, which has few outliers: `scaled` [Panel] is that row's.
+template <int Panel>
+inline void add_row_outliers(const Int8Task& task, const Int8OutlierTile& tile, int64_t r, int64_t row_tile,
+                             int64_t column, float* scaled) {
+  constexpr int kVectors = Panel / Vec::lanes;
+  const int32_t *entry = tile.entries + tile.row_begin[r], *end = tile.entries + tile.row_begin[r + 1];
+  if (entry == end) return;
+  Vec::F sum[kVectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) sum[v] = Vec::zero();
+  for (; entry < end; ++entry) {
+    const Vec::F x = Vec::set1(tile.values[*entry * row_tile + r]);
+    const int32_t feature = tile.features[*entry], kept = tile.kept != nullptr ? tile.kept[*entry] : -1;
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      sum[v] = Vec::fma(x, outlier_weights<Panel>(task, feature, kept, column + v * Vec::lanes), sum[v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) {
+    Vec::store(scaled + v * Vec::lanes, Vec::add(Vec::load(scaled + v * Vec::lanes), sum[v]));
+  }
+}
+
+/// Output features of the panel that begins at `column`: `sums` [rows, Panel] become output. `row` is a multiple of
+/// row_tile.
 template <int Panel>
 [[gnu::noinline]] void finish_int8_tile(const Int8Task& task, const int32_t* sums, int64_t row, int64_t row_tile,
-                                        int64_t panel) {
+                                        int64_t column) {
   const int64_t left = task.last_row - row, rows = left < row_tile ? left : row_tile;
-  const int64_t column = panel * Panel, columns = task.out_features - column;
+  const int64_t columns = task.out_features - column;
   float* scaled = task.floats;
   scale_sums<Panel>(task.epilogue, sums, row, rows, column, scaled);
   if (task.epilogue.outliers != nullptr) {
     const Int8OutlierTile& tile = task.epilogue.outliers[row / row_tile];
-    if (tile.count > 0) add_outliers<Panel>(task, tile, rows, row_tile, panel, scaled, scaled + row_tile * Panel);
+    if (tile.count > 0) {
+      add_outliers<Panel>(task, tile, rows, row_tile, column, scaled, scaled + row_tile * Panel);
+    }
   }
   finish_tile(task.epilogue.output, scaled, Panel, row, rows, column, columns < Panel ? columns : Panel);
+}
+
+/// The same, row by row, for kernels that finish sums between products: of a tile whose rows share their outliers the
+/// first row brings all rows about, and the others find nothing left to do.
+template <int Panel>
+[[gnu::noinline]] void finish_int8_rows(const Int8Task& task, const int32_t* sums, int64_t row, int64_t rows,
+                                        int64_t row_tile, int64_t column) {
+  const int64_t columns = task.out_features - column;
+  for (const int64_t end = row + rows; row < end; ++row, sums += Panel) {
+    const Int8OutlierTile* tile = task.epilogue.outliers ? &task.epilogue.outliers[row / row_tile] : nullptr;
+    if (tile != nullptr && tile->shared) {
+      if (row % row_tile == 0) finish_int8_tile<Panel>(task, sums, row, row_tile, column);
+      continue;
+    }
+    scale_sums<Panel>(task.epilogue, sums, row, 1, column, task.floats);
+    if (tile != nullptr) add_row_outliers<Panel>(task, *tile, row % row_tile, row_tile, column, task.floats);
+    finish_tile(task.epilogue.output, task.floats, Panel, row, 1, column, columns < Panel ? columns : Panel);
+  }
 }
 
 }  // namespace

@@ -12,20 +12,22 @@ namespace {
 
 template <class Unit>
 constexpr Int8Kernel int8_vector_kernel() {
-  return {kPanel, Unit::rows, 4, 1, Unit::flip, few_rows_int8<Unit>, many_rows_int8<Unit>};
+  return {kPanel, Unit::rows, 4, 1, false, Unit::flip, few_rows_int8<Unit>, many_rows_int8<Unit>};
 }
 
 template <class Unit>
 constexpr Int8Kernel int8_kernel() {
 #if defined(OCTOFORMER_TILES)
-  static_assert(kPanel == kTilePanel && Unit::flip == 0x80, "one packing for all kernels of an ISA");
-  return {kTilePanel, kTileRow, kInt8TileDepth, 2 * kTileRow, Unit::flip, few_rows_int8_amx, many_rows_int8_amx};
+  static_assert(Unit::flip == 0x80, "tiles multiply unsigned bytes");
+  return {kTilePanel, kTileRow,   Int8TileProduct::kTileDepth, kStripRows,
+          true,       Unit::flip, few_rows_int8_amx,           many_rows_int8_amx};
 #else
   return int8_vector_kernel<Unit>();
 #endif
 }
 
-constexpr Int8Kernels kInt8Kernels = {int8_kernel<Int8Unit>(), int8_kernel<GeneralInt8Unit>(), scan_row, quantize_row};
+constexpr Int8Kernels kInt8Kernels = {int8_kernel<Int8Unit>(), int8_kernel<GeneralInt8Unit>(), scan_row, quantize_row,
+                                      kPanel};
 
 }  // namespace
 }  // namespace octoformer

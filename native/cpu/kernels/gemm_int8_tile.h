@@ -66,7 +66,7 @@ void few_rows_int8(const Int8Task& task) {
   for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
     int8_tile_of<Unit>(task.last_row - task.first_row, a, task.row_stride, task.weights + panel * task.panel_stride,
                        task.depth, true, task.sums);
-    finish_int8_tile<kPanel>(task, task.sums, task.first_row, Unit::rows, panel);
+    finish_int8_tile<kPanel>(task, task.sums, task.first_row, Unit::rows, panel * kPanel);
   }
 }
 
@@ -82,7 +82,7 @@ void many_rows_int8(const Int8Task& task) {
       for (int64_t row = task.first_row; row < task.last_row; row += Unit::rows, sums += Unit::rows * kPanel) {
         int8_tile_of<Unit>(minimum(Unit::rows, task.last_row - row), block + row * task.row_stride, task.row_stride,
                            weights, depth, first == 0, sums);
-        if (first + depth == task.depth) finish_int8_tile<kPanel>(task, sums, row, Unit::rows, panel);
+        if (first + depth == task.depth) finish_int8_tile<kPanel>(task, sums, row, Unit::rows, panel * kPanel);
       }
     }
   }

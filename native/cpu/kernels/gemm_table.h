@@ -12,13 +12,12 @@ namespace {
 
 template <class Form>
 constexpr GemmKernel<typename Form::Activation, typename Form::Weight> vector_kernel(int depth_granule) {
-  return {kPanel, kTileRows, depth_granule, 1, few_rows<Form>, many_rows<Form>};
+  return {kPanel, kTileRows, depth_granule, 1, false, few_rows<Form>, many_rows<Form>};
 }
 
 constexpr GemmKernel<uint16_t, uint16_t> bfloat16_unit_kernel() {
 #if defined(OCTOFORMER_TILES)
-  static_assert(kPanel == kTilePanel, "one packing for all kernels of an ISA");
-  return {kTilePanel, kTileRow, kTileDepth, kTileRow, few_rows_amx, many_rows_amx};
+  return kBfloat16TileKernel;
 #elif defined(OCTOFORMER_BFLOAT16_UNIT)
   return vector_kernel<Bfloat16UnitForm>(2);
 #else
@@ -33,7 +32,7 @@ constexpr GemmKernels kGemmKernels = {
     bfloat16_unit_kernel(),
     round_row_to_bfloat16,
     narrow_row_to_bfloat16,
-    {kPanel, kTileRows, 1, 1, few_rows_int8_weights, many_rows<Int8WeightForm>},
+    {kPanel, kTileRows, 1, 1, false, few_rows_int8_weights, many_rows<Int8WeightForm>},
 };
 
 }  // namespace

@@ -28,7 +28,12 @@ static_assert(sizeof(TileConfiguration) == 64, "ldtilecfg reads 64 bytes");
 
 #if !defined(OCTOFORMER_EMULATE_TILES)
 
-#define TILE_CONFIGURE(configuration) _tile_loadconfig(&(configuration))
+// gcc believes that the instruction reads 8 bytes: tell it of all of them.
+#define TILE_CONFIGURE(configuration)            \
+  do {                                           \
+    __asm__ volatile("" : : "m"(configuration)); \
+    _tile_loadconfig(&(configuration));          \
+  } while (false)
 #define TILE_RELEASE() _tile_release()
 #define TILE_ZERO(tile) _tile_zero(tile)
 #define TILE_LOAD(tile, from, stride) _tile_loadd(tile, from, stride)

@@ -1,0 +1,306 @@
+// The two ways over a block of the result with AMX tiles, the same for bfloat16 and int8: 64 bytes of k a step, 16 rows
+// of activations a tile, and of weights two tiles beside each other in a panel.
+//
+// A `Product` says what differs:
+//   Task, Sum             GemmTask<...> and float, or Int8Task and int32_t
+//   kIntegers             which instruction multiplies
+//   finish(task, sums, row, rows, column, columns): `sums` [rows][kStripColumns] become output
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+namespace octoformer {
+namespace {
+
+constexpr int kTileRow = 16;       // rows of a tile
+constexpr int kTileColumns = 16;   // columns of a tile of sums
+constexpr int kTileRowBytes = 64;  // bytes of k of a step
+constexpr int kTileBytes = kTileRow * kTileRowBytes;
+/// Output features of a panel: those of the 2 x 2 tiles of sums that eight tiles allow (a load a product; 16 x 64 sums
+/// would need five loads for four). A step of its weights is 2 KB in one run: wider panels would leave every other
+/// pair of cache lines of a block out, and with them sets of the first-level cache.
+constexpr int kTilePanel = 2 * kTileColumns;
+constexpr int kPanelRowBytes = 4 * kTilePanel;  // from one row of a tile of weights to the next
+constexpr int kPanelStepBytes = 16 * kPanelRowBytes;
+constexpr int kStripRows = 2 * kTileRow;
+constexpr int kStripSums = kStripRows * kTilePanel;
+constexpr int kSumRowBytes = 4 * kTilePanel;
+
+/// Tiles 0 to 3 hold sums, the others operands. `rows`: those of sums and activations, tiles below `first_weight_tile`.
+inline void configure_tiles(int rows, int first_weight_tile) {
+  TileConfiguration configuration;
+  for (int tile = 0; tile < 8; ++tile) {
+    configuration.row_bytes[tile] = kTileRowBytes;
+    configuration.rows[tile] = static_cast<uint8_t>(tile < first_weight_tile ? rows : 16);
+  }
+  TILE_CONFIGURE(configuration);
+}
+
+#define TILE_MULTIPLY(sums, a, b)           \
+  do {                                      \
+    if constexpr (Product::kIntegers)       \
+      TILE_MULTIPLY_UINT8_INT8(sums, a, b); \
+    else                                    \
+      TILE_MULTIPLY_BFLOAT16(sums, a, b);   \
+  } while (false)
+
+/// Tiles are loaded in an order that the processor's own prefetching does not follow: fetch the 2 KB of a step of
+/// weights in time (4 KB ahead in each of two panels, a microsecond or so of what memory gives). Beyond the end it
+/// fetches nothing harmful.
+constexpr int64_t kPrefetchSteps = 2;
+inline void prefetch_step(const uint8_t* weights) {
+#pragma GCC unroll 32
+  for (int line = 0; line < kPanelStepBytes / 64; ++line) __builtin_prefetch(weights + line * 64);
+}
+
+template <class Product>
+inline const uint8_t* panel_bytes(const typename Product::Task& task, int64_t panel) {
+  return reinterpret_cast<const uint8_t*>(task.weights + panel * task.panel_stride);
+}
+
+/// [rows, 32] or (`Two`) two panels' sums over all of K: a tile of activations meets two or four tiles of weights.
+template <class Product, bool Two>
+inline void multiply_few_rows(const uint8_t* a, const uint8_t* weights, const uint8_t* second, int64_t steps,
+                              typename Product::Sum* sums) {
+  typename Product::Sum* second_sums = sums + kTileRow * kTilePanel;
+  TILE_ZERO(0);
+  TILE_ZERO(1);
+  TILE_ZERO(2);
+  TILE_ZERO(3);
+  for (int64_t step = 0; step < steps; ++step, a += kTileBytes, weights += kPanelStepBytes, second += kPanelStepBytes) {
+    prefetch_step(weights + kPrefetchSteps * kPanelStepBytes);
+    TILE_LOAD(4, a, kTileRowBytes);
+    TILE_LOAD(5, weights, kPanelRowBytes);
+    TILE_MULTIPLY(0, 4, 5);
+    TILE_LOAD(6, weights + 64, kPanelRowBytes);
+    TILE_MULTIPLY(1, 4, 6);
+    if constexpr (Two) {
+      prefetch_step(second + kPrefetchSteps * kPanelStepBytes);
+      TILE_LOAD(7, second, kPanelRowBytes);
+      TILE_MULTIPLY(2, 4, 7);
+      TILE_LOAD(5, second + 64, kPanelRowBytes);
+      TILE_MULTIPLY(3, 4, 5);
+    }
+  }
+  TILE_STORE(0, sums, kSumRowBytes);
+  TILE_STORE(1, sums + kTileColumns, kSumRowBytes);
+  if constexpr (Two) {
+    TILE_STORE(2, second_sums, kSumRowBytes);
+    TILE_STORE(3, second_sums + kTileColumns, kSumRowBytes);
+  }
+}
+
+/// Up to 16 rows by whole panels, over all of K. Tiles have as many rows as there are: fewer are faster. `sums`: two
+/// times [16][kTilePanel].
+template <class Product>
+void few_rows_amx(const typename Product::Task& task, typename Product::Sum* sums) {
+  const uint8_t* a = reinterpret_cast<const uint8_t*>(task.activations);
+  const int64_t steps = task.depth / Product::kTileDepth, rows = task.last_row - task.first_row;
+  configure_tiles(static_cast<int>(rows), 5);
+  for (int64_t panel = task.first_panel; panel < task.last_panel; panel += 2) {
+    const uint8_t* weights = panel_bytes<Product>(task, panel);
+    const bool two = panel + 1 < task.last_panel;
+    if (two) {
+      multiply_few_rows<Product, true>(a, weights, panel_bytes<Product>(task, panel + 1), steps, sums);
+    } else {
+      multiply_few_rows<Product, false>(a, weights, weights, steps, sums);
+    }
+    Product::finish(task, sums, task.first_row, rows, panel * kTilePanel);
+    if (two) {
+      Product::finish(task, sums + kTileRow * kTilePanel, task.first_row, rows, (panel + 1) * kTilePanel);
+    }
+  }
+  TILE_RELEASE();
+}
+
+/// A run of cache lines that is fetched a few lines at a time, into the first-level cache or the second.
+template <int Level>
+struct Fetching {
+  const uint8_t* next = nullptr;
+  const uint8_t* end = nullptr;
+  int64_t lines_at_a_time = 0;
+
+  void start(const void* from, int64_t bytes, int64_t times) {
+    next = static_cast<const uint8_t*>(from);
+    end = next + bytes;
+    lines_at_a_time = times > 0 ? (bytes / 64 + times - 1) / times : 0;
+  }
+  void fetch_some() {
+    for (int64_t line = 0; line < lines_at_a_time && next < end; ++line, next += 64) {
+      __builtin_prefetch(next, 0, Level == 1 ? 3 : 2);
+    }
+  }
+};
+
+/// Where the results of rows will go, and what is added to them: each row is two cache lines on a page of its own, out
+/// of reach of the processor's prefetching.
+struct FetchingResults {
+  const GemmEpilogue& epilogue;
+  int64_t row = 0, end = 0, column = 0, rows_at_a_time = 0;
+
+  void start(int64_t first_row, int64_t last_row, int64_t first_column, int64_t times) {
+    row = first_row;
+    end = first_row + kStripRows < last_row ? first_row + kStripRows : last_row;
+    column = first_column;
+    rows_at_a_time = (kStripRows + times - 1) / times;
+  }
+  void fetch_some() {
+    for (int64_t i = 0; i < rows_at_a_time && row < end; ++i, ++row) {
+      __builtin_prefetch(epilogue.out + row * epilogue.out_stride + column, 1, 2);
+      __builtin_prefetch(epilogue.out + row * epilogue.out_stride + column + kTileColumns, 1, 2);
+      if (epilogue.residual == nullptr || epilogue.residual == epilogue.out) continue;
+      __builtin_prefetch(epilogue.residual + row * epilogue.residual_stride + column, 0, 2);
+      __builtin_prefetch(epilogue.residual + row * epilogue.residual_stride + column + kTileColumns, 0, 2);
+    }
+  }
+};
+
+/// Rows of finished sums that are turned into output a few at a time between the products of the next sums: the tiles
+/// compute on their own, and the processor has little else to do meanwhile.
+template <class Product>
+struct Finishing {
+  const typename Product::Task& task;
+  typename Product::Sum* sums;  // two strips of sums: one is finished while the other is computed
+  int strip = 0;
+  int64_t row = 0, column = 0, done = 0, rows = 0, rows_at_a_time = 0;
+
+  typename Product::Sum* free_sums() { return sums + (strip ^ 1) * kStripSums; }
+  /// Takes over free_sums(), which are those of rows from `first_row` and a panel's columns.
+  void start(int64_t first_row, int64_t first_column, int64_t times) {
+    finish(rows - done);
+    strip ^= 1;
+    row = first_row;
+    column = first_column;
+    done = 0;
+    rows = task.last_row - row < kStripRows ? task.last_row - row : kStripRows;
+    rows_at_a_time = (kStripRows + times - 1) / times;
+  }
+  void finish(int64_t count) {
+    if (count <= 0) return;
+    Product::finish(task, sums + strip * kStripSums + done * kTilePanel, row + done, count, column);
+    done += count;
+  }
+  void finish_some() { finish(rows_at_a_time < rows - done ? rows_at_a_time : rows - done); }
+};
+
+/// [32, 32] sums (or [16, 32] if not `Tall`) over `steps` of k, beginning with those at `partial` (null: from 0). They
+/// go to `out`, rows `out_bytes` apart, or back to `partial`, a tile after another, if `out` is null.
+template <class Product, bool Tall, class Meanwhile>
+inline void multiply_strip(const uint8_t* a, int64_t a_below, const uint8_t* weights, int64_t steps, bool fresh,
+                           typename Product::Sum* partial, typename Product::Sum* out, const Meanwhile& meanwhile) {
+  constexpr int kTile = kTileRow * kTileColumns;
+  if (fresh) {
+    TILE_ZERO(0);
+    TILE_ZERO(1);
+    if constexpr (Tall) {
+      TILE_ZERO(2);
+      TILE_ZERO(3);
+    }
+  } else {
+    TILE_LOAD(0, partial, kTileRowBytes);
+    TILE_LOAD(1, partial + kTile, kTileRowBytes);
+    if constexpr (Tall) {
+      TILE_LOAD(2, partial + 2 * kTile, kTileRowBytes);
+      TILE_LOAD(3, partial + 3 * kTile, kTileRowBytes);
+    }
+  }
+  for (int64_t step = 0; step < steps; ++step, a += kTileBytes, weights += kPanelStepBytes) {
+    TILE_LOAD(6, weights, kPanelRowBytes);
+    TILE_LOAD(4, a, kTileRowBytes);
+    TILE_MULTIPLY(0, 4, 6);
+    TILE_LOAD(7, weights + 64, kPanelRowBytes);
+    TILE_MULTIPLY(1, 4, 7);
+    if constexpr (Tall) {
+      TILE_LOAD(5, a + a_below, kTileRowBytes);
+      TILE_MULTIPLY(2, 5, 6);
+      TILE_MULTIPLY(3, 5, 7);
+    }
+    meanwhile();
+  }
+  if (out == nullptr) {
+    TILE_STORE(0, partial, kTileRowBytes);
+    TILE_STORE(1, partial + kTile, kTileRowBytes);
+    if constexpr (Tall) {
+      TILE_STORE(2, partial + 2 * kTile, kTileRowBytes);
+      TILE_STORE(3, partial + 3 * kTile, kTileRowBytes);
+    }
+  } else {
+    TILE_STORE(0, out, kSumRowBytes);
+    TILE_STORE(1, out + kTileColumns, kSumRowBytes);
+    if constexpr (Tall) {
+      TILE_STORE(2, out + kTileRow * kTilePanel, kSumRowBytes);
+      TILE_STORE(3, out + kTileRow * kTilePanel + kTileColumns, kSumRowBytes);
+    }
+  }
+}
+
+/// Blocks of k outermost, so small that one of a panel stays in the first-level cache, beside a strip of activations,
+/// while all rows pass by, 32 at a time; the block of all rows stays in the second-level cache while the panels pass
+/// by. What comes next is fetched a few lines a step: weights and activations into the second-level cache, partial sums
+/// into the first. The epilogue of finished sums runs between the products of the next. Rows are filled up to whole
+/// tiles (configuring tiles takes as long as some products): those beyond the last are computed and dropped.
+template <class Product>
+void many_rows_amx(const typename Product::Task& task, typename Product::Sum* partial_sums,
+                   typename Product::Sum* finished_sums) {
+  constexpr int64_t kElementBytes = kTileRowBytes / Product::kTileDepth;
+  const int64_t strips = (task.last_row - task.first_row + kStripRows - 1) / kStripRows;
+  const int64_t group_bytes = kTileRow * task.row_stride * kElementBytes;  // from 16 rows to the next 16
+  const int64_t block_bytes = task.block_stride * kElementBytes;
+  const uint8_t* const a_start =
+      reinterpret_cast<const uint8_t*>(task.activations) + task.first_row / kTileRow * group_bytes;
+  const int64_t panels = task.last_panel - task.first_panel;
+  configure_tiles(kTileRow, 6);
+
+  Finishing<Product> finishing{task, finished_sums};
+  FetchingResults next_results{Product::epilogue(task)};
+  Fetching<2> next_weights, next_activations;
+  Fetching<1> next_sums;
+  const uint8_t* a_block = a_start;
+  for (int64_t first = 0; first < task.depth; first += task.depth_block, a_block += block_bytes) {
+    const int64_t rest = task.depth - first, depth = rest < task.depth_block ? rest : task.depth_block;
+    const int64_t steps = depth / Product::kTileDepth, panel_bytes_of_block = steps * kPanelStepBytes;
+    const bool fresh = first == 0, finished = depth == rest;
+    // After the last block the next task begins, most likely with the first block of these rows and the panel that
+    // follows.
+    if (task.depth > task.depth_block) {
+      next_activations.start(finished ? a_start : a_block + block_bytes, 2 * strips * group_bytes,
+                             panels * strips * steps);
+    }
+    const int64_t offset = first * kElementBytes * kTilePanel;  // of the block in a panel
+    typename Product::Sum* partial = partial_sums;
+    for (int64_t p = 0; p < panels; ++p) {
+      const int64_t panel = task.first_panel + p, column = panel * kTilePanel;
+      const uint8_t* weights = panel_bytes<Product>(task, panel) + offset;
+      const uint8_t* following = p + 1 < panels ? panel_bytes<Product>(task, panel + 1) + offset
+                                 : finished
+                                     ? panel_bytes<Product>(task, task.last_panel)
+                                     : panel_bytes<Product>(task, task.first_panel) + offset + panel_bytes_of_block;
+      next_weights.start(following, panel_bytes_of_block, strips * steps);
+      const auto meanwhile = [&] {
+        next_weights.fetch_some();
+        next_activations.fetch_some();
+        next_sums.fetch_some();
+        next_results.fetch_some();
+        finishing.finish_some();
+      };
+      for (int64_t strip = 0; strip < strips; ++strip, partial += kStripSums) {
+        const int64_t row = task.first_row + strip * kStripRows;
+        const uint8_t* a = a_block + strip * 2 * group_bytes;
+        typename Product::Sum* out = finished ? finishing.free_sums() : nullptr;
+        if (!fresh) next_sums.start(partial + kStripSums, kStripSums * 4, steps);
+        if (finished) next_results.start(row, task.last_row, column, steps);
+        if (row + kTileRow < task.last_row) {
+          multiply_strip<Product, true>(a, group_bytes, weights, steps, fresh, partial, out, meanwhile);
+        } else {
+          multiply_strip<Product, false>(a, group_bytes, weights, steps, fresh, partial, out, meanwhile);
+        }
+        if (finished) finishing.start(row, column, steps);
+      }
+    }
+  }
+  finishing.finish(finishing.rows - finishing.done);
+  TILE_RELEASE();
+}
+
+}  // namespace
+}  // namespace octoformer
