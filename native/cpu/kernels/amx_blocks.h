@@ -113,24 +113,23 @@ void few_rows_amx(const typename Product::Task& task, typename Product::Sum* sum
   TILE_RELEASE();
 }
 
-/// A run of cache lines that is fetched a few lines at a time, into the first-level cache or the second.
-template <int Level>
-struct Fetching {
-  const uint8_t* next = nullptr;
-  const uint8_t* end = nullptr;
-  int64_t lines_at_a_time = 0;
+/// What a strip's products fetch ahead: so many bytes (of whole cache lines) of each run with every step. Fetching a
+/// little beyond the end of a run, or of an array, does no harm.
+struct Ahead {
+  const uint8_t *weights, *activations, *sums;  // sums into the first-level cache, the others into the second
+  int64_t weight_bytes, activation_bytes, sum_bytes;
 
-  void start(const void* from, int64_t bytes, int64_t times) {
-    next = static_cast<const uint8_t*>(from);
-    end = next + bytes;
-    lines_at_a_time = times > 0 ? (bytes / 64 + times - 1) / times : 0;
-  }
   void fetch_some() {
-    for (int64_t line = 0; line < lines_at_a_time && next < end; ++line, next += 64) {
-      __builtin_prefetch(next, 0, Level == 1 ? 3 : 2);
+    for (const uint8_t* end = weights + weight_bytes; weights < end; weights += 64) __builtin_prefetch(weights, 0, 2);
+    for (const uint8_t* end = activations + activation_bytes; activations < end; activations += 64) {
+      __builtin_prefetch(activations, 0, 2);
     }
+    for (const uint8_t* end = sums + sum_bytes; sums < end; sums += 64) __builtin_prefetch(sums, 0, 3);
   }
 };
+
+/// Bytes, in whole lines, that fetch `bytes` in so many times.
+inline int64_t bytes_at_a_time(int64_t bytes, int64_t times) { return (bytes / 64 + times - 1) / times * 64; }
 
 /// Where the results of rows will go, and what is added to them: each row is two cache lines on a page of its own, out
 /// of reach of the processor's prefetching.
@@ -187,7 +186,8 @@ struct Finishing {
 /// go to `out`, rows `out_bytes` apart, or back to `partial`, a tile after another, if `out` is null.
 template <class Product, bool Tall, class Meanwhile>
 inline void multiply_strip(const uint8_t* a, int64_t a_below, const uint8_t* weights, int64_t steps, bool fresh,
-                           typename Product::Sum* partial, typename Product::Sum* out, const Meanwhile& meanwhile) {
+                           typename Product::Sum* partial, typename Product::Sum* out, Ahead ahead,
+                           const Meanwhile& meanwhile) {
   constexpr int kTile = kTileRow * kTileColumns;
   if (fresh) {
     TILE_ZERO(0);
@@ -215,6 +215,7 @@ inline void multiply_strip(const uint8_t* a, int64_t a_below, const uint8_t* wei
       TILE_MULTIPLY(2, 5, 6);
       TILE_MULTIPLY(3, 5, 7);
     }
+    ahead.fetch_some();
     meanwhile();
   }
   if (out == nullptr) {
@@ -253,48 +254,58 @@ void many_rows_amx(const typename Product::Task& task, typename Product::Sum* pa
 
   Finishing<Product> finishing{task, finished_sums};
   FetchingResults next_results{Product::epilogue(task)};
-  Fetching<2> next_weights, next_activations;
-  Fetching<1> next_sums;
   const uint8_t* a_block = a_start;
   for (int64_t first = 0; first < task.depth; first += task.depth_block, a_block += block_bytes) {
     const int64_t rest = task.depth - first, depth = rest < task.depth_block ? rest : task.depth_block;
-    const int64_t steps = depth / Product::kTileDepth, panel_bytes_of_block = steps * kPanelStepBytes;
+    const int64_t steps = depth / Product::kTileDepth, weights_of_block = steps * kPanelStepBytes;
     const bool fresh = first == 0, finished = depth == rest;
+    const int64_t offset = first * kElementBytes * kTilePanel;  // of the block in a panel
     // After the last block the next task begins, most likely with the first block of these rows and the panel that
     // follows.
+    const uint8_t* a_next = finished ? a_start : a_block + block_bytes;
+    Ahead ahead = {};
+    ahead.weight_bytes = bytes_at_a_time(weights_of_block, strips * steps);
     if (task.depth > task.depth_block) {
-      next_activations.start(finished ? a_start : a_block + block_bytes, 2 * strips * group_bytes,
-                             panels * strips * steps);
+      ahead.activation_bytes = bytes_at_a_time(2 * strips * group_bytes, panels * strips * steps);
     }
-    const int64_t offset = first * kElementBytes * kTilePanel;  // of the block in a panel
+    if (!fresh) ahead.sum_bytes = bytes_at_a_time(kStripSums * 4, steps);
     typename Product::Sum* partial = partial_sums;
     for (int64_t p = 0; p < panels; ++p) {
       const int64_t panel = task.first_panel + p, column = panel * kTilePanel;
       const uint8_t* weights = panel_bytes<Product>(task, panel) + offset;
-      const uint8_t* following = p + 1 < panels ? panel_bytes<Product>(task, panel + 1) + offset
-                                 : finished
-                                     ? panel_bytes<Product>(task, task.last_panel)
-                                     : panel_bytes<Product>(task, task.first_panel) + offset + panel_bytes_of_block;
-      next_weights.start(following, panel_bytes_of_block, strips * steps);
-      const auto meanwhile = [&] {
-        next_weights.fetch_some();
-        next_activations.fetch_some();
-        next_sums.fetch_some();
-        next_results.fetch_some();
-        finishing.finish_some();
-      };
+      const uint8_t* next_weights = p + 1 < panels ? panel_bytes<Product>(task, panel + 1) + offset
+                                    : finished
+                                        ? panel_bytes<Product>(task, task.last_panel)
+                                        : panel_bytes<Product>(task, task.first_panel) + offset + weights_of_block;
       for (int64_t strip = 0; strip < strips; ++strip, partial += kStripSums) {
         const int64_t row = task.first_row + strip * kStripRows;
         const uint8_t* a = a_block + strip * 2 * group_bytes;
-        typename Product::Sum* out = finished ? finishing.free_sums() : nullptr;
-        if (!fresh) next_sums.start(partial + kStripSums, kStripSums * 4, steps);
-        if (finished) next_results.start(row, task.last_row, column, steps);
-        if (row + kTileRow < task.last_row) {
-          multiply_strip<Product, true>(a, group_bytes, weights, steps, fresh, partial, out, meanwhile);
-        } else {
-          multiply_strip<Product, false>(a, group_bytes, weights, steps, fresh, partial, out, meanwhile);
+        ahead.weights = next_weights + strip * steps * ahead.weight_bytes;
+        ahead.activations = a_next + (p * strips + strip) * steps * ahead.activation_bytes;
+        ahead.sums = reinterpret_cast<const uint8_t*>(partial + kStripSums);
+        const bool tall = row + kTileRow < task.last_row;
+        if (!finished) {
+          const auto nothing_else = [] {};
+          if (tall) {
+            multiply_strip<Product, true>(a, group_bytes, weights, steps, fresh, partial, nullptr, ahead, nothing_else);
+          } else {
+            multiply_strip<Product, false>(a, group_bytes, weights, steps, fresh, partial, nullptr, ahead,
+                                           nothing_else);
+          }
+          continue;
         }
-        if (finished) finishing.start(row, column, steps);
+        next_results.start(row, task.last_row, column, steps);
+        const auto finish_some = [&] {
+          next_results.fetch_some();
+          finishing.finish_some();
+        };
+        typename Product::Sum* out = finishing.free_sums();
+        if (tall) {
+          multiply_strip<Product, true>(a, group_bytes, weights, steps, fresh, partial, out, ahead, finish_some);
+        } else {
+          multiply_strip<Product, false>(a, group_bytes, weights, steps, fresh, partial, out, ahead, finish_some);
+        }
+        finishing.start(row, column, steps);
       }
     }
   }

@@ -21,19 +21,18 @@ using namespace testing_linear;
 /// The table of a machine without other units whose bfloat16 products run on emulated tiles.
 GemmKernels emulated_kernels() {
   GemmKernels kernels = {};
-  kernels.float32.panel = kTilePanel;  // the packing's
   kernels.narrow_row_to_bfloat16 = [](const float* input, int64_t count, uint16_t* out) {
     for (int64_t i = 0; i < count; ++i) out[i] = float_to_bfloat16(input[i]);
   };
-  kernels.bfloat16_units = {kTilePanel, kTileRow, kTileDepth, kTileRow, few_rows_amx, many_rows_amx};
+  kernels.bfloat16_units = kBfloat16TileKernel;
   return kernels;
 }
 
 struct Shape {
   int64_t rows, out_features, in_features;
 };
-constexpr Shape kShapes[] = {{1, 1, 1},    {3, 65, 33},   {16, 64, 64},  {17, 31, 100},
-                             {31, 97, 32}, {33, 130, 95}, {50, 200, 600}};
+constexpr Shape kShapes[] = {{1, 1, 1},    {3, 65, 33},   {16, 64, 64},   {17, 31, 100},
+                             {31, 97, 32}, {33, 130, 95}, {50, 200, 600}, {70, 290, 1100}};
 
 TEST(AmxEmulation, ProductsAreWithinTheBound) {
   const GemmKernels kernels = emulated_kernels();

@@ -214,8 +214,10 @@ std::vector<float> run_blocked(const GemmKernel<A, W>& kernel, const std::vector
   std::vector<A> blocked(static_cast<size_t>(blocks * filled_rows * depth_block));
   for (int64_t m = 0; m < rows; ++m) {
     for (int64_t k = 0; k < depth; ++k) {
-      blocked[static_cast<size_t>((k / depth_block * filled_rows + m) * depth_block + k % depth_block)] =
-          a[static_cast<size_t>(m * depth + k)];
+      const int64_t offset = kernel.tiled ? activation_offset(m, k, kernel.row_tile, kernel.depth_granule, depth_block,
+                                                              filled_rows * depth_block, depth_block)
+                                          : (k / depth_block * filled_rows + m) * depth_block + k % depth_block;
+      blocked[static_cast<size_t>(offset)] = a[static_cast<size_t>(m * depth + k)];
     }
   }
   std::vector<float> out(static_cast<size_t>(rows * out_features));

@@ -1,6 +1,8 @@
 // The int8 AMX kernels over emulated tiles: on every machine the bits of the scalar kernels.
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #define OCTOFORMER_EMULATE_TILES
 
 #include "cpu/vec/vec_scalar.h"
@@ -21,10 +23,9 @@ namespace {
 using namespace testing_linear;
 
 Int8Kernels emulated_kernels() {
-  (void)few_rows_amx, (void)many_rows_amx;  // come along with the header
-  const Int8Kernel kernel = {kTilePanel, kTileRow,          kInt8TileDepth,    2 * kTileRow,
-                             0x80,       few_rows_int8_amx, many_rows_int8_amx};
-  return {kernel, kernel, scan_row, quantize_row};
+  const Int8Kernel kernel = {kTilePanel, kTileRow, Int8TileProduct::kTileDepth, kStripRows,
+                             true,       0x80,     few_rows_int8_amx,           many_rows_int8_amx};
+  return {kernel, kernel, scan_row, quantize_row, kTilePanel};
 }
 
 struct Shape {
@@ -40,9 +41,13 @@ TEST(Int8AmxEmulation, HasTheBitsOfTheScalarKernels) {
     Matrix a = reference::random_matrix(shape.rows, shape.in_features, 1);
     const Matrix w = reference::random_matrix(shape.out_features, shape.in_features, 2);
     for (int64_t i = 0; i < static_cast<int64_t>(a.values.size()); i += 37) a.values[static_cast<size_t>(i)] *= 9.0f;
-    for (const Int8Mapping mapping : {Int8Mapping::absmax, Int8Mapping::zeropoint}) {
+    // Outliers by token are few and taken row by row, those of whole columns are many and taken by tiles.
+    for (const auto [mapping, rule] :
+         {std::pair(Int8Mapping::absmax, OutlierRule::token), std::pair(Int8Mapping::zeropoint, OutlierRule::token),
+          std::pair(Int8Mapping::zeropoint, OutlierRule::column)}) {
       Int8Settings settings;
       settings.weights = settings.activations = mapping;
+      settings.outliers = rule;
       settings.threshold = 3.0f;
       const LinearWeightDescription description = {"w",     w.rows, w.columns, WeightForm::int8, ComputeType::float32,
                                                    settings};
