@@ -42,7 +42,7 @@ TEST(Int8AmxEmulation, HasTheBitsOfTheScalarKernels) {
     const Matrix w = reference::random_matrix(shape.out_features, shape.in_features, 2);
     for (int64_t i = 0; i < static_cast<int64_t>(a.values.size()); i += 37) a.values[static_cast<size_t>(i)] *= 9.0f;
     // Outliers by token are few and taken row by row, those of whole columns are many and taken by tiles.
-    for (const auto [mapping, rule] :
+    for (const auto& [mapping, rule] :
          {std::pair(Int8Mapping::absmax, OutlierRule::token), std::pair(Int8Mapping::zeropoint, OutlierRule::token),
           std::pair(Int8Mapping::zeropoint, OutlierRule::column)}) {
       Int8Settings settings;
