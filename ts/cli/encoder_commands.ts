@@ -73,6 +73,7 @@ const ner = encodeCommand({
   description: 'Prints what each TEXT names: kind, score, start, end and words.',
   options: {
     aggregation: { kind: 'text', placeholder: 'HOW', help: 'simple (default), first, average, max, none' },
+    stride: { kind: 'integer', placeholder: 'N', help: 'read long texts in pieces that share N tokens' },
   },
   examples: ["octoformer ner -m dslim/bert-base-NER 'My name is Wolfgang and I live in Berlin.'"],
   read: (text) => text,
@@ -81,6 +82,7 @@ const ner = encodeCommand({
       aggregation_strategy: (given.text('aggregation') ?? 'simple') as NonNullable<
         TokenClassificationOptions['aggregation_strategy']
       >,
+      ...defined({ stride: given.number('stride') }),
       ...batchOptions(given, signal),
     }),
   show: (entities) =>

@@ -1,4 +1,5 @@
-import { checkChoice } from '../binding/options';
+import { OctoformerError } from '../binding/error';
+import { checkChoice, checkNumber } from '../binding/options';
 import { AutoModelForTokenClassification, type EncoderModel, type TokenLogitsOutputs } from '../models/auto_encoders';
 import type { LoadOptions } from '../models/load_options';
 import type { TokenizedText, Tokenizer } from '../tokenization';
@@ -47,6 +48,8 @@ export interface TokenClassificationOptions extends EncoderPipelineOptions {
   readonly aggregation_strategy?: (typeof strategies)[number];
   /** Labels that are left out; ['O'] by default. */
   readonly ignore_labels?: readonly string[];
+  /** Long texts are read in pieces that share this many tokens, instead of being cut; needs another strategy than `none`. */
+  readonly stride?: number;
 }
 
 /** A token classification pipeline: the entities of a text, or of each of a list. */
@@ -70,27 +73,79 @@ export function openTokenClassification(source: string, options: LoadOptions): P
     options,
     (model, tokenizer) => {
       const call = async (input: string | readonly string[], given: TokenClassificationOptions = {}) => {
-        checkPipelineOptions(where, given, ['aggregation_strategy', 'ignore_labels'], {
-          stride: 'long texts are cut to what the model takes',
-        });
+        checkPipelineOptions(where, given, ['aggregation_strategy', 'ignore_labels', 'stride']);
         const strategy = checkChoice(where, 'aggregation_strategy', given.aggregation_strategy ?? 'none', strategies);
         const ignored = given.ignore_labels ?? ['O'];
         const texts = textsOf(where, input);
-        const encoded = tokenizer.encode_batch(texts, { truncation: true, max_length: longestInput(model, tokenizer) });
-        const results = await runBatches(model, tokenizer, encoded, given, ({ logits }, place, index) => {
+        const windows = windowsOf(tokenizer, texts, longestInput(model, tokenizer), strategy, given.stride);
+        const encoded = windows.map((window) => window.encoded);
+        const found = await runBatches(model, tokenizer, encoded, given, ({ logits }, place, index) => {
           const { data = new Float32Array(), dims: [, count = 0] = [] } = logits[place] ?? {};
-          const tokens = scoredTokens(tokenizer, texts[index] ?? '', encoded[index] as TokenizedText, (token) =>
+          const { text, encoded } = windows[index] as Window;
+          const tokens = scoredTokens(tokenizer, texts[text] ?? '', encoded, (token) =>
             softmax(data.subarray(token * count, (token + 1) * count)),
           );
           return entitiesOf(tokenizer, tokens, labelsOf(model, count), strategy).filter((entity) =>
             'entity' in entity ? !ignored.includes(entity.entity) : !ignored.includes(entity.entity_group),
           );
         });
+        const results = texts.map((_, index) => {
+          const ofText = found.filter((__, window) => windows[window]?.text === index);
+          return ofText.length > 1 ? withoutOverlaps(ofText.flat()) : (ofText[0] ?? []);
+        });
         return Array.isArray(input) ? results : results[0];
       };
       return call as unknown as Omit<TokenClassificationPipeline, keyof PipelineParts<string, unknown>>;
     },
   ) as Promise<TokenClassificationPipeline>;
+}
+
+/** A text, or a piece of a long one. */
+interface Window {
+  /** The place of the text among all. */
+  readonly text: number;
+  readonly encoded: TokenizedText;
+}
+
+/** @throws OctoformerError INVALID_ARGUMENT for a stride that leaves no room, or without a strategy that joins tokens */
+function windowsOf(
+  tokenizer: Tokenizer,
+  texts: readonly string[],
+  max_length: number,
+  strategy: (typeof strategies)[number],
+  stride: number | undefined,
+): Window[] {
+  if (stride === undefined) {
+    const encoded = tokenizer.encode_batch(texts, { truncation: true, max_length });
+    return encoded.map((one, text) => ({ text, encoded: one }));
+  }
+  checkNumber(where, 'stride', stride, { least: 0, integer: true });
+  if (strategy === 'none') {
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `option 'stride' of ${where} needs an aggregation_strategy other than 'none', such as 'simple'`,
+    );
+  }
+  return texts.flatMap((one, text) => {
+    const options = { truncation: true, max_length, stride, return_overflowing_tokens: true } as const;
+    const encoded = tokenizer.encode(one, options);
+    return [encoded, ...(encoded.overflowing ?? [])].map((window) => ({ text, encoded: window }));
+  });
+}
+
+/** Of entities that several pieces have found in the same place the longest, and of equally long ones the surest. */
+function withoutOverlaps(entities: readonly (TokenEntity | EntityGroup)[]): (TokenEntity | EntityGroup)[] {
+  const kept: (TokenEntity | EntityGroup)[] = [];
+  for (const entity of [...entities].sort((left, right) => left.start - right.start)) {
+    const last = kept.at(-1);
+    if (!last || entity.start >= last.end) {
+      kept.push(entity);
+      continue;
+    }
+    const longer = entity.end - entity.start - (last.end - last.start);
+    if (longer > 0 || (longer === 0 && entity.score > last.score)) kept[kept.length - 1] = entity;
+  }
+  return kept;
 }
 
 interface ScoredToken {

@@ -58,9 +58,9 @@ const commands: readonly EncoderCommand[] = [
     command: 'ner',
     task: 'token-classification',
     model: 'electra-tok',
-    given: ['--aggregation', 'first'],
+    given: ['--aggregation', 'first', '--stride', '4'],
     inputs: texts,
-    options: { aggregation_strategy: 'first' },
+    options: { aggregation_strategy: 'first', stride: 4 },
     first: ([one]: readonly { entity_group: string; score: number; start: number; end: number; word: string }[]) => [
       one?.entity_group ?? '',
       score(one?.score ?? 0),

@@ -143,6 +143,7 @@ describe('what is refused', () => {
     ['text-classification', 'bert-cls', 7, {}, 'INVALID_ARGUMENT', '7'],
     ['text-classification', 'bert-cls', 'a', { function_to_apply: 'relu' }, 'INVALID_ARGUMENT', 'relu'],
     ['token-classification', 'electra-tok', 'a', { aggregation_strategy: 'best' }, 'INVALID_ARGUMENT', 'best'],
+    ['token-classification', 'electra-tok', 'a', { stride: 4 }, 'INVALID_ARGUMENT', 'aggregation_strategy'],
     ['question-answering', 'bert-qa', { question: '', context: 'a' }, {}, 'INVALID_ARGUMENT', 'empty'],
     ['question-answering', 'bert-qa', 'who?', {}, 'INVALID_ARGUMENT', '{ question, context }'],
     [
