@@ -9,6 +9,8 @@ export type { GenerateInputs, GenerateOutput } from './generation/generate';
 export type { GenerationStatistics } from './generation/generation_run';
 export type { GenerateOptions, StoppingCriterion } from './generation/options';
 export type { LogitsProcessor } from './generation/processors/processor';
+export { AutoModelForSeq2SeqLM, Seq2SeqLanguageModel } from './generation/seq2seq_model';
+export type { Seq2SeqGenerateInputs } from './generation/seq2seq_run';
 export type { Streamer } from './generation/streamer';
 export { GraphBuilder } from './graph/builder';
 export type { Value } from './graph/program';
@@ -19,6 +21,7 @@ export {
   AutoModelForQuestionAnswering,
   AutoModelForSequenceClassification,
   AutoModelForTokenClassification,
+  type BaseModelInputs,
   type BaseModelOutputs,
   type EncoderModel,
   type SequenceLogitsOutputs,
@@ -36,6 +39,7 @@ export type { ModuleQuantization, QuantizationReport, ReportOptions } from './mo
 export { architectureNames, defineArchitecture } from './models/registry';
 export { ropeParameters } from './models/rope_config';
 export type { SaveOptions, SaveProgress } from './models/save_pretrained';
+export type { EncoderDecoderOutputs, Seq2SeqInputs, Seq2SeqOutputs } from './models/seq2seq_forward';
 export type { Tensor } from './models/tensor';
 export * as nn from './models/vocabulary';
 export type { ChatOptions, ChatSession } from './pipelines/chat_session';

@@ -8,10 +8,11 @@
 namespace octoformer {
 
 Napi::Function CacheObject::define(Napi::Env env) {
-  return DefineClass(env, kClassName,
-                     {InstanceAccessor<&CacheObject::length>("length"), InstanceAccessor<&CacheObject::bytes>("bytes"),
-                      InstanceMethod<&CacheObject::fork>("fork"), InstanceMethod<&CacheObject::truncate>("truncate"),
-                      InstanceMethod<&CacheObject::dispose>("dispose")});
+  return DefineClass(
+      env, kClassName,
+      {InstanceAccessor<&CacheObject::length>("length"), InstanceAccessor<&CacheObject::bytes>("bytes"),
+       InstanceAccessor<&CacheObject::encoded_length>("encodedLength"), InstanceMethod<&CacheObject::fork>("fork"),
+       InstanceMethod<&CacheObject::truncate>("truncate"), InstanceMethod<&CacheObject::dispose>("dispose")});
 }
 
 Napi::Object CacheObject::create(Napi::Env env, std::shared_ptr<KeyValueCache> cache) {
@@ -34,6 +35,13 @@ void CacheObject::report_memory() { external_memory_.set(cache_ ? cache_->bytes(
 
 Napi::Value CacheObject::length(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] { return Napi::Number::New(info.Env(), static_cast<double>(cache()->length())); });
+}
+
+Napi::Value CacheObject::encoded_length(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto encoded = cache()->encoded();
+    return Napi::Number::New(info.Env(), encoded ? static_cast<double>(encoded->length()) : 0);
+  });
 }
 
 Napi::Value CacheObject::bytes(const Napi::CallbackInfo& info) {

@@ -24,6 +24,7 @@ class CacheObject : public Napi::ObjectWrap<CacheObject> {
 
  private:
   Napi::Value length(const Napi::CallbackInfo& info);
+  Napi::Value encoded_length(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);
   Napi::Value fork(const Napi::CallbackInfo& info);
   void truncate(const Napi::CallbackInfo& info);

@@ -27,6 +27,7 @@ RunTask::RunTask(Napi::Env env, std::shared_ptr<RunQueue> queue, Napi::Object re
   optional_ids("token_type_ids", request_.token_type_ids);
   const Napi::Value observe = request.Get("observe");
   if (!is_absent(observe)) request_.observe = static_cast<float>(as_number(observe, "observe"));
+  read_encoder_input(request);
   const Napi::Value abort = request.Get("abort");
   if (!is_absent(abort)) abort_ = unwrap<AbortFlagObject>(abort, "abort").flag();
   request_.abort = abort_.get();
@@ -38,6 +39,17 @@ RunTask::RunTask(Napi::Env env, std::shared_ptr<RunQueue> queue, Napi::Object re
     return_samplers();
     throw;
   }
+}
+
+void RunTask::read_encoder_input(Napi::Object request) {
+  const Napi::Value value = request.Get("encoder");
+  if (is_absent(value)) return;
+  const Napi::Object encoder = as_object(value, "encoder");
+  EncoderInput& input = request_.encoder.emplace();
+  input.input_ids = as_int32s(encoder.Get("input_ids"), "encoder.input_ids");
+  input.lengths = as_int32s(encoder.Get("lengths"), "encoder.lengths");
+  const Napi::Value positions = encoder.Get("position_ids");
+  if (!is_absent(positions)) input.position_ids = as_int32s(positions, "encoder.position_ids");
 }
 
 RunTask::~RunTask() { return_samplers(); }

@@ -20,6 +20,7 @@ class RunTask : public Task {
   ~RunTask() override;
 
  private:
+  void read_encoder_input(Napi::Object request);
   void read_caches(Napi::Object request);
   void read_samplers(Napi::Object request);
   void work() override;

@@ -87,11 +87,22 @@ struct StoreKeyValueArguments {
   KeyValueLayer layer;
 };
 
+/// Kernels read biases in vectors of up to so many floats.
+inline constexpr int64_t kDistancePadding = 16;
+
+/// What is added to scores by distance: head h and key - p = d get values[h * stride + zero + d]. Every head's are
+/// followed by kDistancePadding more floats, which may be read and don't count.
+struct DistanceBias {
+  const float* values = nullptr;  // null: nothing
+  int64_t stride = 0;
+  int64_t zero = 0;
+};
+
 struct AttentionArguments {
   ConstMatrixView query;  // [tokens, heads * head_dim]
   MatrixView out;         // [tokens, heads * head_dim]
   std::span<const SequenceSlice> sequences;
-  KeyValueLayer layer;  // keys and values of positions [0, past + count), stored before
+  KeyValueLayer layer;  // keys and values of positions [0, keys(sequence)), stored before
   int64_t heads = 0;    // a multiple of layer.kv_heads; query head h reads kv head h / (heads / kv_heads)
   float scale = 1.0f;
   bool causal = true;
@@ -100,8 +111,14 @@ struct AttentionArguments {
   const float* alibi_slopes = nullptr;  // [heads]: adds slope * (key - p), or null
   /// Adds scale * (slope * key) instead, with slope, key and product rounded to bfloat16: what Falcon was trained with.
   bool alibi_bfloat16 = false;
-  /// Null, or where the probabilities go: for each sequence [heads, count, past + count], one sequence after another.
+  DistanceBias distance_bias{};  // added after scale and softcap
+  /// The pages hold another sequence, `past` tokens long, all of which every row attends to: with causal false, and
+  /// without anything above that depends on positions.
+  bool cross = false;
+  /// Null, or where the probabilities go: for each sequence [heads, count, keys], one sequence after another.
   float* probabilities = nullptr;
+
+  int64_t keys(const SequenceSlice& sequence) const { return cross ? sequence.past : sequence.past + sequence.count; }
 };
 
 enum class ElementwiseKind { add, multiply };

@@ -38,12 +38,14 @@ struct AttentionTile {
   int64_t heads_per_kv;
   int64_t head_dim;
   int64_t past;
-  int64_t keys;  // past + new tokens
+  int64_t keys;  // past + new tokens; of cross attention the other sequence's
   int64_t window;
   float scale;
   float softcap;
   bool causal;
-  bool bfloat16_slopes;  // see AttentionArguments::alibi_bfloat16
+  bool bfloat16_slopes;        // see AttentionArguments::alibi_bfloat16
+  const float* distance_bias;  // of the first head of the tile, at distance 0; or null
+  int64_t distance_stride;     // floats from one head's to the next one's
 };
 
 /// Positions of keys: [first, end).

@@ -11,12 +11,12 @@ namespace octoformer {
 void run_attention_probabilities(const AttentionKernels& kernels, const RowKernels& rows, int threads,
                                  const AttentionArguments& arguments) {
   const AttentionTasks tasks(arguments);
-  // Where each sequence's [heads, count, past + count] begins.
+  // Where each sequence's [heads, count, keys] begins.
   std::vector<float*> begins;
   float* next = arguments.probabilities;
   for (const SequenceSlice& sequence : arguments.sequences) {
     begins.push_back(next);
-    next += arguments.heads * sequence.count * (sequence.past + sequence.count);
+    next += arguments.heads * sequence.count * arguments.keys(sequence);
   }
   ThreadPool::shared().parallel_for(threads, tasks.size(), [&](int64_t index, int) {
     thread_local AlignedMemory scratch;

@@ -19,7 +19,7 @@ AttentionTasks::AttentionTasks(const AttentionArguments& arguments) : arguments_
     const int64_t rows = sequence.count * heads_per_kv;
     tiles += (rows + kMaximumTileRows - 1) / kMaximumTileRows * arguments.layer.kv_heads;
     ends_.push_back(tiles);
-    int64_t keys = sequence.past + sequence.count;
+    int64_t keys = arguments.keys(sequence);
     if (arguments.window > 0) keys = std::min(keys, 2 * arguments.window);
     products_ += 2.0 * static_cast<double>(sequence.count * arguments.heads) *
                  static_cast<double>(keys * arguments.layer.head_dim);
@@ -38,6 +38,7 @@ AttentionTask AttentionTasks::task(int64_t index) const {
   const int64_t kv_head = index / tiles;
   const int64_t first_row = (tiles - 1 - index % tiles) * kMaximumTileRows;
   const int64_t first_head = kv_head * heads_per_kv;
+  const DistanceBias& bias = arguments_.distance_bias;
   return {
       .tile =
           {
@@ -53,12 +54,14 @@ AttentionTask AttentionTasks::task(int64_t index) const {
               .heads_per_kv = heads_per_kv,
               .head_dim = layer.head_dim,
               .past = sequence.past,
-              .keys = sequence.past + sequence.count,
+              .keys = arguments_.keys(sequence),
               .window = arguments_.window,
               .scale = arguments_.scale,
               .softcap = arguments_.softcap,
               .causal = arguments_.causal,
               .bfloat16_slopes = arguments_.alibi_bfloat16,
+              .distance_bias = bias.values == nullptr ? nullptr : bias.values + first_head * bias.stride + bias.zero,
+              .distance_stride = bias.stride,
           },
       .sequence = &sequence,
       .first_head = first_head,

@@ -44,14 +44,18 @@ bool overlap(const Value& a, const Value& b) {
   return a.buffer == b.buffer && a.offset < b.offset + b.columns && b.offset < a.offset + a.columns;
 }
 
+enum class Part { main, encoder };
+
 class Compiler {
  public:
-  explicit Compiler(Program program) : written_(program.buffers.size()) {
+  Compiler(Program program, Part part) : part_(part), written_(program.buffers.size()) {
     compiled_.program = std::move(program);
+    compiled_.encoder = part == Part::encoder;
     for (const BufferDescription& buffer : compiled_.program.buffers) {
       lifetimes_.push_back({buffer.rows, buffer.columns, -1, -1});
     }
     layer_used_.resize(compiled_.program.cache_layers.size());
+    cross_stored_.resize(compiled_.program.cross_layers.size());
   }
 
   CompiledProgram compile() {
@@ -60,6 +64,11 @@ class Compiler {
       std::visit([this](const auto& alternative) { check(alternative); }, op);
       ++index_;
     }
+    for (size_t layer = 0; part_ == Part::encoder && layer < cross_stored_.size(); ++layer) {
+      if (!cross_stored_[layer]) {
+        fail(ErrorCode::invalid_argument, "program: no op of the encoder stores cross layer ", layer);
+      }
+    }
     compiled_.arena = plan_arena(lifetimes_);
     return std::move(compiled_);
   }
@@ -67,7 +76,8 @@ class Compiler {
  private:
   template <class... Parts>
   [[noreturn]] void refuse(const Parts&... parts) const {
-    fail(ErrorCode::invalid_argument, "program: ops[", index_, "] (", name_, "): ", parts...);
+    fail(ErrorCode::invalid_argument, part_ == Part::encoder ? "program: encoder.ops[" : "program: ops[", index_, "] (",
+         name_, "): ", parts...);
   }
 
   void require_equal(const char* left_name, int64_t left, const char* right_name, int64_t right) const {
@@ -196,24 +206,73 @@ class Compiler {
     const CacheLayerDescription& layer = compiled_.program.cache_layers[static_cast<size_t>(op.layer)];
     if (layer_used_[static_cast<size_t>(op.layer)]) refuse("cache layer ", op.layer, " is used by an earlier op");
     layer_used_[static_cast<size_t>(op.layer)] = true;
+    check_queries(op, layer);
+    check_keys(op, layer);
+    if (op.relative_bias) check_relative_bias(*op.relative_bias, op.heads);
+    refuse_overlap("query", op.query, op.out);  // key and value lie in the cache by then
+    compiled_.causal = compiled_.causal && op.causal;
+    if (!op.probabilities.empty()) add_output(op.probabilities);
+    write(op.out);
+  }
+
+  void read_tokens(const char* operand, const Value& value) {
+    require_symbol(operand, value, RowSymbol::tokens);
+    read(operand, value);
+  }
+
+  template <class AnyAttentionOp>
+  void check_queries(const AnyAttentionOp& op, const CacheLayerDescription& layer) {
     if (op.heads % layer.kv_heads != 0) {
       refuse("heads (", op.heads, ") must be a multiple of the cache layer's kv_heads (", layer.kv_heads, ")");
     }
     require_equal("query's columns", op.query.columns, "heads * head_dim", op.heads * layer.head_dim);
     require_equal("out's columns", op.out.columns, "heads * head_dim", op.heads * layer.head_dim);
+    read_tokens("query", op.query);
+    require_symbol("out", op.out, RowSymbol::tokens);
+  }
+
+  template <class StoringOp>
+  void check_keys(const StoringOp& op, const CacheLayerDescription& layer) {
     require_equal("key's columns", op.key.columns, "kv_heads * head_dim", layer.kv_heads * layer.head_dim);
     require_equal("value's columns", op.value.columns, "kv_heads * head_dim", layer.kv_heads * layer.head_dim);
-    const auto operand = [this](const char* name, const Value& value) {
-      require_symbol(name, value, RowSymbol::tokens);
-      read(name, value);
-    };
-    operand("query", op.query);
-    operand("key", op.key);
-    operand("value", op.value);
-    require_symbol("out", op.out, RowSymbol::tokens);
-    refuse_overlap("query", op.query, op.out);  // key and value lie in the cache by then
-    compiled_.causal = compiled_.causal && op.causal;
+    read_tokens("key", op.key);
+    read_tokens("value", op.value);
+  }
+
+  void check_relative_bias(const RelativeBias& bias, int64_t heads) const {
+    const std::vector<int64_t>& shape = weight(bias.table).shape;
+    require_equal("relative_bias.table's columns", shape[1], "heads", heads);
+    const int64_t buckets = bias.bidirectional ? shape[0] / 2 : shape[0];
+    if (buckets < 2) refuse("relative_bias.table has ", shape[0], " buckets, too few to tell distances apart");
+    if (bias.max_distance <= buckets / 2) {
+      refuse("relative_bias.max_distance (", bias.max_distance, ") must be above ", buckets / 2,
+             ", the distances with buckets of their own");
+    }
+  }
+
+  void check(const StoreCrossOp& op) {
+    if (part_ != Part::encoder) refuse("belongs into the encoder: the decoder reads what it stores");
+    const auto index = static_cast<size_t>(op.layer);
+    if (cross_stored_[index]) refuse("cross layer ", op.layer, " is stored by an earlier op");
+    cross_stored_[index] = true;
+    compiled_.cross = true;
+    check_keys(op, compiled_.program.cross_layers[index]);
+  }
+
+  void check(const CrossAttentionOp& op) {
+    if (part_ != Part::main) refuse("the encoder has nothing to attend to but its own tokens");
+    check_queries(op, compiled_.program.cross_layers[static_cast<size_t>(op.layer)]);
+    refuse_overlap("query", op.query, op.out);
+    compiled_.cross = true;
     if (!op.probabilities.empty()) add_output(op.probabilities);
+    write(op.out);
+  }
+
+  void check(const SinusoidalOp& op) {
+    require_symbol("out", op.out, RowSymbol::tokens);
+    require_equal("out's columns", op.out.columns, "twice the number of inv_freq",
+                  2 * static_cast<int64_t>(op.inv_freq.size()));
+    if (op.accumulate) read("out (accumulated to)", op.out);
     write(op.out);
   }
 
@@ -297,6 +356,7 @@ class Compiler {
   }
 
   void check(const GatherRowsOp& op) {
+    if (part_ == Part::encoder) refuse("rows are asked of the decoder, not of the encoder");
     require_symbol("input", op.input, RowSymbol::tokens);
     require_symbol("out", op.out, RowSymbol::rows);
     require_equal("input's columns", op.input.columns, "out's", op.out.columns);
@@ -317,16 +377,30 @@ class Compiler {
     if (!compiled_.outputs.emplace(name, index_).second) refuse("there is an output '", name, "' already");
   }
 
+  const Part part_;
   CompiledProgram compiled_;
   std::vector<BufferLifetime> lifetimes_;
   std::vector<WrittenColumns> written_;
   std::vector<bool> layer_used_;
+  std::vector<bool> cross_stored_;
   int32_t index_ = 0;
   std::string_view name_;
 };
 
 }  // namespace
 
-CompiledProgram compile_program(Program program) { return Compiler(std::move(program)).compile(); }
+CompiledProgram compile_program(Program program) { return Compiler(std::move(program), Part::main).compile(); }
+
+CompiledModel compile_model(ModelProgram program) {
+  CompiledModel model{compile_program(std::move(program.main)), std::nullopt};
+  if (!program.encoder) return model;
+  model.encoder = Compiler(std::move(*program.encoder), Part::encoder).compile();
+  for (const auto& [name, op] : model.encoder->outputs) {
+    if (model.main.outputs.contains(name)) {
+      fail(ErrorCode::invalid_argument, "program: encoder and decoder both have an output '", name, "'");
+    }
+  }
+  return model;
+}
 
 }  // namespace octoformer

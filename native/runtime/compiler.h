@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct CompiledProgram {
   int32_t logits_op = -1;
   /// Whether every attention is causal: then tokens can be run in chunks.
   bool causal = true;
+  /// Whether it reads, or as an encoder makes, encoded sequences.
+  bool cross = false;
+  bool encoder = false;
   /// Whether a linear layer's result for a row depends on the other rows of the call (Int8Settings::looks_across_rows):
   /// then they cannot.
   bool looks_across_rows = false;
@@ -27,5 +31,15 @@ struct CompiledProgram {
 /// Throws INVALID_ARGUMENT naming op and operand: shapes and row symbols that don't fit together, columns read before
 /// they are written, results that would overwrite what is still read, cache layers used twice, outputs of one name.
 CompiledProgram compile_program(Program program);
+
+/// The Programs of a model.
+struct CompiledModel {
+  CompiledProgram main;
+  std::optional<CompiledProgram> encoder;
+};
+
+/// Compiles both and checks that they fit together: besides the above, a cross layer that the encoder doesn't store,
+/// ops that belong to the other part, an output that both have.
+CompiledModel compile_model(ModelProgram program);
 
 }  // namespace octoformer

@@ -30,14 +30,22 @@ size_t checked_floats(int64_t rows, int64_t columns, const std::string& name) {
 }  // namespace
 
 Executor::Executor(const CompiledProgram& compiled, std::span<const LoadedWeight> weights,
-                   std::shared_ptr<KeyValuePagePool> pool, Backend& backend, int64_t chunk_tokens)
-    : compiled_(compiled), weights_(weights), pool_(std::move(pool)), backend_(backend), chunk_tokens_(chunk_tokens) {}
+                   std::shared_ptr<KeyValuePagePool> pool, Backend& backend, int64_t chunk_tokens,
+                   std::shared_ptr<Arena> arena)
+    : compiled_(compiled),
+      weights_(weights),
+      pool_(std::move(pool)),
+      backend_(backend),
+      chunk_tokens_(chunk_tokens),
+      arena_(std::move(arena)) {}
 
-RunResult Executor::run(const RunRequest& request) {
+RunResult Executor::run(const RunRequest& request, std::span<const EncodedSequence* const> encoded, RunResult result) {
   check(request);
   check_caches(request);
+  check_encoded(request, encoded);
   refuse_aborted(request);
   request_ = &request;
+  encoded_ = encoded;
 
   // Sequences without a cache get one that ends with the run.
   std::vector<std::unique_ptr<KeyValueCache>> temporary;
@@ -50,12 +58,11 @@ RunResult Executor::run(const RunRequest& request) {
   }
   place_tokens(request, growths);
 
-  RunResult result;
   allocate_outputs(request, result);
   const auto total = static_cast<int64_t>(request.input_ids.size());
   const bool in_chunks = compiled_.causal && !compiled_.looks_across_rows &&
                          std::none_of(request.outputs.begin(), request.outputs.end(), [&](const std::string& name) {
-                           return std::holds_alternative<AttentionOp>(
+                           return !std::holds_alternative<OutputOp>(
                                compiled_.program.ops[static_cast<size_t>(compiled_.outputs.find(name)->second)]);
                          });
   const int64_t step = in_chunks ? chunk_tokens_ : std::max<int64_t>(total, 1);
@@ -131,6 +138,15 @@ void Executor::check_caches(const RunRequest& request) const {
   }
 }
 
+void Executor::check_encoded(const RunRequest& request, std::span<const EncodedSequence* const> encoded) const {
+  if (!compiled_.cross) return;
+  for (size_t i = 0; i < request.lengths.size(); ++i) {
+    if (request.lengths[i] == 0 || (i < encoded.size() && encoded[i] != nullptr)) continue;
+    fail(ErrorCode::invalid_argument, "sequence ", i,
+         " has nothing to attend to: give ids for the encoder, or a cache of a run that had them");
+  }
+}
+
 /// Positions, token types and addresses of pages of the whole request.
 void Executor::place_tokens(const RunRequest& request, std::span<const KeyValueCache::Growth> growths) {
   sequences_.clear();
@@ -164,9 +180,14 @@ void Executor::allocate_outputs(const RunRequest& request, RunResult& result) co
                                                       : request.lengths.size();
       floats = checked_floats(static_cast<int64_t>(rows), output->input.columns, name);
     } else {
-      const int64_t heads = std::get<AttentionOp>(op).heads;
-      for (const Sequence& sequence : sequences_) {
-        floats += checked_floats(heads * sequence.count, sequence.past + sequence.count, name);
+      const auto* cross = std::get_if<CrossAttentionOp>(&op);
+      const int64_t heads = cross != nullptr ? cross->heads : std::get<AttentionOp>(op).heads;
+      for (size_t i = 0; i < sequences_.size(); ++i) {
+        const Sequence& sequence = sequences_[i];
+        const int64_t keys = cross == nullptr      ? sequence.past + sequence.count
+                             : sequence.count == 0 ? 0
+                                                   : encoded_[i]->length();
+        floats += checked_floats(heads * sequence.count, keys, name);
         if (floats > kMaxOutputFloats) fail(ErrorCode::out_of_memory, "the output '", name, "' is too large");
       }
     }
@@ -196,14 +217,21 @@ void Executor::select_chunk(const RunRequest& request, int64_t first, int64_t co
   first_token_ = first;
   tokens_ = count;
   slices_.clear();
+  cross_slices_.clear();
   slice_lengths_.clear();
-  for (const Sequence& sequence : sequences_) {
+  for (size_t i = 0; i < sequences_.size(); ++i) {
+    const Sequence& sequence = sequences_[i];
     const int64_t begin = std::max(sequence.first_token, first);
     const int64_t end = std::min(sequence.first_token + sequence.count, first + count);
     if (begin >= end) continue;
     slices_.push_back({begin - first, end - begin, sequence.past + begin - sequence.first_token,
                        std::span(page_addresses_).subspan(sequence.first_page, sequence.pages)});
     slice_lengths_.push_back(sequence.past + sequence.count);
+    if (!compiled_.cross) continue;
+    // A decoder reads all of it; an encoder writes the positions of its tokens.
+    const EncodedSequence& encoded = *encoded_[i];
+    const int64_t past = compiled_.encoder ? slices_.back().past : encoded.length();
+    cross_slices_.push_back({begin - first, end - begin, past, encoded.pages()});
   }
   rows_.clear();
   row_targets_.clear();
@@ -226,7 +254,7 @@ void Executor::lay_out_arena() {
     fail(ErrorCode::out_of_memory, "the activations of ", tokens_, " tokens take ", floats,
          " numbers; run fewer or shorter sequences");
   }
-  memory_ = arena_.reserve(static_cast<size_t>(floats));
+  memory_ = arena_->reserve(static_cast<size_t>(floats));
   int64_t start = 0;
   for (size_t i = 0; i < kRowSymbols; ++i) {
     class_starts_[i] = start;

@@ -1,12 +1,15 @@
 // Runs a compiled Program over a ragged batch: op by op on a backend, in one arena.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "backend/backend.h"
 #include "runtime/arena.h"
 #include "runtime/compiler.h"
+#include "runtime/encoded_sequence.h"
+#include "runtime/relative_bias.h"
 #include "runtime/run_request.h"
 #include "runtime/weights.h"
 
@@ -21,16 +24,21 @@ class Executor {
   /// full speed.
   static constexpr int64_t kChunkTokens = 512;
 
-  /// Everything passed must outlive the executor. `chunk_tokens` is for tests.
+  /// Everything passed must outlive the executor. `chunk_tokens` is for tests. Executors that never run at the same
+  /// time may share an arena.
   Executor(const CompiledProgram& compiled, std::span<const LoadedWeight> weights,
-           std::shared_ptr<KeyValuePagePool> pool, Backend& backend, int64_t chunk_tokens = kChunkTokens);
+           std::shared_ptr<KeyValuePagePool> pool, Backend& backend, int64_t chunk_tokens = kChunkTokens,
+           std::shared_ptr<Arena> arena = std::make_shared<Arena>());
 
   /// Throws INVALID_ARGUMENT for a request that doesn't hold together (naming sequence, position or id),
   /// CONTEXT_OVERFLOW for a position beyond a table of positions or above 31 bits, ABORTED, OUT_OF_MEMORY, INTERNAL for
   /// NaN logits. Caches and samplers are as before when it throws.
-  RunResult run(const RunRequest& request);
+  /// @param encoded of encoders and decoders with cross attention: what each sequence is encoded into, or reads (null
+  ///   for a sequence without new tokens)
+  /// @param result what the encoder's run gave, to be added to
+  RunResult run(const RunRequest& request, std::span<const EncodedSequence* const> encoded = {}, RunResult result = {});
 
-  size_t arena_bytes() const { return arena_.bytes(); }
+  size_t arena_bytes() const { return arena_->bytes(); }
 
  private:
   /// A sequence of the request.
@@ -44,6 +52,7 @@ class Executor {
 
   void check(const RunRequest& request) const;
   void check_caches(const RunRequest& request) const;
+  void check_encoded(const RunRequest& request, std::span<const EncodedSequence* const> encoded) const;
   void check_indices(std::span<const int32_t> indices, const EmbeddingOp& op) const;
   void place_tokens(const RunRequest& request, std::span<const KeyValueCache::Growth> growths);
   void allocate_outputs(const RunRequest& request, RunResult& result) const;
@@ -61,7 +70,10 @@ class Executor {
   void execute(const NormOp& op, RunResult& result);
   void execute(const RopeTableOp& op, RunResult& result);
   void execute(const RopeOp& op, RunResult& result);
+  void execute(const SinusoidalOp& op, RunResult& result);
   void execute(const AttentionOp& op, RunResult& result);
+  void execute(const StoreCrossOp& op, RunResult& result);
+  void execute(const CrossAttentionOp& op, RunResult& result);
   void execute(const GatedActivationOp& op, RunResult& result);
   void execute(const ActivationOp& op, RunResult& result);
   void execute(const ElementwiseOp& op, RunResult& result);
@@ -78,10 +90,11 @@ class Executor {
   const std::shared_ptr<KeyValuePagePool> pool_;
   Backend& backend_;
   const int64_t chunk_tokens_;
-  Arena arena_;
+  const std::shared_ptr<Arena> arena_;
 
   // Of the run.
   const RunRequest* request_ = nullptr;
+  std::span<const EncodedSequence* const> encoded_;
   std::vector<Sequence> sequences_;
   std::vector<std::byte*> page_addresses_;
   std::vector<int32_t> positions_;
@@ -91,11 +104,13 @@ class Executor {
   int64_t first_token_ = 0;
   int64_t tokens_ = 0;
   std::vector<SequenceSlice> slices_;
-  std::vector<int64_t> slice_lengths_;  // past and all new tokens of the run, chunked or not
-  std::vector<int32_t> rows_;           // within the chunk
-  std::vector<int64_t> row_targets_;    // their index in request.rows
+  std::vector<SequenceSlice> cross_slices_;  // the same rows, over the pages of what is encoded
+  std::vector<int64_t> slice_lengths_;       // past and all new tokens of the run, chunked or not
+  std::vector<int32_t> rows_;                // within the chunk
+  std::vector<int64_t> row_targets_;         // their index in request.rows
   float* memory_ = nullptr;
   std::array<int64_t, kRowSymbols> class_starts_ = {};  // floats
+  RelativeBiasSpreads bias_spreads_;
   std::vector<float> frequency_scratch_;
   std::vector<int32_t> index_scratch_;
   std::vector<const LinearWeight*> expert_weights_;

@@ -1,9 +1,11 @@
 // How each op of a Program becomes a call of the backend.
 #include <algorithm>
+#include <string>
 
 #include "backend/error.h"
 #include "runtime/executor.h"
 #include "runtime/rope_table.h"
+#include "runtime/sinusoid.h"
 
 namespace octoformer {
 
@@ -18,6 +20,12 @@ const char* index_source_name(IndexSource source) {
       return "token type";
   }
   return "index";
+}
+
+/// Where an output of this name goes; null where it wasn't asked for.
+float* asked_output(const std::string& name, RunResult& result) {
+  const auto asked = result.outputs.find(name);
+  return asked == result.outputs.end() ? nullptr : asked->second.data();
 }
 }  // namespace
 
@@ -78,6 +86,12 @@ void Executor::execute(const RopeOp& op, RunResult&) {
   backend_.rope({view(op.x), view(op.table), op.heads, op.head_dim, op.table.columns, op.pairing});
 }
 
+void Executor::execute(const SinusoidalOp& op, RunResult&) {
+  const auto first = static_cast<size_t>(first_token_), count = static_cast<size_t>(tokens_);
+  const std::span<const int32_t> ids(request_->input_ids);
+  fill_sinusoids(std::span(positions_).subspan(first, count), ids.subspan(first, count), op, view(op.out));
+}
+
 void Executor::execute(const AttentionOp& op, RunResult& result) {
   const KeyValueLayer& layer = pool_->layout().layers[static_cast<size_t>(op.layer)];
   backend_.store_key_value({view(op.key), view(op.value), slices_, layer});
@@ -93,10 +107,32 @@ void Executor::execute(const AttentionOp& op, RunResult& result) {
   arguments.softcap = op.softcap;
   arguments.alibi_slopes = op.alibi_slopes.empty() ? nullptr : op.alibi_slopes.data();
   arguments.alibi_bfloat16 = op.alibi_bfloat16;
-  if (!op.probabilities.empty()) {
-    const auto asked = result.outputs.find(op.probabilities);
-    if (asked != result.outputs.end()) arguments.probabilities = asked->second.data();
+  if (op.relative_bias) {
+    int64_t longest = 1;
+    for (const SequenceSlice& slice : slices_) longest = std::max(longest, arguments.keys(slice));
+    arguments.distance_bias =
+        bias_spreads_.find(*op.relative_bias, *linear(op.relative_bias->table), longest, backend_);
   }
+  arguments.probabilities = asked_output(op.probabilities, result);
+  backend_.attention(arguments);
+}
+
+void Executor::execute(const StoreCrossOp& op, RunResult&) {
+  backend_.store_key_value({view(op.key), view(op.value), cross_slices_, encoded_.front()->layer(op.layer)});
+}
+
+void Executor::execute(const CrossAttentionOp& op, RunResult& result) {
+  const auto some = std::find_if(encoded_.begin(), encoded_.end(), [](const auto* one) { return one != nullptr; });
+  AttentionArguments arguments;
+  arguments.query = view(op.query);
+  arguments.out = view(op.out);
+  arguments.sequences = cross_slices_;
+  arguments.layer = (*some)->layer(op.layer);
+  arguments.heads = op.heads;
+  arguments.scale = op.scale;
+  arguments.causal = false;
+  arguments.cross = true;
+  arguments.probabilities = asked_output(op.probabilities, result);
   backend_.attention(arguments);
 }
 

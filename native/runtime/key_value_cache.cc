@@ -1,5 +1,7 @@
 #include "runtime/key_value_cache.h"
 
+#include <utility>
+
 #include "backend/error.h"
 
 namespace octoformer {
@@ -14,7 +16,19 @@ size_t KeyValueCache::bytes() const {
   const std::lock_guard lock(mutex_);
   double pages = 0;
   for (const KeyValuePage& page : pages_) pages += 1.0 / static_cast<double>(page.use_count());
-  return static_cast<size_t>(pages * static_cast<double>(pool_->layout().page_bytes));
+  double bytes = pages * static_cast<double>(pool_->layout().page_bytes);
+  if (encoded_) bytes += static_cast<double>(encoded_->bytes()) / static_cast<double>(encoded_.use_count());
+  return static_cast<size_t>(bytes);
+}
+
+std::shared_ptr<const EncodedSequence> KeyValueCache::encoded() const {
+  const std::lock_guard lock(mutex_);
+  return encoded_;
+}
+
+void KeyValueCache::set_encoded(std::shared_ptr<const EncodedSequence> encoded) {
+  const std::lock_guard lock(mutex_);
+  encoded_ = std::move(encoded);
 }
 
 void KeyValueCache::refuse_while_used(const char* what) const {
@@ -28,6 +42,7 @@ std::unique_ptr<KeyValueCache> KeyValueCache::fork() const {
   auto copy = std::make_unique<KeyValueCache>(pool_);
   const std::lock_guard lock(mutex_);
   copy->pages_ = pages_;
+  copy->encoded_ = encoded_;
   copy->length_ = length();
   return copy;
 }

@@ -1,5 +1,6 @@
 // The keys and values of one sequence: a length and the pages that hold it. Forks share pages; the first write to a
-// shared page copies it.
+// shared page copies it. In an encoder-decoder a cache also holds what the encoder made of its sequence, which all
+// forks share and nobody writes to again.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <mutex>
 #include <vector>
 
+#include "runtime/encoded_sequence.h"
 #include "runtime/key_value_pages.h"
 
 namespace octoformer {
@@ -21,7 +23,11 @@ class KeyValueCache {
   const KeyValuePagePool* pool() const { return pool_.get(); }
   /// Tokens in it.
   int64_t length() const { return length_.load(); }
-  /// Bytes of its pages; a page shared by n caches counts 1/n.
+  /// What cross attention reads; null: nothing was encoded.
+  std::shared_ptr<const EncodedSequence> encoded() const;
+  /// To be called by a run that has encoded a sequence.
+  void set_encoded(std::shared_ptr<const EncodedSequence> encoded);
+  /// Bytes of its pages, the encoder's among them; a page shared by n caches counts 1/n.
   size_t bytes() const;
 
   /// A cache with the same contents. Throws INVALID_ARGUMENT while a run uses this one.
@@ -72,8 +78,9 @@ class KeyValueCache {
   void drop_pages_beyond(int64_t length);
 
   const std::shared_ptr<KeyValuePagePool> pool_;
-  mutable std::mutex mutex_;  // of pages_
+  mutable std::mutex mutex_;  // of pages_ and encoded_
   std::vector<KeyValuePage> pages_;
+  std::shared_ptr<const EncodedSequence> encoded_;
   std::atomic<int64_t> length_ = 0;
   std::atomic<int> uses_ = 0;
 };

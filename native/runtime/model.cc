@@ -8,17 +8,32 @@ namespace octoformer {
 
 std::unique_ptr<Model> Model::load(std::string program, const Checkpoint& checkpoint, std::unique_ptr<Backend> backend,
                                    const LoadOptions& options) {
-  CompiledProgram compiled = compile_program(parse_program(std::move(program)));
-  std::vector<LoadedWeight> weights = load_weights(compiled.program.weights, checkpoint, *backend, options);
+  CompiledModel compiled = compile_model(parse_program(std::move(program)));
+  std::vector<LoadedWeight> weights = load_weights(compiled.main.program.weights, checkpoint, *backend, options);
   return std::unique_ptr<Model>(new Model(std::move(compiled), std::move(backend), std::move(weights)));
 }
 
-Model::Model(CompiledProgram compiled, std::unique_ptr<Backend> backend, std::vector<LoadedWeight> weights)
+Model::Encoder::Encoder(const Model& model, const CompiledProgram& compiled, std::shared_ptr<Arena> arena)
+    : pool(KeyValuePagePool::create(plan_key_value_layout(compiled.program.cache_layers, *model.backend_))),
+      cross_pool(KeyValuePagePool::create(plan_key_value_layout(compiled.program.cross_layers, *model.backend_))),
+      executor(compiled, model.weights_, pool, *model.backend_, Executor::kChunkTokens, std::move(arena)) {}
+
+Model::Model(CompiledModel compiled, std::unique_ptr<Backend> backend, std::vector<LoadedWeight> weights)
     : compiled_(std::move(compiled)),
       backend_(std::move(backend)),
       weights_(std::move(weights)),
-      pool_(KeyValuePagePool::create(plan_key_value_layout(compiled_.program.cache_layers, *backend_))),
-      executor_(compiled_, weights_, pool_, *backend_) {}
+      pool_(KeyValuePagePool::create(plan_key_value_layout(compiled_.main.program.cache_layers, *backend_))),
+      executor_(compiled_.main, weights_, pool_, *backend_, Executor::kChunkTokens, arena_) {
+  if (compiled_.encoder) encoder_.emplace(*this, *compiled_.encoder, arena_);
+}
+
+void Model::close() {
+  pool_->close();
+  if (encoder_) {
+    encoder_->pool->close();
+    encoder_->cross_pool->close();
+  }
+}
 
 MemoryUse Model::memory() const {
   MemoryUse use;
@@ -27,12 +42,15 @@ MemoryUse Model::memory() const {
     use.weights_by_form[weight_form_name(weight.form())] += weight.bytes();
   }
   use.cache = pool_->bytes();
-  use.arena = executor_.arena_bytes();
+  if (encoder_) use.cache += encoder_->pool->bytes() + encoder_->cross_pool->bytes();
+  use.arena = arena_->bytes();
   return use;
 }
 
 RunResult Model::run(const RunRequest& request) {
   const std::lock_guard lock(run_mutex_);
+  if (encoder_) return run_with_encoder(request);
+  if (request.encoder) fail(ErrorCode::invalid_argument, "the model has no encoder; leave out the ids for it");
   return executor_.run(request);
 }
 
@@ -53,6 +71,67 @@ void Model::read_weight(size_t index, std::span<const int32_t> rows, float* out)
   const std::lock_guard lock(run_mutex_);
   backend_->embedding(
       {rows, weight.linear.get(), 1.0f, false, {out, static_cast<int64_t>(rows.size()), columns, columns}});
+}
+
+RunResult Model::run_with_encoder(const RunRequest& request) {
+  RunResult encoder_result;
+  std::vector<std::shared_ptr<EncodedSequence>> fresh;
+  if (request.encoder) fresh = encode(request, encoder_result);
+
+  std::vector<std::shared_ptr<const EncodedSequence>> kept;  // alive until the run has ended
+  std::vector<const EncodedSequence*> encoded;
+  for (size_t i = 0; i < request.lengths.size(); ++i) {
+    const KeyValueCache* cache = i < request.caches.size() ? request.caches[i].get() : nullptr;
+    if (i < fresh.size() && fresh[i]) {
+      encoded.push_back(fresh[i].get());
+    } else {
+      encoded.push_back(cache == nullptr ? nullptr : kept.emplace_back(cache->encoded()).get());
+    }
+  }
+  if (!request.encoder) return executor_.run(request, encoded);
+
+  RunRequest rest = request;
+  std::erase_if(rest.outputs, [&](const std::string& name) { return compiled_.encoder->outputs.contains(name); });
+  RunResult result = executor_.run(rest, encoded, std::move(encoder_result));
+  for (size_t i = 0; i < fresh.size(); ++i) {
+    if (fresh[i] && request.caches[i]) request.caches[i]->set_encoded(std::move(fresh[i]));
+  }
+  return result;
+}
+
+/// Runs the encoder. Gives an encoded sequence for each sequence of the request that has ids for it, null for others.
+std::vector<std::shared_ptr<EncodedSequence>> Model::encode(const RunRequest& request, RunResult& result) {
+  const EncoderInput& input = *request.encoder;
+  if (input.lengths.size() != request.lengths.size()) {
+    fail(ErrorCode::invalid_argument, "the encoder has ", input.lengths.size(), " lengths for ", request.lengths.size(),
+         " sequences; give one (or 0) a sequence");
+  }
+  RunRequest run;
+  run.input_ids = input.input_ids;
+  run.position_ids = input.position_ids;
+  run.observe = request.observe;
+  run.abort = request.abort;
+  run.abort_all = request.abort_all;
+  for (const std::string& name : request.outputs) {
+    if (compiled_.encoder->outputs.contains(name)) run.outputs.push_back(name);
+  }
+  std::vector<std::shared_ptr<EncodedSequence>> fresh;
+  std::vector<const EncodedSequence*> targets;
+  for (size_t i = 0; i < input.lengths.size(); ++i) {
+    const int32_t length = input.lengths[i];
+    if (length < 0) fail(ErrorCode::invalid_argument, "encoder.lengths[", i, "] is ", length);
+    fresh.emplace_back();
+    if (length == 0) continue;
+    if (i < request.caches.size() && request.caches[i] && request.caches[i]->encoded()) {
+      fail(ErrorCode::invalid_argument, "caches[", i, "] has an encoded sequence already; give a new cache, or no ids");
+    }
+    fresh.back() = std::make_shared<EncodedSequence>(encoder_->cross_pool, length);
+    targets.push_back(fresh.back().get());
+    run.lengths.push_back(length);
+    run.caches.emplace_back();
+  }
+  result = encoder_->executor.run(run, targets);
+  return fresh;
 }
 
 }  // namespace octoformer

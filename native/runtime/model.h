@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,27 +36,42 @@ class Model {
   const Backend& backend() const { return *backend_; }
   std::span<const LoadedWeight> weights() const { return weights_; }
   /// How the Program describes them.
-  std::span<const WeightDescription> weight_descriptions() const { return compiled_.program.weights; }
+  std::span<const WeightDescription> weight_descriptions() const { return compiled_.main.program.weights; }
   std::shared_ptr<KeyValueCache> create_cache() const { return std::make_shared<KeyValueCache>(pool_); }
   /// To be called when the model is disposed: pages that caches give back from now on are freed at once.
-  void close() { pool_->close(); }
+  void close();
   /// Bytes now; may be asked during a run.
   MemoryUse memory() const;
-  /// See Executor::run. Calls from several threads run one after another.
+  /// See Executor::run. Ids for the encoder are encoded first, into the caches that they belong to; INVALID_ARGUMENT
+  /// where the model has no encoder or a cache has an encoded sequence already. Calls from several threads run one
+  /// after another.
   RunResult run(const RunRequest& request);
   /// Writes these rows of weight `index` as float32 (int8 ones dequantized), one after another; a vector has rows of
   /// one number. Not during a run: it waits for the one under way. Throws INVALID_ARGUMENT for what isn't there.
   void read_weight(size_t index, std::span<const int32_t> rows, float* out);
 
  private:
-  Model(CompiledProgram compiled, std::unique_ptr<Backend> backend, std::vector<LoadedWeight> weights);
+  Model(CompiledModel compiled, std::unique_ptr<Backend> backend, std::vector<LoadedWeight> weights);
 
-  const CompiledProgram compiled_;
+  /// The encoder of an encoder-decoder, and what its runs need beside the decoder's.
+  struct Encoder {
+    Encoder(const Model& model, const CompiledProgram& compiled, std::shared_ptr<Arena> arena);
+    std::shared_ptr<KeyValuePagePool> pool;        // of its own attention, for the time of a run
+    std::shared_ptr<KeyValuePagePool> cross_pool;  // of encoded sequences
+    Executor executor;
+  };
+
+  RunResult run_with_encoder(const RunRequest& request);
+  std::vector<std::shared_ptr<EncodedSequence>> encode(const RunRequest& request, RunResult& result);
+
+  const CompiledModel compiled_;
   const std::unique_ptr<Backend> backend_;
   const std::vector<LoadedWeight> weights_;
   const std::shared_ptr<KeyValuePagePool> pool_;
   std::mutex run_mutex_;
+  const std::shared_ptr<Arena> arena_ = std::make_shared<Arena>();
   Executor executor_;
+  std::optional<Encoder> encoder_;
 };
 
 }  // namespace octoformer

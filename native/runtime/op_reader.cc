@@ -21,11 +21,10 @@ Activation OpReader::optional_activation(std::string_view key) {
   return json == nullptr ? Activation::identity : as_activation(*json);
 }
 
-int32_t OpReader::cache_layer(std::string_view key) {
-  const Json& json = required(key);
+int32_t OpReader::as_layer(const Json& json, std::string_view kind, size_t layers) {
   const int64_t layer = json.as_int64(0, INT32_MAX);
-  if (static_cast<size_t>(layer) >= program_.cache_layers.size()) {
-    json.fail("cache layer ", layer, " does not exist: there are ", program_.cache_layers.size());
+  if (static_cast<size_t>(layer) >= layers) {
+    json.fail(kind, " layer ", layer, " does not exist: there are ", layers);
   }
   return static_cast<int32_t>(layer);
 }

@@ -12,7 +12,7 @@ namespace octoformer {
 
 class OpReader : public JsonObjectReader {
  public:
-  /// `program` has its weights, buffers and cache layers already.
+  /// `program` has its weights, buffers and layers already.
   OpReader(const Json& op, std::string_view name, const Program& program)
       : JsonObjectReader(op, name), program_(program) {}
 
@@ -26,12 +26,14 @@ class OpReader : public JsonObjectReader {
   Activation activation(std::string_view key) { return as_activation(required(key)); }
   /// The identity where the key is absent.
   Activation optional_activation(std::string_view key);
-  /// Index of a cache layer.
-  int32_t cache_layer(std::string_view key);
+  /// Index of a layer of the Program's own cache, or of what passes from the encoder to the decoder.
+  int32_t cache_layer(std::string_view key) { return as_layer(required(key), "cache", program_.cache_layers.size()); }
+  int32_t cross_layer(std::string_view key) { return as_layer(required(key), "cross", program_.cross_layers.size()); }
 
  private:
   Value as_value(const Json& json) const;
   int32_t as_weight(const Json& json, WeightRole role) const;
+  static int32_t as_layer(const Json& json, std::string_view kind, size_t layers);
   static Activation as_activation(const Json& json);
 
   const Program& program_;

@@ -39,6 +39,12 @@ CacheLayerDescription read_cache_layer(const Json& json) {
   return layer;
 }
 
+std::vector<CacheLayerDescription> read_cache_layers(const Json& json) {
+  std::vector<CacheLayerDescription> layers;
+  for (const Json& layer : json.as_array()) layers.push_back(read_cache_layer(layer));
+  return layers;
+}
+
 /// Reads the op as the kind that has its name, if it is this one.
 template <class Kind>
 bool read_if(std::string_view name, const Json& json, const Program& program, Op& op) {
@@ -61,6 +67,10 @@ Op read_any(const Json& json, const Program& program, std::type_identity<std::va
   kind.fail("unknown op '", name, "': this build can't run the program; rebuild the addon that belongs to it");
 }
 
+void read_ops(const Json& json, Program& program) {
+  for (const Json& op : json.as_array()) program.ops.push_back(read_any(op, program, std::type_identity<Op>{}));
+}
+
 }  // namespace
 
 const char* row_symbol_name(RowSymbol symbol) {
@@ -71,7 +81,7 @@ std::string_view op_name(const Op& op) {
   return std::visit([](const auto& alternative) { return alternative.kName; }, op);
 }
 
-Program parse_program(std::string json) {
+ModelProgram parse_program(std::string json) {
   const JsonDocument document = JsonDocument::parse(std::move(json), JsonOptions{.source = "program"});
   JsonObjectReader reader(document.root(), "a program");
   if (reader.required("version").as_int64() != 1) reader.required("version").fail("only version 1 is known");
@@ -79,14 +89,19 @@ Program parse_program(std::string json) {
   Program program;
   for (const Json& weight : reader.required("weights").as_array()) program.weights.push_back(read_weight(weight));
   for (const Json& buffer : reader.required("buffers").as_array()) program.buffers.push_back(read_buffer(buffer));
-  for (const Json& layer : reader.required("cache_layers").as_array()) {
-    program.cache_layers.push_back(read_cache_layer(layer));
+  std::optional<Program> encoder;
+  if (const Json* json = reader.optional("encoder")) {
+    JsonObjectReader part(*json, "encoder");
+    program.cross_layers = read_cache_layers(part.required("cross_layers"));
+    encoder = program;
+    encoder->cache_layers = read_cache_layers(part.required("cache_layers"));
+    read_ops(part.required("ops"), *encoder);
+    part.refuse_unknown_keys();
   }
-  for (const Json& op : reader.required("ops").as_array()) {
-    program.ops.push_back(read_any(op, program, std::type_identity<Op>{}));
-  }
+  program.cache_layers = read_cache_layers(reader.required("cache_layers"));
+  read_ops(reader.required("ops"), program);
   reader.refuse_unknown_keys();
-  return program;
+  return {std::move(program), std::move(encoder)};
 }
 
 }  // namespace octoformer

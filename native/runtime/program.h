@@ -129,6 +129,24 @@ struct RopeOp {
   RopePairing pairing = RopePairing::half;
 };
 
+struct RelativeBias {
+  int32_t table = 0;
+  int64_t max_distance = 0;
+  bool bidirectional = false;
+  bool operator==(const RelativeBias&) const = default;
+};
+
+/// Sines and cosines of positions.
+struct SinusoidalOp {
+  static constexpr std::string_view kName = "sinusoidal";
+  Value out;
+  std::vector<double> inv_freq;
+  bool interleaved = false;  // else all sines, then all cosines
+  int64_t offset = 0;        // added to positions
+  int32_t padding_id = -1;   // tokens with zeros instead; -1: none
+  bool accumulate = false;
+};
+
 struct AttentionOp {
   static constexpr std::string_view kName = "attention";
   Value query;
@@ -143,6 +161,25 @@ struct AttentionOp {
   float softcap = 0.0f;
   std::vector<float> alibi_slopes;  // empty: none
   bool alibi_bfloat16 = false;
+  std::optional<RelativeBias> relative_bias;
+  std::string probabilities;  // empty: none
+};
+
+/// Of an encoder: keeps keys and values for the decoder's cross attentions.
+struct StoreCrossOp {
+  static constexpr std::string_view kName = "store_cross";
+  Value key;
+  Value value;
+  int32_t layer = 0;
+};
+
+struct CrossAttentionOp {
+  static constexpr std::string_view kName = "cross_attention";
+  Value query;
+  Value out;
+  int32_t layer = 0;
+  int64_t heads = 0;
+  float scale = 1.0f;
   std::string probabilities;  // empty: none
 };
 
@@ -213,9 +250,9 @@ struct OutputOp {
   Value input;
 };
 
-using Op =
-    std::variant<EmbeddingOp, LinearOp, NormOp, RopeTableOp, RopeOp, AttentionOp, GatedActivationOp, ActivationOp,
-                 ElementwiseOp, ScaleOp, ExpertRoutingOp, GroupedLinearOp, WeightedSumOp, GatherRowsOp, OutputOp>;
+using Op = std::variant<EmbeddingOp, LinearOp, NormOp, RopeTableOp, RopeOp, SinusoidalOp, AttentionOp, StoreCrossOp,
+                        CrossAttentionOp, GatedActivationOp, ActivationOp, ElementwiseOp, ScaleOp, ExpertRoutingOp,
+                        GroupedLinearOp, WeightedSumOp, GatherRowsOp, OutputOp>;
 
 std::string_view op_name(const Op& op);
 
@@ -223,7 +260,15 @@ struct Program {
   std::vector<WeightDescription> weights;
   std::vector<BufferDescription> buffers;
   std::vector<CacheLayerDescription> cache_layers;
+  /// Keys and values that pass from the encoder to the decoder.
+  std::vector<CacheLayerDescription> cross_layers;
   std::vector<Op> ops;
+};
+
+/// The Programs of a model, which share weights, buffers and cross layers (both have the same lists).
+struct ModelProgram {
+  Program main;                    // the decoder's, where there is an encoder
+  std::optional<Program> encoder;  // run once a sequence, before the decoder
 };
 
 /// The output that the sampler reads; its buffer has one row an asked-for row.
@@ -235,6 +280,6 @@ inline constexpr int64_t kMaxColumns = int64_t{1} << 24;
 
 /// Reads the JSON of a Program. Throws INVALID_ARGUMENT naming the place ("ops[3].input.buffer") for a missing, unknown
 /// or mistyped key and for an index that points nowhere. Shapes are the compiler's business.
-Program parse_program(std::string json);
+ModelProgram parse_program(std::string json);
 
 }  // namespace octoformer

@@ -7,6 +7,16 @@
 
 namespace octoformer {
 
+namespace {
+std::string optional_output_name(OpReader& reader, std::string_view key) {
+  const Json* json = reader.optional(key);
+  if (json == nullptr) return {};
+  const std::string name(json->as_string());
+  if (name.empty()) json->fail("the name of an output must not be empty");
+  return name;
+}
+}  // namespace
+
 void read_op(OpReader& reader, RopeTableOp& op) {
   op.out = reader.value("out");
   op.inv_freq = as_floats(reader.required("inv_freq"));
@@ -37,6 +47,19 @@ void read_op(OpReader& reader, RopeOp& op) {
   op.pairing = as_choice(reader.required("pairing"), kPairings);
 }
 
+void read_op(OpReader& reader, SinusoidalOp& op) {
+  static constexpr JsonChoices<bool, 2> kOrders = {{{"interleaved", true}, {"halves", false}}};
+  op.out = reader.value("out");
+  for (const Json& frequency : reader.required("inv_freq").as_array()) {
+    as_float(frequency);  // finite
+    op.inv_freq.push_back(frequency.as_double());
+  }
+  op.interleaved = as_choice(reader.required("order"), kOrders);
+  if (const Json* offset = reader.optional("offset")) op.offset = offset->as_int64(0, kMaxColumns);
+  if (const Json* id = reader.optional("padding_id")) op.padding_id = static_cast<int32_t>(id->as_int64(0, INT32_MAX));
+  if (const Json* accumulate = reader.optional("accumulate")) op.accumulate = accumulate->as_bool();
+}
+
 void read_op(OpReader& reader, AttentionOp& op) {
   static constexpr JsonChoices<bool, 2> kPatterns = {{{"causal", true}, {"full", false}}};
   op.query = reader.value("query");
@@ -62,10 +85,29 @@ void read_op(OpReader& reader, AttentionOp& op) {
     op.alibi_bfloat16 = as_choice(*rounding, kRoundings);
     if (op.alibi_slopes.empty()) rounding->fail("there are no alibi_slopes to round");
   }
-  if (const Json* probabilities = reader.optional("probabilities")) {
-    op.probabilities = probabilities->as_string();
-    if (op.probabilities.empty()) probabilities->fail("the name of an output must not be empty");
+  if (const Json* json = reader.optional("relative_bias")) {
+    JsonObjectReader bias(*json, "relative_bias");
+    op.relative_bias =
+        RelativeBias{reader.as_matrix(bias.required("table")), bias.required("max_distance").as_int64(1, INT32_MAX),
+                     bias.required("bidirectional").as_bool()};
+    bias.refuse_unknown_keys();
   }
+  op.probabilities = optional_output_name(reader, "probabilities");
+}
+
+void read_op(OpReader& reader, StoreCrossOp& op) {
+  op.key = reader.value("key");
+  op.value = reader.value("value");
+  op.layer = reader.cross_layer("layer");
+}
+
+void read_op(OpReader& reader, CrossAttentionOp& op) {
+  op.query = reader.value("query");
+  op.out = reader.value("out");
+  op.layer = reader.cross_layer("layer");
+  op.heads = reader.required("heads").as_int64(1, kMaxColumns);
+  op.scale = as_float(reader.required("scale"));
+  op.probabilities = optional_output_name(reader, "probabilities");
 }
 
 }  // namespace octoformer

@@ -19,7 +19,10 @@ void read_op(OpReader& reader, OutputOp& op);
 // read_attention_op.cc
 void read_op(OpReader& reader, RopeTableOp& op);
 void read_op(OpReader& reader, RopeOp& op);
+void read_op(OpReader& reader, SinusoidalOp& op);
 void read_op(OpReader& reader, AttentionOp& op);
+void read_op(OpReader& reader, StoreCrossOp& op);
+void read_op(OpReader& reader, CrossAttentionOp& op);
 
 // read_expert_op.cc
 void read_op(OpReader& reader, ExpertRoutingOp& op);

@@ -15,6 +15,13 @@
 
 namespace octoformer {
 
+/// Sequences for the encoder, one a sequence of the request; those of no tokens have been encoded before.
+struct EncoderInput {
+  std::vector<int32_t> input_ids;
+  std::vector<int32_t> lengths;
+  std::optional<std::vector<int32_t>> position_ids;  // default: 0, 1, ...
+};
+
 struct RunRequest {
   std::vector<int32_t> input_ids;  // of all sequences, one after another
   std::vector<int32_t> lengths;    // new tokens of each sequence
@@ -22,7 +29,9 @@ struct RunRequest {
   std::vector<std::shared_ptr<KeyValueCache>> caches;
   std::optional<std::vector<int32_t>> position_ids;    // default: past, past + 1, ...
   std::optional<std::vector<int32_t>> token_type_ids;  // default: zeros
-  std::vector<int32_t> rows;                           // token rows whose logits are wanted
+  /// Of encoder-decoders: runs first; what it makes stays with the caches.
+  std::optional<EncoderInput> encoder;
+  std::vector<int32_t> rows;  // token rows whose logits are wanted
   std::vector<std::string> outputs;
   std::vector<std::shared_ptr<Sampler>> samplers;  // none, or one a row
   /// Statistics of what linear layers read are wanted: the magnitude from which entries are counted.

@@ -165,6 +165,8 @@ export interface NativeRunRequest {
   /** Default: past, past + 1, ... of each sequence. */
   readonly position_ids?: Int32Array;
   readonly token_type_ids?: Int32Array;
+  /** Of encoder-decoders: sequences that are encoded first, for good with the caches of the sequences above. */
+  readonly encoder?: NativeEncoderInput;
   /** Token rows (of the concatenation) whose logits are wanted. */
   readonly rows: Int32Array;
   /** Names of outputs to copy out. */
@@ -187,10 +189,17 @@ export interface NativeInputStatistics {
   readonly largest: Float32Array;
 }
 
+export interface NativeEncoderInput {
+  readonly input_ids: Int32Array;
+  /** One a sequence of the request; 0: its cache has an encoded sequence already. */
+  readonly lengths: Int32Array;
+  readonly position_ids?: Int32Array;
+}
+
 export interface NativeRunResult {
   /** One id a row of `rows`, when samplers were given. */
   readonly sampled?: Int32Array;
-  /** Each [rows of its buffer, columns], or the probabilities of an attention op: sequence by sequence [heads, new, past + new]. */
+  /** Each [rows of its buffer, columns], or the probabilities of an attention op: sequence by sequence [heads, new, keys]. */
   readonly outputs: Readonly<Record<string, Float32Array>>;
   /** With `observe`: one entry a weight. */
   readonly inputs?: readonly NativeInputStatistics[];
@@ -199,6 +208,8 @@ export interface NativeRunResult {
 export interface NativeCache {
   /** Tokens in it. */
   readonly length: number;
+  /** Tokens of the encoder's sequence that decoders attend to; 0: nothing was encoded. Forks share it, `truncate` leaves it. */
+  readonly encodedLength: number;
   /** Bytes of its pages; a page shared by n caches counts 1/n. */
   readonly bytes: number;
   /** Shares all pages; the first write to a shared page copies it. */

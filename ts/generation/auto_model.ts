@@ -4,7 +4,7 @@ import { loadModel } from '../models/load_model';
 import type { LoadOptions } from '../models/load_options';
 import { attentionHeads, Model } from '../models/model';
 import { type GenerateInputs, type GenerateOutput, generate } from './generate';
-import { checkGenerationConfig } from './generation_config';
+import { withGenerationConfig } from './generation_config';
 import type { GenerateOptions } from './options';
 
 /** A language model that continues text: `forward` for logits, `generate` for tokens. */
@@ -43,13 +43,6 @@ export const AutoModelForCausalLM = {
    */
   async from_pretrained(source: string, options: LoadOptions = {}): Promise<CausalLanguageModel> {
     const loaded = await loadModel('AutoModelForCausalLM.from_pretrained()', source, 'causal-lm', options);
-    const model = new CausalLanguageModel(loaded);
-    try {
-      checkGenerationConfig(model.generationConfig, source);
-    } catch (error) {
-      await model.dispose();
-      throw error;
-    }
-    return model;
+    return withGenerationConfig(new CausalLanguageModel(loaded), source);
   },
 };

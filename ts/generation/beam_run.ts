@@ -39,6 +39,7 @@ export class BeamRun implements GenerationRun {
   readonly #logits: (Float32Array | null)[][] = [];
 
   /**
+   * @param encoderIds what processors take for the encoder's input; the prompts, for decoder-only models
    * @param past caches of the beginnings of the prompts; they grow by the rest of the prompts and stay the caller's
    * @throws OctoformerError CONTEXT_OVERFLOW for a prompt that the model can't take, INVALID_ARGUMENT, ABORTED
    */
@@ -47,6 +48,7 @@ export class BeamRun implements GenerationRun {
     prompts: readonly (readonly number[])[],
     past: readonly (KVCache | null)[] | undefined,
     settings: GenerationSettings,
+    encoderIds: readonly (readonly number[])[] = prompts,
   ) {
     throwIfAborted(settings.signal, 'the generation');
     this.#model = model;
@@ -55,7 +57,7 @@ export class BeamRun implements GenerationRun {
     // Everything that can be wrong is found before the first cache is made.
     for (const [index, prompt] of prompts.entries()) checkPrompt(prompt, index, past?.[index], this.#limits);
     const ending = new Ending(settings, this.#limits.context);
-    const begun = prompts.map((prompt, index) => this.#begin(prompt, index, ending));
+    const begun = prompts.map((prompt, index) => this.#begin(prompt, encoderIds[index] ?? prompt, index, ending));
     this.#givenCaches = new Set((past ?? []).filter((cache) => cache !== null));
     this.#groups = begun.map((group, index) => {
       const cache = past?.[index] ?? model.createCache();
@@ -66,13 +68,18 @@ export class BeamRun implements GenerationRun {
     this.#abort = new AbortBridge(settings.signal);
   }
 
-  #begin(prompt: readonly number[], index: number, ending: Ending): Omit<Group, 'lanes'> {
+  #begin(
+    prompt: readonly number[],
+    encoderIds: readonly number[],
+    index: number,
+    ending: Ending,
+  ): Omit<Group, 'lanes'> {
     const settings = this.#settings;
     const longest = prompt.length + settings.newTokens(prompt.length);
     const endings = settings.eosTokenIds.length;
     const processors = processorChain(settings, {
       promptLength: prompt.length,
-      encoderIds: prompt,
+      encoderIds,
       maxLength: longest,
       eosTokenIds: settings.eosTokenIds,
       vocabularySize: this.#model.vocabularySize,

@@ -29,6 +29,12 @@ export interface GenerateOutput extends GenerationExtras {
 /** Checks the inputs and begins a generation, for callers that want every step. */
 export function beginGeneration(model: Model, inputs: GenerateInputs, options: GenerateOptions): GenerationRun {
   checkOptions('the inputs of generate()', inputs, ['input_ids', 'past']);
+  if (options.decoder_start_token_id !== undefined) {
+    throw new OctoformerError(
+      'UNSUPPORTED_OPTION',
+      "option 'decoder_start_token_id' of generate() is for encoder-decoder models; a decoder alone goes on with its prompt",
+    );
+  }
   concatenateIds('generate()', 'input_ids', inputs.input_ids, model.vocabularySize);
   const count = inputs.input_ids.length;
   const settings = generationSettings(options, model.generationConfig, model.config, count);
@@ -46,10 +52,13 @@ export async function generate(
   inputs: GenerateInputs,
   options: GenerateOptions = {},
 ): Promise<GenerateOutput> {
-  const run = beginGeneration(model, inputs, options);
-  const { streamer } = options;
+  return runGeneration(beginGeneration(model, inputs, options), options);
+}
+
+/** Steps until everything is done, and disposes of the run. */
+export async function runGeneration(run: GenerationRun, { streamer }: GenerateOptions): Promise<GenerateOutput> {
   try {
-    streamer?.put(inputs.input_ids[0] ?? []);
+    streamer?.put([...(run.sequences[0] ?? [])]);
     while (!run.done) {
       const gained = await run.step();
       if (streamer && gained > 0) streamer.put(run.lastTokens(gained));

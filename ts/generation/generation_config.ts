@@ -1,6 +1,7 @@
 import { OctoformerError } from '../binding/error';
 import { describeValue } from '../binding/options';
 import type { ConfigValues } from '../models/config';
+import type { Model } from '../models/model';
 
 const numbers = [
   'max_new_tokens',
@@ -23,12 +24,23 @@ const numbers = [
   'eta_cutoff',
 ];
 
+/** Gives the model back if its generation_config.json can be used, and disposes of it otherwise. @throws OctoformerError INVALID_CHECKPOINT */
+export async function withGenerationConfig<T extends Model>(model: T, source: string): Promise<T> {
+  try {
+    checkGenerationConfig(model.generationConfig, source);
+    return model;
+  } catch (error) {
+    await model.dispose();
+    throw error;
+  }
+}
+
 /**
  * Checks the types of what generation_config.json says, when the model is opened: whether a value makes sense depends on the options that
  * go with it, and is checked by `generate`.
  * @throws OctoformerError INVALID_CHECKPOINT naming key and value
  */
-export function checkGenerationConfig(values: ConfigValues, source: string): void {
+function checkGenerationConfig(values: ConfigValues, source: string): void {
   const refuse = (key: string, expected: string): never => {
     throw new OctoformerError(
       'INVALID_CHECKPOINT',

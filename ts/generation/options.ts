@@ -58,6 +58,8 @@ export interface GenerateOptions extends ProcessorOptions {
   readonly seed?: number | bigint | readonly (number | bigint)[];
   /** Ids that end a sequence; null: none. */
   readonly eos_token_id?: number | readonly number[] | null;
+  /** Of encoder-decoder models: the token that sequences begin with, where it isn't the one that the checkpoint names. */
+  readonly decoder_start_token_id?: number;
   /** Texts that end a sequence; they stay in it. Needs `tokenizer`. */
   readonly stop_strings?: string | readonly string[];
   readonly tokenizer?: Decoder;
@@ -109,6 +111,7 @@ const known = [
   'stoppingCriteria',
   'seed',
   'eos_token_id',
+  'decoder_start_token_id',
   'stop_strings',
   'tokenizer',
   'streamer',

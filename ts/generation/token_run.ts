@@ -47,6 +47,7 @@ export class TokenRun implements GenerationRun {
   #decoding: NativeRunRequest | undefined;
 
   /**
+   * @param encoderIds what processors take for the encoder's input; the prompts, for decoder-only models
    * @param past caches of the beginnings of the prompts; they grow and stay the caller's
    * @throws OctoformerError CONTEXT_OVERFLOW for a prompt that the model can't take, INVALID_ARGUMENT, UNSUPPORTED_OPTION, ABORTED
    */
@@ -55,6 +56,7 @@ export class TokenRun implements GenerationRun {
     prompts: readonly (readonly number[])[],
     past: readonly (KVCache | null)[] | undefined,
     settings: GenerationSettings,
+    encoderIds: readonly (readonly number[])[] = prompts,
   ) {
     throwIfAborted(settings.signal, 'the generation');
     this.#model = model;
@@ -71,7 +73,9 @@ export class TokenRun implements GenerationRun {
     // Everything that can be wrong is found before the first cache is made.
     for (const [index, prompt] of prompts.entries()) checkPrompt(prompt, index, past?.[index], this.#limits);
     const groups = prompts.map((prompt, index) =>
-      Array.from({ length: settings.returnSequences }, (_, copy) => this.#follower(prompt, index, copy)),
+      Array.from({ length: settings.returnSequences }, (_, copy) =>
+        this.#follower(prompt, encoderIds[index] ?? prompt, index, copy),
+      ),
     );
     this.#active = groups.map(([first, ...followers], index) => {
       const given = past?.[index];
@@ -86,12 +90,12 @@ export class TokenRun implements GenerationRun {
     this.#abort = new AbortBridge(settings.signal);
   }
 
-  #follower(prompt: readonly number[], index: number, copy: number): Follower {
+  #follower(prompt: readonly number[], encoderIds: readonly number[], index: number, copy: number): Follower {
     const settings = this.#settings;
     const longest = prompt.length + settings.newTokens(prompt.length);
     const context = {
       promptLength: prompt.length,
-      encoderIds: prompt,
+      encoderIds,
       maxLength: longest,
       eosTokenIds: settings.eosTokenIds,
       vocabularySize: this.#model.vocabularySize,

@@ -20,6 +20,8 @@ export interface PartRequest {
   readonly shape: readonly number[];
   /** The checkpoint keeps it the other way round: `[in_features, out_features]`. */
   readonly transpose?: boolean;
+  /** Of a vector: the shape that the checkpoint has it in, such as `[1, length]`. */
+  readonly storedShape?: readonly number[];
   /** Which of the tensor's rows, in what order; all as they are when left out. */
   readonly rows?: RowArrangement;
 }
@@ -55,6 +57,12 @@ interface MutableNode extends ModuleNode {
   readonly children: MutableNode[];
 }
 
+/** Ops that run one after another: the decoder's (or all of them), or the encoder's. */
+interface PartUnderWay {
+  readonly cacheLayers: CacheLayerDescription[];
+  readonly ops: Op[];
+}
+
 /**
  * Collects the ops, buffers and weights of a model while its modules are built, and the tree of modules beside them. A weight
  * asked for twice (a tied embedding and output projection) is one weight.
@@ -65,8 +73,10 @@ export class GraphBuilder {
   readonly #weights: WeightDescription[] = [];
   readonly #weightsByKey = new Map<string, BuiltWeight>();
   readonly #buffers: BufferDescription[] = [];
-  readonly #cacheLayers: CacheLayerDescription[] = [];
-  readonly #ops: Op[] = [];
+  readonly #main: PartUnderWay = { cacheLayers: [], ops: [] };
+  readonly #encoder: PartUnderWay = { cacheLayers: [], ops: [] };
+  readonly #crossLayers: CacheLayerDescription[] = [];
+  #part = this.#main;
   readonly #outputs = new Set<string>();
   readonly #readTensors = new Map<string, ReadTensor>();
   readonly #root: MutableNode;
@@ -193,7 +203,7 @@ export class GraphBuilder {
       const scale = role === 'linear' ? this.#tensors.scaleOf(request.name) : undefined;
       // Where weights are stored in int8, their rows are output features always.
       const transpose = request.transpose && !scale;
-      const stored = transpose ? [...request.shape].reverse() : request.shape;
+      const stored = transpose ? [...request.shape].reverse() : (request.storedShape ?? request.shape);
       const found = this.#tensors.require(request.name, stored, scale ? 'int8' : 'float');
       if (found.permute_rows && request.rows) {
         throw new OctoformerError('INTERNAL', `the file and the model both reorder the rows of '${request.name}'`);
@@ -233,27 +243,48 @@ export class GraphBuilder {
     return built;
   }
 
-  /** A layer of the cache; its index is what attention ops call `layer`. */
+  /**
+   * Builds ops of the encoder of an encoder-decoder: they run once a sequence, before the decoder, and over the encoder's tokens. Modules
+   * keep their place in the tree. Values made in there can't be read outside; names of outputs get `encoder_` in front.
+   */
+  inEncoder<T>(body: () => T): T {
+    const before = this.#part;
+    this.#part = this.#encoder;
+    try {
+      return body();
+    } finally {
+      this.#part = before;
+    }
+  }
+
+  /** A layer of the cache (in the encoder: of its own attention); its index is what attention ops call `layer`. */
   cacheLayer(layer: CacheLayerDescription): number {
-    this.#cacheLayers.push(layer);
-    return this.#cacheLayers.length - 1;
+    this.#part.cacheLayers.push(layer);
+    return this.#part.cacheLayers.length - 1;
+  }
+
+  /** A layer of keys and values that an encoder's `store_cross` keeps and the decoder's `cross_attention` reads. */
+  crossLayer(layer: CacheLayerDescription): number {
+    this.#crossLayers.push(layer);
+    return this.#crossLayers.length - 1;
   }
 
   /** Appends an op. */
   add(op: Op): void {
-    this.#ops.push(op);
+    this.#part.ops.push(op);
   }
 
   /** Makes a value readable under a name. */
   output(name: string, input: Value): void {
-    this.declareOutput(name);
-    this.#ops.push({ op: 'output', name, input });
+    this.add({ op: 'output', name: this.declareOutput(name), input });
   }
 
-  /** Records a name that an op itself fills, such as an attention's probabilities. */
-  declareOutput(name: string): void {
-    if (this.#outputs.has(name)) throw new OctoformerError('INVALID_ARGUMENT', `two outputs are called '${name}'`);
-    this.#outputs.add(name);
+  /** Records a name that an op itself fills, such as an attention's probabilities; gives back how the op must call it. */
+  declareOutput(name: string): string {
+    const full = this.#part === this.#encoder ? `encoder_${name}` : name;
+    if (this.#outputs.has(full)) throw new OctoformerError('INVALID_ARGUMENT', `two outputs are called '${full}'`);
+    this.#outputs.add(full);
+    return full;
   }
 
   get outputs(): ReadonlySet<string> {
@@ -275,8 +306,17 @@ export class GraphBuilder {
       version: 1,
       weights: [...this.#weights],
       buffers: [...this.#buffers],
-      cache_layers: [...this.#cacheLayers],
-      ops: [...this.#ops],
+      cache_layers: [...this.#main.cacheLayers],
+      ops: [...this.#main.ops],
+      ...(this.#encoder.ops.length > 0
+        ? {
+            encoder: {
+              cache_layers: [...this.#encoder.cacheLayers],
+              cross_layers: [...this.#crossLayers],
+              ops: [...this.#encoder.ops],
+            },
+          }
+        : {}),
     };
   }
 }

@@ -13,6 +13,25 @@ export interface Program {
   /** One entry an attention layer that keeps keys and values, in the order of `AttentionOp.layer`. */
   readonly cache_layers: readonly CacheLayerDescription[];
   readonly ops: readonly Op[];
+  /** Of encoder-decoders: what runs once a sequence, before the decoder, which is the rest of the Program. */
+  readonly encoder?: EncoderPart;
+}
+
+/**
+ * An encoder's ops, over the same weights and buffers (no buffer holds anything across the parts). Their tokens are those of the
+ * encoder's sequences; what the decoder sees of them is what `store_cross` ops keep.
+ */
+export interface EncoderPart {
+  /** Of the encoder's own attention, for the time of a run. */
+  readonly cache_layers: readonly CacheLayerDescription[];
+  /** Keys and values that stay with a sequence's cache: `layer` of `store_cross` and `cross_attention`. Each is stored once. */
+  readonly cross_layers: readonly CacheLayerDescription[];
+  readonly ops: readonly Op[];
+}
+
+/** The ops of both parts. */
+export function allOps({ ops, encoder }: Program): readonly Op[] {
+  return [...(encoder?.ops ?? []), ...ops];
 }
 
 export type RowSymbol = 'tokens' | 'rows' | 'sequences';
@@ -121,7 +140,10 @@ export type Op =
   | NormOp
   | RopeTableOp
   | RopeOp
+  | SinusoidalOp
   | AttentionOp
+  | StoreCrossOp
+  | CrossAttentionOp
   | GatedActivationOp
   | ActivationOp
   | ElementwiseOp
@@ -195,6 +217,21 @@ export interface RopeOp {
   readonly pairing: 'half' | 'adjacent';
 }
 
+/** Fills `out` [tokens, 2 * inv_freq] with sines and cosines of position * inv_freq (Vaswani et al. 2017, section 3.5). */
+export interface SinusoidalOp {
+  readonly op: 'sinusoidal';
+  readonly out: Value;
+  readonly inv_freq: readonly number[];
+  /** `interleaved`: a sine, its cosine, the next sine (the paper's); `halves`: all sines, then all cosines. */
+  readonly order: 'interleaved' | 'halves';
+  /** Added to positions. */
+  readonly offset?: number;
+  /** Tokens of this id get zeros. */
+  readonly padding_id?: number;
+  /** Add to `out` instead of writing it. */
+  readonly accumulate?: boolean;
+}
+
 /** Stores key and value in the cache layer, then attends. Without a cache the pages are temporary. */
 export interface AttentionOp {
   readonly op: 'attention';
@@ -212,7 +249,42 @@ export interface AttentionOp {
   readonly alibi_slopes?: readonly number[];
   /** Adds scale * (slope * key position) instead, with slope, position and product rounded to bfloat16 (Falcon). */
   readonly alibi_rounding?: 'bfloat16';
+  /** Adds table[bucket of (key position - query position)][head] to the scaled and capped scores. */
+  readonly relative_bias?: RelativeBias;
   /** Name of the output that gets the probabilities when it is asked for, such as `attentions.0`. */
+  readonly probabilities?: string;
+}
+
+/**
+ * Buckets of distances (T5, Raffel et al. 2020, section 2.1): half of them for single distances, the others ever wider up to
+ * `max_distance`, the last for all beyond. With `bidirectional` half of the buckets are for keys after the query, which
+ * otherwise count as at distance 0.
+ */
+export interface RelativeBias {
+  /** A linear weight `[buckets, heads]`. */
+  readonly table: number;
+  readonly max_distance: number;
+  readonly bidirectional: boolean;
+}
+
+/** Of an encoder: keeps keys and values of the tokens with the sequence's cache. */
+export interface StoreCrossOp {
+  readonly op: 'store_cross';
+  readonly key: Value;
+  readonly value: Value;
+  /** Index into `EncoderPart.cross_layers`. */
+  readonly layer: number;
+}
+
+/** Attends to all tokens of the encoder's sequence, by what `store_cross` has kept of them. */
+export interface CrossAttentionOp {
+  readonly op: 'cross_attention';
+  readonly query: Value;
+  readonly out: Value;
+  readonly layer: number;
+  readonly heads: number;
+  readonly scale: number;
+  /** Name of the output that gets the probabilities when it is asked for, such as `cross_attentions.0`. */
   readonly probabilities?: string;
 }
 

@@ -4,6 +4,7 @@ import type { ConfigValues, KeyAliases, ModelConfig } from './config';
 /** What a model is opened for: what Python's class names end in, and its outputs. `base` is the bare model, without a head. */
 export const classSuffixes = {
   'causal-lm': 'ForCausalLM',
+  'seq2seq-lm': 'ForConditionalGeneration',
   base: 'Model',
   'masked-lm': 'ForMaskedLM',
   'sequence-classification': 'ForSequenceClassification',
@@ -22,7 +23,7 @@ export interface Architecture {
   readonly family?: string;
   /** What tensor names of the bare model begin with inside a model with a head; `model` when left out. */
   readonly base_model_prefix?: string;
-  /** Python's class of the whole model, where it isn't the family's name and `ForCausalLM`. */
+  /** Python's class of the whole model for the first of `tasks`, where it isn't the family's name and what `classSuffixes` has. */
   readonly className?: string;
   /** Other names that config.json may have for keys. */
   readonly aliases?: KeyAliases;
@@ -36,6 +37,11 @@ export interface Architecture {
    * Positions of the tokens of a sequence, where they aren't 0, 1, 2, ...: what Hugging Face's class computes from the ids.
    */
   readonly positions?: (config: ModelConfig, ids: readonly number[]) => readonly number[];
+  /**
+   * Of encoder-decoders: what the decoder reads where `forward` is given ids for the encoder only, if Hugging Face's class makes something of
+   * them.
+   */
+  readonly decoderIds?: (config: ModelConfig, ids: readonly number[]) => readonly number[];
 }
 
 /** How Python's classes of a family begin: `qwen2_moe` is `Qwen2Moe`. */
@@ -44,7 +50,11 @@ export function familyName({ model_type, family }: Pick<Architecture, 'model_typ
 }
 
 /** The task that a configuration's `architectures` names, or the first one that the family is for. */
-export function taskOf({ architectures }: ConfigValues, { tasks }: Pick<Architecture, 'tasks'>): Task | undefined {
+export function taskOf(
+  { architectures }: ConfigValues,
+  { tasks, className }: Pick<Architecture, 'tasks' | 'className'>,
+): Task | undefined {
   const [name] = Array.isArray(architectures) ? (architectures as readonly unknown[]) : [];
+  if (name === className) return tasks[0];
   return tasks.find((task) => typeof name === 'string' && name.endsWith(classSuffixes[task])) ?? tasks[0];
 }

@@ -9,10 +9,11 @@ import {
 import { loadModel } from './load_model';
 import type { LoadOptions } from './load_options';
 import { type LoadedModel, Model } from './model';
+import { type EncoderDecoderOutputs, prepareSeq2SeqForward, type Seq2SeqInputs } from './seq2seq_forward';
 import type { Tensor } from './tensor';
 
-/** A bare encoder. */
-export interface BaseModelOutputs extends EncoderOutputs {
+/** A bare encoder, or a bare encoder-decoder, whose `last_hidden_state` is the decoder's. */
+export interface BaseModelOutputs extends EncoderOutputs, EncoderDecoderOutputs {
   /** `[features]`: of the first token, where the model has a pooler. */
   readonly pooler_output?: readonly Tensor[];
 }
@@ -34,7 +35,7 @@ export interface SpanOutputs extends EncoderOutputs {
 }
 
 /** A model that sees a whole sequence at once: token ids in, tensors out. */
-export class EncoderModel<Outputs extends EncoderOutputs> extends Model {
+export class EncoderModel<Outputs extends EncoderOutputs, Inputs extends EncoderInputs = EncoderInputs> extends Model {
   readonly #head: HeadDescription;
 
   constructor(loaded: LoadedModel, head: HeadDescription) {
@@ -44,13 +45,13 @@ export class EncoderModel<Outputs extends EncoderOutputs> extends Model {
 
   /** Whether `forward` takes `token_type_ids`. */
   get hasTokenTypes(): boolean {
-    return this.loaded.program.ops.some((op) => op.op === 'embedding' && op.index === 'token_type_ids');
+    return encoderOps(this.loaded).some((op) => op.op === 'embedding' && op.index === 'token_type_ids');
   }
 
   /** Tokens that a sequence may have. */
   get maxTokens(): number {
     const { program, positions, config } = this.loaded;
-    const op = program.ops.find((one) => one.op === 'embedding' && one.index === 'position_ids');
+    const op = encoderOps(this.loaded).find((one) => one.op === 'embedding' && one.index === 'position_ids');
     const rows = op?.op === 'embedding' ? program.weights[op.table]?.shape[0] : config.max_position_embeddings;
     const [first = 0] = positions?.([-1]) ?? []; // of a token that is no padding
     return (typeof rows === 'number' ? rows : Number.POSITIVE_INFINITY) - first;
@@ -60,7 +61,7 @@ export class EncoderModel<Outputs extends EncoderOutputs> extends Model {
    * One pass over a ragged batch, off the main thread.
    * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, CONTEXT_OVERFLOW, ABORTED, DISPOSED, OUT_OF_MEMORY
    */
-  async forward(inputs: EncoderInputs, options: { readonly signal?: AbortSignal } = {}): Promise<Outputs> {
+  async forward(inputs: Inputs, options: { readonly signal?: AbortSignal } = {}): Promise<Outputs> {
     const { loaded } = this;
     checkOptions('forward()', options, ['signal']);
     const { request, read } = prepareEncoderForward(inputs, loaded, this.#head);
@@ -69,14 +70,18 @@ export class EncoderModel<Outputs extends EncoderOutputs> extends Model {
   }
 }
 
+function encoderOps({ program }: LoadedModel) {
+  return (program.encoder ?? program).ops;
+}
+
 /** Opens models of one kind. */
-export interface AutoEncoder<Outputs extends EncoderOutputs> {
+export interface AutoEncoder<Outputs extends EncoderOutputs, Inputs extends EncoderInputs = EncoderInputs> {
   /**
    * @param source a folder or a hub id `owner/name`
    * @throws OctoformerError NOT_FOUND, INVALID_CHECKPOINT, MISSING_WEIGHT, SHAPE_MISMATCH, UNSUPPORTED_ARCHITECTURE,
    *   UNKNOWN_OPTION, UNSUPPORTED_OPTION, INVALID_ARGUMENT, DEVICE_UNAVAILABLE, NETWORK, OFFLINE, ABORTED, OUT_OF_MEMORY
    */
-  from_pretrained(source: string, options?: LoadOptions): Promise<EncoderModel<Outputs>>;
+  from_pretrained(source: string, options?: LoadOptions): Promise<EncoderModel<Outputs, Inputs>>;
 }
 
 function autoEncoder<Outputs extends EncoderOutputs>(
@@ -91,12 +96,31 @@ function autoEncoder<Outputs extends EncoderOutputs>(
   };
 }
 
-/** Opens encoders without a head: hidden states, and what a pooler makes of the first one. */
-export const AutoModel = autoEncoder<BaseModelOutputs>('AutoModel', 'base', {
-  rows: 'first',
-  outputs: ['pooler_output'],
-  flat: true,
-});
+/** A bare encoder-decoder: what both give, without scores of tokens. */
+class EncoderDecoderModel extends EncoderModel<BaseModelOutputs, BaseModelInputs> {
+  override async forward(
+    inputs: BaseModelInputs,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<BaseModelOutputs> {
+    checkOptions('forward()', options, ['signal']);
+    const { request, read } = prepareSeq2SeqForward(inputs, this.loaded, () => this.createCache());
+    return read(await this.run(request, options.signal));
+  }
+}
+
+/** What `forward` of a bare model takes: an encoder's inputs, or those of an encoder and a decoder. */
+export type BaseModelInputs = EncoderInputs & Omit<Seq2SeqInputs, 'input_ids'>;
+
+const baseHead: HeadDescription = { rows: 'first', outputs: ['pooler_output'], flat: true };
+
+/** Opens encoders without a head: hidden states, and what a pooler makes of the first one. And bare encoder-decoders. */
+export const AutoModel: AutoEncoder<BaseModelOutputs, BaseModelInputs> = {
+  async from_pretrained(source, options = {}) {
+    const loaded = await loadModel('AutoModel.from_pretrained()', source, 'base', options);
+    const Kind = loaded.program.encoder ? EncoderDecoderModel : EncoderModel<BaseModelOutputs, BaseModelInputs>;
+    return new Kind(loaded, baseHead);
+  },
+};
 
 /** Opens encoders that guess hidden words. */
 export const AutoModelForMaskedLM = autoEncoder<TokenLogitsOutputs>('AutoModelForMaskedLM', 'masked-lm', {

@@ -4,7 +4,7 @@ import { type ModelConfig, maxHeads, maxLayers, maxPositions, maxVocabulary } fr
 /** What encoders of BERT's kind are made of. */
 export interface EncoderSizes
   extends Omit<EncoderEmbeddingsOptions, 'kind' | 'width'>,
-    Omit<EncoderLayerOptions, 'names'> {
+    Omit<EncoderLayerOptions, 'names' | 'relativeBias'> {
   readonly hiddenSize: number;
   readonly layers: number;
 }

@@ -4,6 +4,7 @@ import { bert } from './bert';
 import { distilbert } from './distilbert';
 import { electra } from './electra';
 import { modernbert } from './modernbert';
+import { mpnet } from './mpnet';
 import { roberta, xlmRoberta } from './roberta';
 
 /** Every encoder that can be opened. */
@@ -13,6 +14,7 @@ export const encoderFamilies: readonly Architecture[] = [
   distilbert,
   electra,
   modernbert,
+  mpnet,
   roberta,
   xlmRoberta,
 ];

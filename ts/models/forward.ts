@@ -81,7 +81,7 @@ export function prepareForward(
   const position_ids = positions(inputs, lengths);
   const keep = checkNumber(where, 'logits_to_keep', inputs.logits_to_keep ?? 0, { least: 0, integer: true });
   const kept = lengths.map((length) => (keep === 0 ? length : Math.min(keep, length)));
-  const caches = cachesOf(inputs, model.createCache);
+  const caches = cachesOf(inputs.past, lengths.length, inputs.use_cache, model.createCache);
   const pastLengths = caches.map((cache) => cache?.length ?? 0);
   const hidden = inputs.output_hidden_states ? numbered(model.outputs, 'hidden_states.') : [];
   const attentions = inputs.output_attentions ? numbered(model.outputs, 'attentions.') : [];
@@ -135,7 +135,7 @@ export function numbered(outputs: ReadonlySet<string>, prefix: string): string[]
 }
 
 /** Rows, in the concatenation of all sequences, of the last `kept[i]` tokens of sequence i. */
-function lastRows(lengths: readonly number[], kept: readonly number[]): Int32Array {
+export function lastRows(lengths: readonly number[], kept: readonly number[]): Int32Array {
   const rows: number[] = [];
   let end = 0;
   for (const [index, length] of lengths.entries()) {
@@ -157,13 +157,19 @@ function positions({ position_ids, input_ids }: ForwardInputs, lengths: readonly
   );
 }
 
-function cachesOf({ past, input_ids, use_cache }: ForwardInputs, create: () => KVCache): (KVCache | null)[] {
+/** A cache for each of `count` sequences: the one given, a new one where it is asked for, or none. */
+export function cachesOf(
+  past: ForwardInputs['past'],
+  count: number,
+  use_cache: boolean | undefined,
+  create: () => KVCache,
+): (KVCache | null)[] {
   const given: readonly unknown[] =
-    past === undefined ? input_ids.map(() => null) : past instanceof KVCache ? [past] : past;
-  if (!Array.isArray(given) || given.length !== input_ids.length) {
+    past === undefined ? Array<null>(count).fill(null) : past instanceof KVCache ? [past] : past;
+  if (!Array.isArray(given) || given.length !== count) {
     throw new OctoformerError(
       'INVALID_ARGUMENT',
-      `${where}: past must have one cache (or null) a sequence: ${input_ids.length}, not ${describeValue(past)}`,
+      `${where}: past must have one cache (or null) a sequence: ${count}, not ${describeValue(past)}`,
     );
   }
   return given.map((cache: unknown) => {

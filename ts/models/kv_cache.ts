@@ -29,6 +29,12 @@ export class KVCache {
     return callNative(() => native.length);
   }
 
+  /** Tokens of the encoder's sequence that the decoder attends to; 0 in models without an encoder. */
+  get encodedLength(): number {
+    const native = this.#alive();
+    return callNative(() => native.encodedLength);
+  }
+
   /** Bytes of its pages; a page that n caches share counts 1/n. */
   get bytes(): number {
     const native = this.#alive();

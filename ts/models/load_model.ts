@@ -62,6 +62,7 @@ export async function loadModel(where: string, source: string, task: Task, optio
       config: Object.freeze({ ...config.defaults, ...config.values }),
       generationConfig: Object.freeze({ ...described.generationConfig }),
       ...(architecture.positions ? { positions: (ids) => architecture.positions?.(config, ids) ?? [] } : {}),
+      ...(architecture.decoderIds ? { decoderIds: (ids) => architecture.decoderIds?.(config, ids) ?? [] } : {}),
       vocabularySize: config.integer('vocab_size', { most: maxVocabulary }),
       source,
       origin: {
@@ -117,7 +118,9 @@ export async function buildGraph(
   const builder = new GraphBuilder(
     new TensorTable(checkpoint.tensors, described.names ?? safetensorsNames(architecture.base_model_prefix ?? 'model')),
     policy,
-    architecture.className ?? `${family}${classSuffixes[found.task]}`,
+    found.task === architecture.tasks[0] && architecture.className
+      ? architecture.className
+      : `${family}${classSuffixes[found.task]}`,
   );
   architecture.build(config, builder, found.task);
   policy.checkNames();

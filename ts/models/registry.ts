@@ -3,10 +3,14 @@ import { closest, describeValue } from '../binding/options';
 import { type Architecture, familyName, type Task, taskOf } from './architecture';
 import { type ConfigValues, ModelConfig } from './config';
 import { decoderFamilies } from './decoder_families';
+import { encoderDecoderFamilies } from './encoder_decoder_families';
 import { encoderFamilies } from './encoder_families';
 
 const architectures = new Map<string, Architecture>(
-  [...decoderFamilies, ...encoderFamilies].map((architecture) => [architecture.model_type, architecture]),
+  [...decoderFamilies, ...encoderFamilies, ...encoderDecoderFamilies].map((architecture) => [
+    architecture.model_type,
+    architecture,
+  ]),
 );
 
 /**

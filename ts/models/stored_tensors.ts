@@ -1,7 +1,7 @@
 import { OctoformerError } from '../binding/error';
 import { callNative } from '../binding/load';
 import type { NativeModel } from '../binding/native';
-import type { Program, WeightDescription, WeightPart } from '../graph/program';
+import { allOps, type Program, type WeightDescription, type WeightPart } from '../graph/program';
 import { dequantizedBytes, scaleMagnitudes } from '../quantization/int8_rows';
 import type { LoadedModel, ModelOrigin } from './model';
 
@@ -111,8 +111,8 @@ class StoredWeights {
     private readonly program: Program,
     private readonly origin: ModelOrigin,
   ) {
-    const linear = program.ops.flatMap((op) => (op.op === 'linear' ? [op.weight] : []));
-    const others = new Set(program.ops.flatMap((op) => (op.op === 'embedding' ? [op.table] : [])));
+    const linear = allOps(program).flatMap((op) => (op.op === 'linear' ? [op.weight] : []));
+    const others = new Set(allOps(program).flatMap((op) => (op.op === 'embedding' ? [op.table] : [])));
     this.#ofLinearLayers = new Set(linear.filter((weight) => !others.has(weight)));
   }
 

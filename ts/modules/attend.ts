@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { AttentionOp, Value } from '../graph/program';
+import type { AttentionOp, RelativeBias, Value } from '../graph/program';
 
 export interface AttendOptions {
   readonly heads: number;
@@ -8,6 +8,8 @@ export interface AttendOptions {
   readonly pattern: AttentionOp['pattern'];
   /** Multiplies the scores; 1 / sqrt(headDim) by default. */
   readonly scale?: number;
+  /** Added to the scores by the distance of key and query. */
+  readonly relativeBias?: RelativeBias;
 }
 
 /**
@@ -19,11 +21,22 @@ export function attend(
   { query, key, value }: { readonly query: Value; readonly key: Value; readonly value: Value },
   options: AttendOptions,
 ): Value {
-  const { heads, kvHeads, headDim, pattern, scale = headDim ** -0.5 } = options;
+  const { heads, kvHeads, headDim, pattern, scale = headDim ** -0.5, relativeBias } = options;
   const layer = g.cacheLayer({ kv_heads: kvHeads, head_dim: headDim });
-  const probabilities = `attentions.${layer}`;
-  g.declareOutput(probabilities);
+  const probabilities = g.declareOutput(`attentions.${layer}`);
   const out = g.buffer('tokens', heads * headDim);
-  g.add({ op: 'attention', query, key, value, out, layer, heads, scale, pattern, probabilities });
+  g.add({
+    op: 'attention',
+    query,
+    key,
+    value,
+    out,
+    layer,
+    heads,
+    scale,
+    pattern,
+    ...(relativeBias ? { relative_bias: relativeBias } : {}),
+    probabilities,
+  });
   return out;
 }

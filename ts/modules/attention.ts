@@ -1,8 +1,13 @@
 import type { GraphBuilder, RowArrangement } from '../graph/builder';
-import type { AttentionOp, Value } from '../graph/program';
+import type { AttentionOp, RelativeBias, Value } from '../graph/program';
 import { linear, linears } from './linear';
 import { layerNorm, rmsNorm } from './norm';
 import type { RotaryTable } from './rotary_embedding';
+
+/** Names of the query's, key's and value's projection. */
+export type ProjectionNames = readonly [query: string, key: string, value: string];
+
+export const defaultProjections: ProjectionNames = ['q_proj', 'k_proj', 'v_proj'];
 
 export interface AttentionOptions {
   /** Python's class, for the module tree. */
@@ -15,6 +20,8 @@ export interface AttentionOptions {
   /** Whether the query, key and value projections have biases, and whether the output projection has one. */
   readonly bias?: boolean;
   readonly outputBias?: boolean;
+  /** Names of the projections: `q_proj`, `k_proj`, `v_proj` by default. */
+  readonly projections?: ProjectionNames;
   /** The checkpoint has one tensor for queries, keys and values, of this name. */
   readonly fused?: string;
   /** How the rows of that tensor lie, where not queries, keys, values one after another (`modules/fused_rows.ts`). */
@@ -35,6 +42,8 @@ export interface AttentionOptions {
   readonly alibiSlopes?: readonly number[];
   /** Biases are computed in bfloat16 and scaled as the scores are, as Falcon does whatever the model's dtype. */
   readonly alibiRounding?: 'bfloat16';
+  /** Added to the scores by the distance of key and query. */
+  readonly relativeBias?: RelativeBias;
   readonly residual?: Value;
 }
 
@@ -57,6 +66,8 @@ export interface HeadNormOptions {
 export function attention(g: GraphBuilder, name: string, input: Value, options: AttentionOptions): Value {
   const { heads, kvHeads = heads, headDim, outFeatures } = options;
   const { kind = 'Attention', fused = 'qkv_proj', outputName = 'o_proj', transpose = false } = options;
+  const { projections = defaultProjections } = options;
+  const order = [...projections, fused, outputName, 'relative_attention_bias', ...headNormNames];
   return g.scope(
     name,
     kind,
@@ -68,8 +79,7 @@ export function attention(g: GraphBuilder, name: string, input: Value, options: 
         g.add({ op: 'rope', x: rotated, table, heads: heads + kvHeads, head_dim: headDim, pairing });
       }
       const layer = g.cacheLayer({ kv_heads: kvHeads, head_dim: headDim });
-      const probabilities = `attentions.${layer}`;
-      g.declareOutput(probabilities);
+      const probabilities = g.declareOutput(`attentions.${layer}`);
       const mixed = g.buffer('tokens', heads * headDim);
       g.add({
         op: 'attention',
@@ -84,6 +94,7 @@ export function attention(g: GraphBuilder, name: string, input: Value, options: 
         ...(options.softcap === undefined ? {} : { softcap: options.softcap }),
         ...(options.alibiSlopes ? { alibi_slopes: options.alibiSlopes } : {}),
         ...(options.alibiRounding ? { alibi_rounding: options.alibiRounding } : {}),
+        ...(options.relativeBias ? { relative_bias: options.relativeBias } : {}),
         probabilities,
       });
       return linear(g, outputName, mixed, {
@@ -93,9 +104,11 @@ export function attention(g: GraphBuilder, name: string, input: Value, options: 
         ...(options.residual ? { residual: options.residual } : {}),
       });
     },
-    { order: ['q_proj', 'k_proj', 'v_proj', fused, outputName, 'q_norm', 'k_norm', 'q_layernorm', 'k_layernorm'] },
+    { order },
   );
 }
+
+const headNormNames = ['q_norm', 'k_norm', 'q_layernorm', 'k_layernorm'];
 
 function patternOf({ pattern = 'causal', window }: AttentionOptions): AttentionOp['pattern'] {
   return window === undefined ? { kind: pattern } : { kind: pattern, window };
@@ -103,7 +116,7 @@ function patternOf({ pattern = 'causal', window }: AttentionOptions): AttentionO
 
 /** Queries and keys lie side by side, so that one op rotates both. */
 function project(g: GraphBuilder, input: Value, options: AttentionOptions, heads: number, kvHeads: number) {
-  const { headDim, bias = false, fused, fusedRows, transpose = false } = options;
+  const { headDim, bias = false, fused, fusedRows, transpose = false, projections = defaultProjections } = options;
   const [queryWidth, keyWidth] = [heads * headDim, kvHeads * headDim];
   const all = fused
     ? linear(g, fused, input, {
@@ -115,9 +128,9 @@ function project(g: GraphBuilder, input: Value, options: AttentionOptions, heads
     : linears(
         g,
         [
-          { name: 'q_proj', outFeatures: queryWidth },
-          { name: 'k_proj', outFeatures: keyWidth },
-          { name: 'v_proj', outFeatures: keyWidth },
+          { name: projections[0], outFeatures: queryWidth },
+          { name: projections[1], outFeatures: keyWidth },
+          { name: projections[2], outFeatures: keyWidth },
         ],
         input,
         { bias },

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { RelativeBias, Value } from '../graph/program';
 import { activationByName } from './activation';
 import { attend } from './attend';
 import { embedding } from './embedding';
@@ -28,6 +28,7 @@ export interface EncoderLayerOptions {
   /** Hugging Face's name, such as `gelu`. */
   readonly activation: string;
   readonly epsilon: number;
+  readonly relativeBias?: RelativeBias;
 }
 
 /**
@@ -47,7 +48,12 @@ export function postNormLayer(g: GraphBuilder, input: Value, options: EncoderLay
       { bias: true },
     ),
   ).each as [Value, Value, Value];
-  const mixed = attend(g, { query, key, value }, { heads, kvHeads: heads, headDim, pattern: { kind: 'full' } });
+  const { relativeBias } = options;
+  const mixed = attend(
+    g,
+    { query, key, value },
+    { heads, kvHeads: heads, headDim, pattern: { kind: 'full' }, ...(relativeBias ? { relativeBias } : {}) },
+  );
   const attended = nestedLeaf(g, names.attentionOutput, kinds, (name) =>
     linear(g, name, mixed, { outFeatures: width, bias: true, residual: input }),
   );

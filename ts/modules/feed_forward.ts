@@ -1,5 +1,6 @@
 import type { GraphBuilder } from '../graph/builder';
 import type { Value } from '../graph/program';
+import type { WeightPlace } from '../graph/weight_policy';
 import { activationByName } from './activation';
 import { linear, linears } from './linear';
 
@@ -11,17 +12,24 @@ export interface FeedForwardOptions {
   /** Hugging Face's name, such as `silu`. */
   readonly activation: string;
   readonly bias?: boolean;
+  /** What the second matrix is there for: `float` keeps it from being quantized with the layer. */
+  readonly downPlace?: WeightPlace;
   readonly residual?: Value;
 }
 
 export interface GatedFeedForwardOptions extends FeedForwardOptions {
   /** The checkpoint has one tensor for gate and up, of this name. */
   readonly fused?: string;
+  /** `gate_proj`, `up_proj`, `down_proj` by default. */
+  readonly names?: readonly [gate: string, up: string, down: string];
+  readonly activationName?: string;
 }
 
 /** `down(activation(gate(x)) * up(x))` (Shazeer 2020, "GLU Variants Improve Transformer"). */
 export function gatedFeedForward(g: GraphBuilder, name: string, input: Value, options: GatedFeedForwardOptions): Value {
-  const { innerFeatures, outFeatures, bias = false, residual, fused } = options;
+  const { innerFeatures, outFeatures, bias = false, residual, fused, downPlace = 'layer' } = options;
+  const { names = ['gate_proj', 'up_proj', 'down_proj'] } = options;
+  const { activationName = fused ? 'activation_fn' : 'act_fn' } = options;
   const activation = activationByName(options.activation);
   return g.scope(name, options.kind ?? 'MLP', () => {
     const all = fused
@@ -29,8 +37,8 @@ export function gatedFeedForward(g: GraphBuilder, name: string, input: Value, op
       : linears(
           g,
           [
-            { name: 'gate_proj', outFeatures: innerFeatures },
-            { name: 'up_proj', outFeatures: innerFeatures },
+            { name: names[0], outFeatures: innerFeatures },
+            { name: names[1], outFeatures: innerFeatures },
           ],
           input,
           { bias },
@@ -43,8 +51,13 @@ export function gatedFeedForward(g: GraphBuilder, name: string, input: Value, op
       activation: activation.op,
       out: inner,
     });
-    const out = linear(g, 'down_proj', inner, { outFeatures, bias, ...(residual ? { residual } : {}) });
-    g.leaf(fused ? 'activation_fn' : 'act_fn', activation.kind, '');
+    const out = linear(g, names[2], inner, {
+      outFeatures,
+      bias,
+      place: downPlace,
+      ...(residual ? { residual } : {}),
+    });
+    g.leaf(activationName, activation.kind, '');
     return out;
   });
 }
@@ -64,11 +77,17 @@ export function feedForward(g: GraphBuilder, name: string, input: Value, options
 
 /** The same for checkpoints where the two matrices belong to the block itself (OPT). */
 export function feedForwardLayers(g: GraphBuilder, input: Value, options: PlainFeedForwardOptions): Value {
-  const { innerFeatures, outFeatures, bias = false, residual, transpose = false } = options;
+  const { innerFeatures, outFeatures, bias = false, residual, transpose = false, downPlace = 'layer' } = options;
   const { upName = 'up_proj', downName = 'down_proj', activationName = 'act_fn' } = options;
   const activation = activationByName(options.activation);
   const inner = linear(g, upName, input, { outFeatures: innerFeatures, bias, transpose, activation: activation.op });
-  const out = linear(g, downName, inner, { outFeatures, bias, transpose, ...(residual ? { residual } : {}) });
+  const out = linear(g, downName, inner, {
+    outFeatures,
+    bias,
+    transpose,
+    place: downPlace,
+    ...(residual ? { residual } : {}),
+  });
   g.leaf(activationName, activation.kind, '');
   return out;
 }

@@ -1,8 +1,9 @@
 /** The vocabulary that architectures are written in: every function takes the builder, the module's name, and what goes in. */
 export { activationByName } from './activation';
 export { alibiSlopes } from './alibi';
-export { type AttentionOptions, attention } from './attention';
+export { type AttentionOptions, attention, type ProjectionNames } from './attention';
 export { type BlockOptions, block } from './block';
+export { type CrossAttentionOptions, crossAttention } from './cross_attention';
 export {
   type BranchNorms,
   type CausalDecoderOptions,
@@ -36,5 +37,7 @@ export {
 export { type LinearOptions, linear, linears, type Projection } from './linear';
 export { type ExpertNames, type MixtureOfExpertsOptions, mixtureOfExperts } from './mixture_of_experts';
 export { type LayerNormOptions, layerNorm, type NormOptions, rmsNorm } from './norm';
+export { type RelativeBiasOptions, relativeBias } from './relative_bias';
 export { type RopeParameters, ropeTypes } from './rope_parameters';
 export { type RotaryTable, rotaryEmbedding } from './rotary_embedding';
+export { type SinusoidalOptions, sinusoidalPositions } from './sinusoidal';

@@ -112,6 +112,9 @@ inline float finish_scores(const AttentionTile& tile, int64_t row, int64_t group
   const bool biased = tile.slopes != nullptr;
   const Vec::F slope = Vec::set1(biased ? tile.slopes[head] : 0.0f);
   const Vec::F distance = Vec::set1(static_cast<float>(group * kGroupKeys - (tile.past + token)));
+  const float* distance_bias = tile.distance_bias == nullptr ? nullptr
+                                                             : tile.distance_bias + head * tile.distance_stride +
+                                                                   group * kGroupKeys - (tile.past + token);
   Vec::F maximum = Vec::set1(kLowestMaximum);
   for (int64_t key = range.first / Vec::lanes * Vec::lanes; key < range.end; key += Vec::lanes) {
     const Vec::F index = Vec::add(Vec::set1(static_cast<float>(key)), lane);
@@ -122,6 +125,7 @@ inline float finish_scores(const AttentionTile& tile, int64_t row, int64_t group
     } else if (biased) {
       score = Vec::fma(slope, Vec::add(index, distance), score);
     }
+    if (distance_bias != nullptr) score = Vec::add(score, Vec::load(distance_bias + key));
     if (key < range.first || key + Vec::lanes > range.end) {
       score = Vec::select_less(index, first, none, Vec::select_less(index, end, score, none));
     }

@@ -29,13 +29,15 @@ struct Pattern {
   float softcap = 0.0f;
   bool alibi = false;
   bool bfloat16_slopes = false;
+  bool distances = false;
 };
 
 std::string describe(const Shape& shape, const Pattern& pattern) {
   return std::to_string(shape.heads) + "/" + std::to_string(shape.kv_heads) + " heads of " +
          std::to_string(shape.head_dim) + (pattern.causal ? " causal" : " full") + " window " +
          std::to_string(pattern.window) + " softcap " + std::to_string(pattern.softcap) +
-         (pattern.alibi ? " alibi" : "") + (pattern.bfloat16_slopes ? " in bfloat16" : "");
+         (pattern.alibi ? " alibi" : "") + (pattern.bfloat16_slopes ? " in bfloat16" : "") +
+         (pattern.distances ? " distances" : "");
 }
 
 /// One sequence's projections for all its positions.
@@ -60,11 +62,17 @@ class Layer {
     for (int64_t head = 0; head < shape.heads; ++head) {
       slopes_.push_back(std::exp2(-static_cast<float>(head + 1)));
     }
+    if (pattern.distances) distance_bias_ = Random(5).vector(shape.heads * kDistanceStride, -1.0f, 1.0f);
   }
 
   float scale() const { return 1.0f / std::sqrt(static_cast<float>(shape_.head_dim)); }
   const Backend& backend() const { return *backend_; }
   const float* slopes() const { return pattern_.alibi ? slopes_.data() : nullptr; }
+
+  DistanceBias distance_bias() const {
+    if (!pattern_.distances) return {};
+    return {.values = distance_bias_.data(), .stride = kDistanceStride, .zero = kLongest};
+  }
 
   PagedSequence pages(int64_t positions) const {
     return PagedSequence(*backend_, shape_.kv_heads, shape_.head_dim, positions, kPageOffset);
@@ -118,6 +126,7 @@ class Layer {
                          .softcap = pattern_.softcap,
                          .alibi_slopes = slopes(),
                          .alibi_bfloat16 = pattern_.bfloat16_slopes,
+                         .distance_bias = distance_bias(),
                          .probabilities = probabilities == nullptr ? nullptr : probabilities->data()});
     std::vector<float> dense;
     for (int64_t row = 0; row < rows; ++row) {
@@ -131,10 +140,13 @@ class Layer {
 
  private:
   static constexpr size_t kPageOffset = 192;
+  static constexpr int64_t kLongest = 800;  // more than any sequence of these tests
+  static constexpr int64_t kDistanceStride = 2 * kLongest + kDistancePadding;
   Shape shape_;
   Pattern pattern_;
   std::unique_ptr<Backend> backend_;
   std::vector<float> slopes_;
+  std::vector<float> distance_bias_;
 };
 
 const Shape kShapes[] = {{1, 1, 1},  {4, 4, 12},  {6, 2, 16},  {9, 3, 64},
@@ -151,6 +163,8 @@ const Pattern kPatterns[] = {
     {.alibi = true},
     {.alibi = true, .bfloat16_slopes = true},
     {.causal = false, .softcap = 30.0f, .alibi = true},
+    {.distances = true},
+    {.causal = false, .distances = true},
 };
 
 /// Scores are sums of head_dim products up to 4 * head_dim / sqrt(head_dim) with relative errors of about head_dim / 2
@@ -175,7 +189,10 @@ void compare_with_reference(const Shape& shape, const Pattern& pattern, int64_t 
                                    .window = pattern.window,
                                    .softcap = static_cast<double>(pattern.softcap),
                                    .slopes = first.slopes(),
-                                   .bfloat16_slopes = pattern.bfloat16_slopes};
+                                   .bfloat16_slopes = pattern.bfloat16_slopes,
+                                   .distance_bias = first.distance_bias().values,
+                                   .distance_stride = first.distance_bias().stride,
+                                   .distance_zero = first.distance_bias().zero};
   const std::vector<double> exact_probabilities = exact.probabilities();
   const std::vector<double> exact_out = exact.output(exact_probabilities);
   for (const Isa isa : available_isas()) {
@@ -205,7 +222,7 @@ void compare_with_reference(const Shape& shape, const Pattern& pattern, int64_t 
 }
 
 TEST(Attention, EveryPatternAndShapeIsWhatTheDefinitionSays) {
-  reference::CaseFilter cases(11);  // no divisor of the 9 patterns: each case takes another
+  reference::CaseFilter cases(11);  // no divisor of the 12 patterns: each case takes another
   for (const Shape& shape : kShapes) {
     for (const Pattern& pattern : kPatterns) {
       if (!cases.next()) continue;
@@ -267,6 +284,89 @@ TEST(Attention, TheBitsAreTheSameInPrefillInChunksInDecodeInBatchesAndOnAnyNumbe
             batched.run({{&other, &a, 0, 77}, {&tokens, &b, 0, kLength}, {&third, &c, 0, 1}, {&third, &c, 1, 0}});
         const auto start = batch.begin() + static_cast<std::ptrdiff_t>(77 * columns);
         EXPECT_EQ(std::vector<float>(start, start + static_cast<std::ptrdiff_t>(whole.size())), whole) << "batch";
+      }
+    }
+  }
+}
+
+/// Queries of several sequences over keys of others: the definition's numbers, and the bits that each gets alone.
+TEST(Attention, KeysOfAnotherSequence) {
+  struct Pair {
+    int64_t queries, keys;
+  };
+  const std::vector<Pair> pairs = {{1, 1}, {5, 33}, {26, 300}, {3, 7}, {1, 700}};
+  reference::CaseFilter cases(3);
+  for (const Shape& shape : kShapes) {
+    if (!cases.next()) continue;
+    const int64_t columns = shape.heads * shape.head_dim, key_columns = shape.kv_heads * shape.head_dim;
+    const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
+    const KeyValueLayer layer{.kv_heads = shape.kv_heads, .head_dim = shape.head_dim, .page_offset = 0};
+    for (const Isa isa : available_isas()) {
+      SCOPED_TRACE(std::string(isa_name(isa)) + " " + describe(shape, {}));
+      for (const int threads : {1, 3}) {
+        const std::unique_ptr<Backend> backend =
+            make_cpu_backend({.threads = threads, .isa = std::string(isa_name(isa))});
+        const auto attend = [&](std::vector<SequenceSlice>& slices, std::vector<float>& query,
+                                std::vector<float>* probabilities) {
+          const auto rows = static_cast<int64_t>(query.size()) / columns;
+          std::vector<float> out(query.size());
+          backend->attention({.query = {query.data(), rows, columns, columns},
+                              .out = {out.data(), rows, columns, columns},
+                              .sequences = slices,
+                              .layer = layer,
+                              .heads = shape.heads,
+                              .scale = scale,
+                              .causal = false,
+                              .cross = true,
+                              .probabilities = probabilities == nullptr ? nullptr : probabilities->data()});
+          return out;
+        };
+        std::vector<Tokens> tokens;
+        std::vector<PagedSequence> pages;
+        std::vector<SequenceSlice> slices;
+        std::vector<float> query, probabilities;
+        for (const Pair& pair : pairs) {
+          tokens.emplace_back(shape, std::max(pair.queries, pair.keys), static_cast<uint64_t>(pair.keys));
+          pages.emplace_back(*backend, shape.kv_heads, shape.head_dim, pair.keys);
+          const std::vector<SequenceSlice> whole = {pages.back().slice(0, pair.keys, 0)};
+          backend->store_key_value({.key = {tokens.back().key.data(), pair.keys, key_columns, key_columns},
+                                    .value = {tokens.back().value.data(), pair.keys, key_columns, key_columns},
+                                    .sequences = whole,
+                                    .layer = layer});
+          SequenceSlice slice = pages.back().slice(static_cast<int64_t>(query.size()) / columns, 0, pair.keys);
+          slice.count = pair.queries;
+          slices.push_back(slice);
+          query.insert(query.end(), tokens.back().query.begin(), tokens.back().query.begin() + pair.queries * columns);
+          probabilities.resize(probabilities.size() + static_cast<size_t>(shape.heads * pair.queries * pair.keys));
+        }
+        const std::vector<float> out = attend(slices, query, &probabilities);
+        size_t first = 0, first_probability = 0;
+        for (size_t i = 0; i < pairs.size(); ++i) {
+          const reference::Attention exact{.heads = shape.heads,
+                                           .kv_heads = shape.kv_heads,
+                                           .head_dim = shape.head_dim,
+                                           .count = pairs[i].queries,
+                                           .keys = pairs[i].keys,
+                                           .query = tokens[i].query.data(),
+                                           .key = tokens[i].key.data(),
+                                           .value = tokens[i].value.data(),
+                                           .scale = static_cast<double>(scale),
+                                           .causal = false};
+          const std::vector<double> exact_probabilities = exact.probabilities();
+          const std::vector<double> exact_out = exact.output(exact_probabilities);
+          for (size_t k = 0; k < exact_out.size(); ++k) ASSERT_NEAR(out[first + k], exact_out[k], kTolerance);
+          for (size_t k = 0; k < exact_probabilities.size(); ++k) {
+            ASSERT_NEAR(probabilities[first_probability + k], exact_probabilities[k], kTolerance);
+          }
+          std::vector<float> own(query.begin() + static_cast<std::ptrdiff_t>(first),
+                                 query.begin() + static_cast<std::ptrdiff_t>(first + exact_out.size()));
+          std::vector<SequenceSlice> alone = {slices[i]};
+          alone[0].first_row = 0;
+          const std::vector<float> out_alone = attend(alone, own, nullptr);
+          EXPECT_TRUE(std::equal(out_alone.begin(), out_alone.end(), out.begin() + static_cast<std::ptrdiff_t>(first)));
+          first += exact_out.size();
+          first_probability += exact_probabilities.size();
+        }
       }
     }
   }

@@ -28,6 +28,8 @@ struct Attention {
   double softcap = 0.0;
   const float* slopes = nullptr;
   bool bfloat16_slopes = false;
+  const float* distance_bias = nullptr;  // [heads][distance_stride]; at distance 0 in each: distance_zero
+  int64_t distance_stride = 0, distance_zero = 0;
 
   bool attends(int64_t position, int64_t at) const {
     if (causal && at > position) return false;
@@ -55,6 +57,9 @@ struct Attention {
           if (slopes != nullptr) {
             score += bfloat16_slopes ? scale * bfloat16_product(slopes[head], static_cast<float>(at))
                                      : static_cast<double>(slopes[head]) * static_cast<double>(at - position);
+          }
+          if (distance_bias != nullptr) {
+            score += static_cast<double>(distance_bias[head * distance_stride + distance_zero + at - position]);
           }
           scores[at] = score;
           maximum = std::max(maximum, score);

@@ -179,7 +179,7 @@ void ReferenceBackend::attention(const AttentionArguments& arguments) {
   const KeyValueLayer& layer = arguments.layer;
   float* probabilities = arguments.probabilities;
   for (const SequenceSlice& sequence : arguments.sequences) {
-    const int64_t length = sequence.past + sequence.count;
+    const int64_t length = arguments.keys(sequence);
     for (int64_t head = 0; head < arguments.heads; ++head) {
       const int64_t kv_head = head / (arguments.heads / layer.kv_heads);
       for (int64_t i = 0; i < sequence.count; ++i) {
@@ -199,6 +199,9 @@ void ReferenceBackend::attention(const AttentionArguments& arguments) {
                 arguments.scale * reference::bfloat16_product(arguments.alibi_slopes[head], static_cast<float>(key));
           } else if (arguments.alibi_slopes != nullptr) {
             score += static_cast<double>(arguments.alibi_slopes[head]) * static_cast<double>(key - position);
+          }
+          if (const DistanceBias& bias = arguments.distance_bias; bias.values != nullptr) {
+            score += bias.values[head * bias.stride + bias.zero + key - position];
           }
           scores[static_cast<size_t>(key)] = score;
           largest = std::max(largest, score);

@@ -31,7 +31,7 @@ class Runner {
  public:
   explicit Runner(std::unique_ptr<Backend> backend, int64_t chunk_tokens = Executor::kChunkTokens)
       : backend_(std::move(backend)),
-        compiled_(compile_program(parse_program(tiny().program()))),
+        compiled_(compile_model(parse_program(tiny().program())).main),
         weights_(load_weights(compiled_.program.weights, tiny().checkpoint(), *backend_, {})),
         pool_(KeyValuePagePool::create(plan_key_value_layout(compiled_.program.cache_layers, *backend_))),
         executor_(compiled_, weights_, pool_, *backend_, chunk_tokens) {}

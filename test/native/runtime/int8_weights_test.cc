@@ -82,10 +82,14 @@ std::string program_with(const std::string& form, const std::string& int8) {
 }
 
 TEST(Int8WeightsTest, SettingsAreParsed) {
-  const Program program = parse_program(program_with(
-      "int8", R"({"weights":"zeropoint","weight_scales":"tensor","activations":"zeropoint","activation_scales":"tensor",
+  const Program program =
+      parse_program(
+          program_with(
+              "int8",
+              R"({"weights":"zeropoint","weight_scales":"tensor","activations":"zeropoint","activation_scales":"tensor",
                   "threshold":6,"outliers":"column","float_outlier_weights":true,"outlier_features":[1],
-                  "count_outliers":true})"));
+                  "count_outliers":true})"))
+          .main;
   const Int8Settings& int8 = program.weights[0].int8;
   EXPECT_EQ(int8.weights, Int8Mapping::zeropoint);
   EXPECT_EQ(int8.weight_scales, Int8Granularity::tensor);
@@ -95,7 +99,7 @@ TEST(Int8WeightsTest, SettingsAreParsed) {
   EXPECT_TRUE(int8.float_outlier_weights && int8.count_outliers && int8.looks_across_rows());
   EXPECT_EQ(int8.outlier_features, std::vector<int64_t>{1});
   EXPECT_EQ(program.weights[0].parts[0].scale, "q.SCB");
-  EXPECT_FALSE(parse_program(program_with("int8", "{}")).weights[0].int8.looks_across_rows());
+  EXPECT_FALSE(parse_program(program_with("int8", "{}")).main.weights[0].int8.looks_across_rows());
 }
 
 TEST(Int8WeightsTest, WrongSettingsAreRefusedByName) {

@@ -185,7 +185,7 @@ TEST(Program, BadOnesAreRefusedNamingThePlace) {
   for (const BadProgram& bad : bad_programs()) {
     SCOPED_TRACE(bad.name);
     try {
-      compile_program(parse_program(program_of(bad.ops)));
+      compile_model(parse_program(program_of(bad.ops)));
       ADD_FAILURE() << "no error";
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
@@ -217,7 +217,7 @@ TEST(Program, TheFrameIsCheckedToo) {
 }
 
 TEST(Program, TheTinyLlamaCompiles) {
-  const CompiledProgram compiled = compile_program(parse_program(TinyLlama().program()));
+  const CompiledProgram compiled = compile_model(parse_program(TinyLlama().program())).main;
   EXPECT_TRUE(compiled.causal);
   EXPECT_EQ(compiled.outputs.size(), 5u);  // logits, two hidden states, two attentions
   EXPECT_EQ(compiled.logits_op, static_cast<int32_t>(compiled.program.ops.size()) - 1);

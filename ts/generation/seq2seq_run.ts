@@ -1,0 +1,153 @@
+import { AbortBridge, throwIfAborted } from '../binding/abort';
+import { OctoformerError } from '../binding/error';
+import { checkNumber, checkOptions } from '../binding/options';
+import { type KVCache, nativeCache } from '../models/kv_cache';
+import { concatenateIds, type TokenIds } from '../models/token_ids';
+import { BeamRun } from './beam_run';
+import type { FinishReason } from './ending';
+import type { GenerationExtras, GenerationRun, GenerationStatistics } from './generation_run';
+import { type GenerateOptions, type GenerationSettings, generationSettings } from './options';
+import type { Seq2SeqLanguageModel } from './seq2seq_model';
+import { TokenRun } from './token_run';
+
+/** What `generate` of an encoder-decoder takes. */
+export interface Seq2SeqGenerateInputs {
+  /** What the encoder reads, of any lengths. */
+  readonly input_ids: TokenIds;
+  /** What the decoder's sequences begin with; the start token is put before where it isn't there. */
+  readonly decoder_input_ids?: TokenIds;
+}
+
+const where = 'generate()';
+
+/**
+ * Tokens that one run encodes, unless a sequence alone has more. Buffers grow with it; beyond it products of matrices get no faster. What a
+ * sequence is encoded to does not depend on it.
+ */
+const encodedTokensPerRun = 2048;
+
+/**
+ * Generation by an encoder-decoder: the first steps encode the inputs, a few sequences each, into the caches of their decoders; then greedy
+ * search, sampling or beam search goes on from the start token. Beams and sequences of one input share what was encoded.
+ */
+export class Seq2SeqRun implements GenerationRun {
+  readonly #model: Seq2SeqLanguageModel;
+  readonly #inputs: TokenIds;
+  readonly #caches: readonly KVCache[];
+  readonly #decoding: GenerationRun;
+  readonly #settings: GenerationSettings;
+  readonly #abort: AbortBridge;
+  /** Sequences encoded so far. */
+  #encoded = 0;
+
+  /** @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, CONTEXT_OVERFLOW, ABORTED */
+  constructor(model: Seq2SeqLanguageModel, inputs: Seq2SeqGenerateInputs, options: GenerateOptions) {
+    checkOptions(`the inputs of ${where}`, inputs, ['input_ids', 'decoder_input_ids'], {
+      past: 'caches of encoder-decoder models are for forward()',
+    });
+    concatenateIds(where, 'input_ids', inputs.input_ids, model.encoderVocabularySize);
+    const count = inputs.input_ids.length;
+    const settings = generationSettings(options, model.generationConfig, model.config, count);
+    const prompts = decoderPrompts(model, inputs, options);
+    this.#model = model;
+    this.#inputs = inputs.input_ids;
+    this.#settings = settings;
+    this.#caches = prompts.map(() => model.createCache());
+    const Run = settings.numBeams > 1 ? BeamRun : TokenRun;
+    try {
+      this.#decoding = new Run(model, prompts, this.#caches, settings, inputs.input_ids);
+    } catch (error) {
+      for (const cache of this.#caches) cache.dispose();
+      throw error;
+    }
+    this.#abort = new AbortBridge(settings.signal);
+  }
+
+  get done(): boolean {
+    return this.#decoding.done;
+  }
+
+  get sequences(): number[][] {
+    return this.#decoding.sequences;
+  }
+
+  get finishReasons(): FinishReason[] {
+    return this.#decoding.finishReasons;
+  }
+
+  get statistics(): GenerationStatistics {
+    return this.#decoding.statistics;
+  }
+
+  get extras(): GenerationExtras {
+    return this.#decoding.extras;
+  }
+
+  lastTokens(count: number): readonly number[] {
+    return this.#decoding.lastTokens(count);
+  }
+
+  async step(): Promise<number> {
+    if (this.#encoded === this.#inputs.length) return this.#decoding.step();
+    throwIfAborted(this.#settings.signal, 'the generation');
+    let end = this.#encoded;
+    let tokens = 0;
+    do tokens += this.#inputs[end++]?.length ?? 0;
+    while (end < this.#inputs.length && tokens + (this.#inputs[end]?.length ?? 0) <= encodedTokensPerRun);
+    const caches = this.#caches.slice(this.#encoded, end);
+    const encoder = this.#model.encoderInput(this.#inputs.slice(this.#encoded, end));
+    await this.#abort.watch(
+      this.#model.run({
+        input_ids: new Int32Array(),
+        lengths: new Int32Array(caches.length),
+        caches: caches.map(nativeCache),
+        ...(encoder ? { encoder } : {}),
+        rows: new Int32Array(),
+        outputs: [],
+        ...(this.#abort.flag ? { abort: this.#abort.flag } : {}),
+      }),
+    );
+    this.#encoded = end;
+    return 0;
+  }
+
+  dispose(): void {
+    this.#abort.release();
+    this.#decoding.dispose();
+    for (const cache of this.#caches) cache.dispose();
+  }
+}
+
+/** What the decoder's sequences begin with. */
+function decoderPrompts(
+  model: Seq2SeqLanguageModel,
+  { input_ids, decoder_input_ids }: Seq2SeqGenerateInputs,
+  options: GenerateOptions,
+): readonly (readonly number[])[] {
+  const start = decoderStart(model, options);
+  if (decoder_input_ids === undefined) return input_ids.map(() => [start]);
+  concatenateIds(where, 'decoder_input_ids', decoder_input_ids, model.vocabularySize);
+  if (decoder_input_ids.length !== input_ids.length) {
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `${where}: there are ${input_ids.length} input_ids and ${decoder_input_ids.length} decoder_input_ids; give one of each a sequence`,
+    );
+  }
+  // As transformers does it: all of them get the token, or none.
+  const begun = decoder_input_ids.every(([first]) => first === start);
+  return begun ? decoder_input_ids : decoder_input_ids.map((ids) => [start, ...ids]);
+}
+
+/** The token that decoders begin with: of the call, the generation's configuration, the model's; else the one that begins texts. */
+function decoderStart({ generationConfig, config, vocabularySize }: Seq2SeqLanguageModel, options: GenerateOptions) {
+  const configured = (key: string) => generationConfig[key] ?? config[key];
+  const start =
+    options.decoder_start_token_id ?? configured('decoder_start_token_id') ?? configured('bos_token_id') ?? undefined;
+  if (start === undefined) {
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `${where}: the checkpoint doesn't say which token the decoder begins with; give the option decoder_start_token_id`,
+    );
+  }
+  return checkNumber(where, 'decoder_start_token_id', start, { least: 0, most: vocabularySize - 1, integer: true });
+}

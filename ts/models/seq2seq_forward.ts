@@ -1,0 +1,189 @@
+import { OctoformerError } from '../binding/error';
+import type { NativeRunRequest, NativeRunResult } from '../binding/native';
+import { checkNumber, checkOptions } from '../binding/options';
+import type { Op } from '../graph/program';
+import { cachesOf, lastRows, numbered, output } from './forward';
+import { type KVCache, nativeCache } from './kv_cache';
+import type { LoadedModel } from './model';
+import { splitRows, splitShapes, type Tensor } from './tensor';
+import { concatenateIds, type TokenIds } from './token_ids';
+
+/** What `forward` of an encoder-decoder takes. Lists have one entry a sequence; sequences may have different lengths, and nothing is padded. */
+export interface Seq2SeqInputs {
+  /** What the encoder reads. To be left out where `past` is given, which holds what was made of it. */
+  readonly input_ids?: TokenIds;
+  /** What the decoder reads, the start token first. */
+  readonly decoder_input_ids?: TokenIds;
+  /** A cache a sequence (one alone for one sequence) of an earlier call: its tokens come before `decoder_input_ids`, which join it. */
+  readonly past?: KVCache | readonly KVCache[];
+  readonly output_hidden_states?: boolean;
+  readonly output_attentions?: boolean;
+  /** Gives `past` back: new caches where none was given. */
+  readonly use_cache?: boolean;
+  /** Logits of this many last tokens of each sequence only; 0 (default): of all. */
+  readonly logits_to_keep?: number;
+}
+
+/** What every encoder-decoder gives: one tensor a sequence, without a batch dimension. By layer first, where there are layers. */
+export interface EncoderDecoderOutputs {
+  /** The decoder's, `[tokens, features]`. */
+  readonly last_hidden_state: readonly Tensor[];
+  /** `[tokens of the encoder, features]`; absent where `past` was given instead of `input_ids`, as all of the encoder's are. */
+  readonly encoder_last_hidden_state?: readonly Tensor[];
+  readonly encoder_hidden_states?: readonly (readonly Tensor[])[];
+  readonly decoder_hidden_states?: readonly (readonly Tensor[])[];
+  /** Probabilities `[heads, tokens, tokens]` of the encoder's tokens. */
+  readonly encoder_attentions?: readonly (readonly Tensor[])[];
+  /** Probabilities `[heads, tokens, past + tokens]` of the decoder's tokens. */
+  readonly decoder_attentions?: readonly (readonly Tensor[])[];
+  /** Probabilities `[heads, tokens, tokens of the encoder]`. */
+  readonly cross_attentions?: readonly (readonly Tensor[])[];
+  /** With `use_cache`: a cache a sequence, the caller's to dispose. */
+  readonly past?: readonly KVCache[];
+}
+
+/** The same with scores of the next token: `[tokens, vocabulary]`. */
+export interface Seq2SeqOutputs extends EncoderDecoderOutputs {
+  readonly logits: readonly Tensor[];
+}
+
+/** A checked call of `forward`: the request that the runtime gets, and how to read its answer. */
+export interface PreparedSeq2SeqForward {
+  readonly request: Omit<NativeRunRequest, 'abort'>;
+  readonly read: (result: NativeRunResult) => EncoderDecoderOutputs & { readonly logits?: readonly Tensor[] };
+}
+
+const where = 'forward()';
+const known = ['input_ids', 'decoder_input_ids', 'past', 'output_hidden_states', 'output_attentions', 'use_cache'];
+const unsupported = {
+  token_type_ids: 'encoder-decoder models have no token types',
+  attention_mask: 'sequences have their own lengths here, so nothing is padded',
+  position_ids: 'positions of encoder-decoder models are 0, 1, 2, ...',
+  logits_to_keep: 'the bare model has no logits',
+};
+
+/** @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION */
+export function prepareSeq2SeqForward(
+  inputs: Seq2SeqInputs,
+  model: LoadedModel,
+  createCache: () => KVCache,
+): PreparedSeq2SeqForward {
+  const { outputs, program } = model;
+  const hasLogits = outputs.has('logits');
+  checkOptions(where, inputs, hasLogits ? [...known, 'logits_to_keep'] : known, unsupported);
+  const encoder = encoderInput(inputs, model);
+  const { decoderIds: shifted } = model;
+  const decoderIds = inputs.decoder_input_ids ?? (shifted && inputs.input_ids?.map(shifted));
+  const decoder_input_ids = concatenateIds(
+    where,
+    'decoder_input_ids',
+    decoderIds as TokenIds,
+    decoderVocabularySize(model),
+  );
+  const lengths = (decoderIds ?? []).map((ids) => ids.length);
+  const encoderLengths = inputs.input_ids?.map((ids) => ids.length);
+  if (encoderLengths && encoderLengths.length !== lengths.length) {
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `${where}: there are ${encoderLengths.length} input_ids and ${lengths.length} decoder_input_ids; give one of each a sequence`,
+    );
+  }
+  const caches = cachesOf(inputs.past, lengths.length, inputs.use_cache, createCache);
+  const keep = checkNumber(where, 'logits_to_keep', inputs.logits_to_keep ?? 0, { least: 0, integer: true });
+  const kept = lengths.map((length) => (keep === 0 ? length : Math.min(keep, length)));
+  const pastLengths = caches.map((cache) => cache?.length ?? 0);
+  const memoryLengths = encoderLengths ?? caches.map((cache) => cache?.encodedLength ?? 0);
+
+  const layers = (wanted: boolean | undefined, prefix: string) => (wanted ? numbered(outputs, prefix) : []);
+  const { output_hidden_states: states, output_attentions: attentions } = inputs;
+  const hidden = layers(states, 'hidden_states.');
+  const encoderHidden = layers(states && encoder !== undefined, 'encoder_hidden_states.');
+  const self = layers(attentions, 'attentions.');
+  const cross = layers(attentions, 'cross_attentions.');
+  const encoderSelf = layers(attentions && encoder !== undefined, 'encoder_attentions.');
+  const request = {
+    input_ids: decoder_input_ids,
+    lengths: Int32Array.from(lengths),
+    caches: caches.map((cache) => (cache ? nativeCache(cache) : null)),
+    ...(encoder ? { encoder } : {}),
+    rows: hasLogits ? lastRows(lengths, kept) : new Int32Array(),
+    outputs: [
+      ...(hasLogits ? ['logits'] : []),
+      'last_hidden_state',
+      ...(encoder ? ['encoder_last_hidden_state'] : []),
+      ...[hidden, encoderHidden, self, cross, encoderSelf].flat(),
+    ],
+  };
+  const encoderOps = program.encoder?.ops ?? [];
+  const read = ({ outputs: given }: NativeRunResult) => {
+    const rows = (names: readonly string[], counts: readonly number[]) =>
+      names.map((name) => splitRows(output(given, name), counts));
+    const probabilities = (
+      names: readonly string[],
+      heads: readonly number[],
+      queries: readonly number[],
+      keys: readonly number[],
+    ) =>
+      names.map((name, layer) =>
+        splitShapes(
+          output(given, name),
+          queries.map((count, index) => [heads[layer] ?? 0, count, keys[index] ?? 0]),
+        ),
+      );
+    const all = lengths.map((length, index) => length + (pastLengths[index] ?? 0));
+    return {
+      ...(hasLogits ? { logits: splitRows(output(given, 'logits'), kept) } : {}),
+      last_hidden_state: splitRows(output(given, 'last_hidden_state'), lengths),
+      ...(encoderLengths
+        ? { encoder_last_hidden_state: splitRows(output(given, 'encoder_last_hidden_state'), encoderLengths) }
+        : {}),
+      ...(states ? { decoder_hidden_states: rows(hidden, lengths) } : {}),
+      ...(states && encoderLengths ? { encoder_hidden_states: rows(encoderHidden, encoderLengths) } : {}),
+      ...(attentions
+        ? {
+            decoder_attentions: probabilities(self, headsOf(program.ops, 'attention'), lengths, all),
+            cross_attentions: probabilities(cross, headsOf(program.ops, 'cross_attention'), lengths, memoryLengths),
+          }
+        : {}),
+      ...(attentions && encoderLengths
+        ? {
+            encoder_attentions: probabilities(
+              encoderSelf,
+              headsOf(encoderOps, 'attention'),
+              encoderLengths,
+              encoderLengths,
+            ),
+          }
+        : {}),
+      ...(inputs.use_cache ? { past: caches.filter((cache) => cache !== null) } : {}),
+    };
+  };
+  return { request, read };
+}
+
+/** Tokens that the decoder has embeddings for. */
+export function decoderVocabularySize({ program, vocabularySize }: LoadedModel): number {
+  const op = program.ops.find((one) => one.op === 'embedding' && one.index === 'input_ids');
+  return (op?.op === 'embedding' ? program.weights[op.table]?.shape[0] : undefined) ?? vocabularySize;
+}
+
+/** What the runtime is given for the encoder, where it has something to do. */
+export function encoderInput(
+  { input_ids, past }: Pick<Seq2SeqInputs, 'input_ids' | 'past'>,
+  model: LoadedModel,
+): NativeRunRequest['encoder'] {
+  if (input_ids === undefined && past !== undefined) return undefined;
+  const ids = concatenateIds(where, 'input_ids', input_ids as TokenIds, model.vocabularySize);
+  const lengths = (input_ids ?? []).map((sequence) => sequence.length);
+  const positions = model.positions && (input_ids ?? []).flatMap((sequence) => model.positions?.(sequence) ?? []);
+  return {
+    input_ids: ids,
+    lengths: Int32Array.from(lengths),
+    ...(positions ? { position_ids: Int32Array.from(positions) } : {}),
+  };
+}
+
+/** Query heads of each attention op of a kind. */
+function headsOf(ops: readonly Op[], kind: 'attention' | 'cross_attention'): number[] {
+  return ops.flatMap((op) => (op.op === kind ? [(op as { readonly heads: number }).heads] : []));
+}
