@@ -1,3 +1,4 @@
+import { OctoformerError } from '../binding/error';
 import { type EncoderLayerNames, encoderEmbeddings, encoderLayers, postNormLayer } from '../modules/encoder';
 import { headRows, labelHead, spanHead } from '../modules/encoder_heads';
 import { relativeBias } from '../modules/relative_bias';
@@ -5,6 +6,10 @@ import type { Architecture } from './architecture';
 import { baseModel, outputPooler } from './bert';
 import { encoderSizes, labelCount } from './encoder_config';
 import { classificationHead, denseLanguageHead, positionsAfterPadding } from './roberta';
+
+// Fixed in Python's class, as is the largest distance: T5's defaults.
+const tableBuckets = 32;
+const maxDistance = 128;
 
 const names: EncoderLayerNames = {
   selfAttention: 'attention.attn',
@@ -37,7 +42,13 @@ export const mpnet: Architecture = {
   positions: positionsAfterPadding,
   build(config, g, task) {
     const sizes = { ...encoderSizes(config), tokenTypes: 0 };
-    const buckets = config.integer('relative_attention_num_buckets', { least: 4 });
+    const buckets = config.integer('relative_attention_num_buckets');
+    if (buckets !== tableBuckets) {
+      throw new OctoformerError(
+        'UNSUPPORTED_ARCHITECTURE',
+        `${config.file}: 'relative_attention_num_buckets' is ${buckets}, but Python's class counts ${tableBuckets} whatever it says`,
+      );
+    }
     const rows = baseModel(g, task, 'mpnet', 'MPNetModel', () => {
       const width = sizes.hiddenSize;
       const input = encoderEmbeddings(g, 'embeddings', { ...sizes, width, kind: 'MPNetEmbeddings' });
@@ -45,7 +56,7 @@ export const mpnet: Architecture = {
         const shared = relativeBias(g, 'relative_attention_bias', {
           buckets,
           heads: sizes.heads,
-          maxDistance: 128, // fixed in Python's class, as T5's default
+          maxDistance,
           bidirectional: true,
         });
         return g.scope('layer', 'ModuleList', () =>

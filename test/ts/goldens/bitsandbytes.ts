@@ -1,11 +1,22 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { AutoModelForCausalLM, AutoModelForMaskedLM, type LoadOptions, type Tensor } from '../../../ts';
+import {
+  AutoModelForCausalLM,
+  AutoModelForMaskedLM,
+  AutoModelForSeq2SeqLM,
+  type CausalLanguageModel,
+  type EncoderModel,
+  type LoadOptions,
+  type Seq2SeqLanguageModel,
+  type Tensor,
+  type TokenLogitsOutputs,
+} from '../../../ts';
 import { readSafetensors } from '../safetensors';
 import { type Comparison, compareTensor, largestMagnitude } from './comparison';
 
 interface Input {
   readonly input_ids: readonly number[];
+  readonly decoder_input_ids?: readonly number[];
   readonly token_type_ids?: readonly number[];
 }
 
@@ -42,7 +53,8 @@ export class BitsandbytesFolder {
   }
 
   /** Opens the checkpoint as what it is. */
-  open(options: LoadOptions) {
+  open(options: LoadOptions): Promise<CausalLanguageModel | EncoderModel<TokenLogitsOutputs> | Seq2SeqLanguageModel> {
+    if (this.kind === 'encdec') return AutoModelForSeq2SeqLM.from_pretrained(this.folder, options);
     const auto = this.kind === 'encoder' ? AutoModelForMaskedLM : AutoModelForCausalLM;
     return auto.from_pretrained(this.folder, options);
   }
@@ -52,7 +64,7 @@ export class BitsandbytesFolder {
    * a tensor by up to 3e-2 of its largest value; most tensors agree to 1e-4.
    */
   async compare(version: string): Promise<Comparison[]> {
-    const actual = await this.#results(versions[version] ?? {});
+    const actual = await this.results(versions[version] ?? {});
     const comparisons = [...readSafetensors(join(this.folder, 'golden.safetensors'))]
       .filter(([name]) => name.startsWith(`${version}.`))
       .map(([name, golden]) =>
@@ -64,26 +76,22 @@ export class BitsandbytesFolder {
   }
 
   /** Logits and hidden states of every input, each run alone, by the golden tensors' names. */
-  async #results(options: LoadOptions): Promise<ReadonlyMap<string, Tensor>> {
+  async results(options: LoadOptions): Promise<ReadonlyMap<string, Tensor>> {
     const { single, batch } = this.#golden;
     await using model = await this.open(options);
     const found = new Map<string, Tensor>();
     const inputs = [['single', single] as const, ...batch.map((input, index) => [`batch.${index}`, input] as const)];
-    for (const [key, { input_ids, token_type_ids }] of inputs) {
-      const outputs = await model.forward({
-        input_ids: [input_ids],
-        ...(token_type_ids ? { token_type_ids: [token_type_ids] } : {}),
-        output_hidden_states: true,
-      });
-      const named: [string, Tensor | undefined][] = [
-        ['logits', outputs.logits[0]],
-        ['last_hidden_state', outputs.last_hidden_state?.[0]],
-        ...(outputs.hidden_states ?? []).map(([state], layer): [string, Tensor | undefined] => [
-          `hidden_states.${layer}`,
-          state,
-        ]),
-      ];
-      for (const [output, tensor] of named) if (tensor) found.set(`${key}.${output}`, tensor);
+    for (const [key, input] of inputs) {
+      const lists = Object.fromEntries(Object.entries(input).map(([name, ids]) => [name, [ids]]));
+      const outputs = await model.forward({ input_ids: [input.input_ids], ...lists, output_hidden_states: true });
+      for (const [name, value] of Object.entries(outputs) as [string, readonly (Tensor | readonly Tensor[])[]][]) {
+        if (name.endsWith('hidden_states')) {
+          for (const [layer, states] of value.entries())
+            found.set(`${key}.${name}.${layer}`, (states as Tensor[])[0] as Tensor);
+        } else {
+          found.set(`${key}.${name}`, value[0] as Tensor);
+        }
+      }
     }
     return found;
   }

@@ -3,6 +3,7 @@ import { AutoModelForCausalLM } from '../../../ts';
 import { OctoformerError } from '../../../ts/binding/error';
 import { EncoderFolder } from '../models/encoder_folder';
 import { checkpointFolders, GoldenFolder, modelType, readGolden } from '../models/golden_folder';
+import { Seq2SeqFolder } from '../models/seq2seq_folder';
 import type { Comparison } from './comparison';
 import type { Candidate, Plan } from './report';
 
@@ -15,6 +16,7 @@ type Part = readonly [Column, readonly Comparison[]];
 const byKind: Readonly<Record<string, (folder: string) => AsyncIterable<Part>>> = {
   decoder: compareDecoder,
   encoder: compareEncoder,
+  encdec: compareEncoderDecoder,
 };
 
 /** Every checkpoint of a folder, in float32. */
@@ -51,6 +53,16 @@ async function* compareEncoder(path: string): AsyncIterable<Part> {
   await using model = await folder.open({ dtype: 'float32' });
   yield* byOutput(await folder.compareForward(model));
   yield ['ragged', await folder.compareRagged(model)];
+}
+
+async function* compareEncoderDecoder(path: string): AsyncIterable<Part> {
+  const folder = new Seq2SeqFolder(path);
+  await using model = await folder.open({ dtype: 'float32' });
+  yield* byOutput(await folder.compareForward(model));
+  yield ['greedy', await folder.compareGreedy(model)];
+  yield ['beams', await folder.compareBeams(model)];
+  yield ['ragged', await folder.compareRagged(model)];
+  yield ['cache', await folder.compareCache(model)];
 }
 
 /** The tensors of a forward pass by what they are. */

@@ -1,7 +1,15 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AutoModelForCausalLM, architectureNames, info, type LoadOptions, nn, type Tensor } from '../../../ts';
+import {
+  AutoModelForCausalLM,
+  AutoModelForSeq2SeqLM,
+  architectureNames,
+  info,
+  type LoadOptions,
+  nn,
+  type Tensor,
+} from '../../../ts';
 import { type Comparison, failures, sameBits } from '../goldens/comparison';
 import { goldensFolder } from '../goldens_folder';
 import { randomNumbers } from '../random_checkpoint';
@@ -37,6 +45,15 @@ async function openRun(folder: string, kind: string, architecture: string, optio
     const run: Run = async (input_ids) => {
       const { logits, last_hidden_state } = await model.forward({ input_ids });
       return { logits, last_hidden_state };
+    };
+    return { model, run };
+  }
+  if (kind === 'encdec') {
+    const model = await AutoModelForSeq2SeqLM.from_pretrained(folder, options);
+    const run: Run = async (input_ids) => {
+      const decoder_input_ids = input_ids.map((ids) => ids.slice(Math.floor(ids.length / 2)));
+      const { logits, encoder_last_hidden_state = [] } = await model.forward({ input_ids, decoder_input_ids });
+      return { logits, encoder_last_hidden_state };
     };
     return { model, run };
   }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import {
   AutoModelForSeq2SeqLM,
@@ -9,8 +9,10 @@ import {
   type Seq2SeqOutputs,
   type Tensor,
 } from '../../../ts';
-import { type GoldenTensor, readSafetensors } from '../safetensors';
-import { type Comparison, largestDifference, sameBits } from './golden_folder';
+import { type Comparison, compareTensor, sameBits, sameIds } from '../goldens/comparison';
+import { compareSearch, type SearchCase, searchOptions } from '../goldens/search';
+import { readSafetensors } from '../safetensors';
+import { modelType, openableFolders } from './golden_folder';
 
 interface GoldenInput {
   readonly input_ids: readonly number[];
@@ -23,30 +25,18 @@ interface GoldenGreedy {
   readonly ids: readonly number[];
 }
 
-interface GoldenBeams {
-  readonly input: string;
-  readonly kwargs: GenerateOptions;
-  readonly sequences: readonly (readonly number[])[];
-  readonly sequences_scores: readonly number[];
-}
-
 interface GoldenFile {
   readonly kind: string;
   readonly decoder_start_token_id: number;
   readonly single: GoldenInput;
   readonly batch: readonly GoldenInput[];
   readonly greedy: readonly GoldenGreedy[];
-  readonly beam?: readonly GoldenBeams[];
+  readonly beam?: readonly (SearchCase & { readonly input: string })[];
 }
 
-/** Folders of encoder-decoders of these families below a folder of goldens; none if that does not exist. */
-export function seq2seqFolders(parent: string, modelTypes: readonly string[]): Seq2SeqFolder[] {
-  if (!existsSync(parent)) return [];
-  return readdirSync(parent)
-    .map((name) => join(parent, name))
-    .filter((folder) => existsSync(join(folder, 'golden.json')) && existsSync(join(folder, 'config.json')))
-    .map((folder) => new Seq2SeqFolder(folder))
-    .filter((folder) => folder.golden.kind === 'encdec' && modelTypes.includes(folder.modelType));
+/** Folders of encoder-decoders below a folder of goldens; none if that does not exist. */
+export function seq2seqFolders(parent: string): Seq2SeqFolder[] {
+  return openableFolders(parent, 'encdec').map((folder) => new Seq2SeqFolder(folder));
 }
 
 const everything = { output_hidden_states: true, output_attentions: true };
@@ -60,8 +50,7 @@ export class Seq2SeqFolder {
   constructor(readonly folder: string) {
     this.name = basename(folder);
     this.golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as GoldenFile;
-    const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as { model_type: string };
-    this.modelType = config.model_type;
+    this.modelType = modelType(folder);
   }
 
   open(options: LoadOptions): Promise<Seq2SeqLanguageModel> {
@@ -94,7 +83,7 @@ export class Seq2SeqFolder {
       actual.set(`greedy.${input}.logits`, await this.#steps(model, input, ids));
     }
     const goldens = readSafetensors(join(this.folder, 'golden.safetensors'));
-    return [...goldens].map(([name, golden]) => compare(name, actual.get(name), golden));
+    return [...goldens].map(([name, golden]) => compareTensor(name, actual.get(name), golden));
   }
 
   /** Logits of every greedy step: the first call encodes, the others go on from its cache. */
@@ -112,6 +101,29 @@ export class Seq2SeqFolder {
     }
     for (const cache of past) cache.dispose();
     return { data: Float32Array.from(rows), dims: [ids.length, rows.length / ids.length] };
+  }
+
+  /** One token after another through the cache, and pieces of three, against one run: the same bits. */
+  async compareCache(model: Seq2SeqLanguageModel): Promise<Comparison[]> {
+    const { input_ids, decoder_input_ids: ids } = this.golden.single;
+    const whole = await model.forward(inputsOf([this.golden.single]));
+    const comparisons: Comparison[] = [];
+    for (const piece of [1, 3]) {
+      const parts = Array.from({ length: Math.ceil(ids.length / piece) }, (_, part) =>
+        ids.slice(part * piece, (part + 1) * piece),
+      );
+      const [start = [], ...rest] = parts;
+      const first = await model.forward({ input_ids: [input_ids], decoder_input_ids: [start], use_cache: true });
+      const rows = [...(first.logits[0]?.data ?? [])];
+      const past = first.past ?? [];
+      for (const part of rest) {
+        const { logits } = await model.forward({ decoder_input_ids: [part], past });
+        rows.push(...(logits[0]?.data ?? []));
+      }
+      for (const cache of past) cache.dispose();
+      comparisons.push(sameBits(`steps of ${piece}`, Float32Array.from(rows), whole.logits[0]?.data));
+    }
+    return comparisons;
   }
 
   /** All inputs as one ragged batch, with and without caches, against each alone: the same bits. */
@@ -146,38 +158,22 @@ export class Seq2SeqFolder {
         eos_token_id: null,
       },
     );
-    return greedy.map(({ input, ids, max_new_tokens }, index) => ({
-      name: `greedy.${input}`,
-      difference: differing(sequences[index]?.slice(0, 1 + max_new_tokens), [decoder_start_token_id, ...ids]),
-      allowed: 0,
-    }));
+    return greedy.map(({ input, ids, max_new_tokens }, index) =>
+      sameIds(`greedy.${input}`, sequences[index]?.slice(0, 1 + max_new_tokens), [decoder_start_token_id, ...ids]),
+    );
   }
 
   /** Sequences and scores of beam searches. */
   async compareBeams(model: Seq2SeqLanguageModel): Promise<Comparison[]> {
     const { beam = [], decoder_start_token_id } = this.golden;
     const comparisons: Comparison[] = [];
-    for (const { input, kwargs, sequences, sequences_scores } of beam) {
+    for (const [index, search] of beam.entries()) {
+      const { input } = search;
       const found = await model.generate(
         { input_ids: [this.input(input).input_ids] },
-        { ...neutral, decoder_start_token_id, eos_token_id: null, ...kwargs },
+        { ...neutral, decoder_start_token_id, ...searchOptions(search) },
       );
-      const name = `beam.${input} ${JSON.stringify(kwargs)}`;
-      comparisons.push(
-        ...sequences.map((ids, index) => ({
-          name: `${name} sequence ${index}`,
-          difference: differing(found.sequences[index], ids),
-          allowed: 0,
-        })),
-        {
-          name: `${name} scores`,
-          difference: largestDifference(
-            Float32Array.from(found.sequences_scores ?? []),
-            Float32Array.from(sequences_scores),
-          ),
-          allowed: 1e-3,
-        },
-      );
+      comparisons.push(...compareSearch(`beam.${index} of ${input}`, search, found));
     }
     return comparisons;
   }
@@ -185,11 +181,6 @@ export class Seq2SeqFolder {
 
 /** Takes what generation_config.json asks for out of force. */
 const neutral: GenerateOptions = { forced_eos_token_id: null, forced_bos_token_id: null, bad_words_ids: null };
-
-function differing(actual: readonly number[] | undefined, wanted: readonly number[]): number {
-  if (!actual) return wanted.length;
-  return wanted.filter((id, place) => id !== actual[place]).length + Math.abs(wanted.length - actual.length);
-}
 
 function inputsOf(inputs: readonly GoldenInput[]): Seq2SeqInputs {
   return {
@@ -211,15 +202,4 @@ function namedTensors({ past: _, ...outputs }: Seq2SeqOutputs, sequence: number)
       ]);
     },
   );
-}
-
-/** Within the bounds of the goldens' README; a tensor that is missing or of another shape is infinitely far. */
-function compare(name: string, actual: Tensor | undefined, golden: GoldenTensor): Comparison {
-  const scale = golden.data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
-  const same = actual?.dims.join() === golden.shape.join();
-  return {
-    name,
-    difference: actual && same ? largestDifference(actual.data, golden.data) : Number.POSITIVE_INFINITY,
-    allowed: name.includes('attentions') ? 2e-5 : 2e-4 + 2e-4 * scale,
-  };
 }
