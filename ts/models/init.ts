@@ -31,6 +31,18 @@ class RecordingTable extends TensorTable {
 }
 
 /**
+ * The names and shapes of all tensors that a model of this configuration has (of a built-in family or of one of `defineArchitecture`): what
+ * its checkpoints must hold, and what `init` writes.
+ * @throws OctoformerError UNSUPPORTED_ARCHITECTURE, INVALID_CHECKPOINT (configuration)
+ */
+export function parameters(config: ConfigValues): ReadonlyMap<string, readonly number[]> {
+  const table = new RecordingTable();
+  const { architecture, config: read, task } = findArchitecture(config, 'the configuration');
+  architecture.build(read, new GraphBuilder(table, { keeping: () => floatKeeping('auto') }), task);
+  return table.asked;
+}
+
+/**
  * Writes a checkpoint of random float32 weights for a configuration (of a built-in family or of one of `defineArchitecture`): config.json
  * and model.safetensors. Matrices are uniform with variance 1 / in_features, so that activations stay near 1; norm weights lie about
  * 1, biases about 0. The same seed gives the same bytes.
@@ -40,10 +52,8 @@ class RecordingTable extends TensorTable {
 export async function init(config: ConfigValues, folder: string, options: InitOptions = {}): Promise<void> {
   checkOptions('nn.init()', options, ['seed']);
   const seed = checkNumber('nn.init()', 'seed', options.seed ?? 0, { integer: true });
-  const table = new RecordingTable();
-  const { architecture, config: read, task } = findArchitecture(config, 'the configuration of nn.init()');
-  architecture.build(read, new GraphBuilder(table, { keeping: () => floatKeeping('auto') }), task);
-  const total = [...table.asked.values()].reduce((sum, shape) => sum + 4 * count(shape), 0);
+  const tensors = parameters(config);
+  const total = [...tensors.values()].reduce((sum, shape) => sum + 4 * count(shape), 0);
   if (total > maxBytes) {
     throw new OctoformerError(
       'INVALID_ARGUMENT',
@@ -52,7 +62,7 @@ export async function init(config: ConfigValues, folder: string, options: InitOp
   }
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'config.json'), `${JSON.stringify(config, undefined, 2)}\n`);
-  await writeTensors(join(folder, 'model.safetensors'), table.asked, randomNumbers(seed));
+  await writeTensors(join(folder, 'model.safetensors'), tensors, randomNumbers(seed));
 }
 
 async function writeTensors(

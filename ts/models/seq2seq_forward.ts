@@ -101,8 +101,10 @@ export function prepareSeq2SeqForward(
   const self = layers(attentions, 'attentions.');
   const cross = layers(attentions, 'cross_attentions.');
   const encoderSelf = layers(attentions && encoder !== undefined, 'encoder_attentions.');
+  const position_ids = model.positions && decoderPositions(decoderIds ?? [], pastLengths, model.positions);
   const request = {
     input_ids: decoder_input_ids,
+    ...(position_ids ? { position_ids } : {}),
     lengths: Int32Array.from(lengths),
     caches: caches.map((cache) => (cache ? nativeCache(cache) : null)),
     ...(encoder ? { encoder } : {}),
@@ -159,6 +161,17 @@ export function prepareSeq2SeqForward(
     };
   };
   return { request, read };
+}
+
+/** Places of the decoder's tokens, where padding has none: they go on after all tokens of the past. */
+function decoderPositions(
+  ids: TokenIds,
+  past: readonly number[],
+  positions: NonNullable<LoadedModel['positions']>,
+): Int32Array {
+  return Int32Array.from(
+    ids.flatMap((sequence, index) => positions(sequence).map((position) => (past[index] ?? 0) + position)),
+  );
 }
 
 /** Tokens that the decoder has embeddings for. */

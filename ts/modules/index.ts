@@ -17,6 +17,7 @@ export {
   preNormDecoder,
 } from './decoder';
 export { type EmbeddingOptions, embedding } from './embedding';
+export { type EncoderDecoderOptions, encoderDecoder, type StackSizes } from './encoder_decoder';
 export {
   type FeedForwardOptions,
   feedForward,

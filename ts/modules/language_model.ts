@@ -56,16 +56,24 @@ export interface LanguageModelHeadOptions {
   /** The module's name; `lm_head` by default. */
   readonly name?: string;
   readonly bias?: boolean;
+  /** The full name of a tensor `[1, vocabularySize]` that is added to the logits. */
+  readonly biasRow?: string;
   /** Bounds the logits: softcap * tanh(logit / softcap). */
   readonly softcap?: number;
 }
 
 /** `logits` of the rows that were asked for. */
 export function languageModelHead(g: GraphBuilder, hidden: Value, options: LanguageModelHeadOptions): void {
-  const { vocabularySize, weight, name = 'lm_head', bias = false, softcap } = options;
+  const { vocabularySize, weight, name = 'lm_head', bias = false, biasRow, softcap } = options;
   const rows = g.buffer('rows', hidden.columns);
   g.add({ op: 'gather_rows', input: hidden, out: rows });
-  const logits = linear(g, name, rows, { outFeatures: vocabularySize, bias, weight, place: 'vocabulary' });
+  const logits = linear(g, name, rows, {
+    outFeatures: vocabularySize,
+    bias,
+    weight,
+    place: 'vocabulary',
+    ...(biasRow ? { biasRow } : {}),
+  });
   if (softcap !== undefined) g.add({ op: 'scale', input: logits, factor: 1, softcap, out: logits });
   g.output('logits', logits);
 }

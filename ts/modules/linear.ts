@@ -6,6 +6,8 @@ export interface LinearOptions {
   readonly outFeatures: number;
   /** Adds `NAME.bias`. */
   readonly bias?: boolean;
+  /** The full name of a tensor `[1, outFeatures]` to add instead, which belongs to another module. */
+  readonly biasRow?: string;
   readonly activation?: ActivationName;
   /** Added after the activation: a value of `outFeatures` columns. */
   readonly residual?: Value;
@@ -21,7 +23,7 @@ export interface LinearOptions {
 
 /** `activation(input W^T + b) + residual`: `[rows, in_features]` to `[rows, outFeatures]`. */
 export function linear(g: GraphBuilder, name: string, input: Value, options: LinearOptions): Value {
-  const { outFeatures, bias = false, activation, residual, transpose = false, place = 'layer' } = options;
+  const { outFeatures, bias = false, biasRow, activation, residual, transpose = false, place = 'layer' } = options;
   const path = g.pathOf(name);
   const matrixName = options.weight ?? `${path}.weight`;
   const pieces = (part: PartRequest) => options.rows?.map((rows) => ({ ...part, rows })) ?? [part];
@@ -30,7 +32,10 @@ export function linear(g: GraphBuilder, name: string, input: Value, options: Lin
     pieces({ name: matrixName, shape: [outFeatures, input.columns], transpose }),
     g.keeping(path, place, matrixName),
   );
-  const shift = bias ? g.vector(`${path}.bias`, pieces({ name: `${path}.bias`, shape: [outFeatures] })) : undefined;
+  const own = bias ? g.vector(`${path}.bias`, pieces({ name: `${path}.bias`, shape: [outFeatures] })) : undefined;
+  const shift = biasRow
+    ? g.vector(biasRow, [{ name: biasRow, shape: [outFeatures], storedShape: [1, outFeatures] }])
+    : own;
   const out = g.buffer(g.rowsOf(input), outFeatures);
   g.add({
     op: 'linear',
@@ -41,7 +46,7 @@ export function linear(g: GraphBuilder, name: string, input: Value, options: Lin
     ...(residual ? { residual } : {}),
     out,
   });
-  record(g, name, input.columns, outFeatures, weight, shift, 0, transpose);
+  record(g, name, input.columns, outFeatures, weight, own, 0, transpose);
   return out;
 }
 

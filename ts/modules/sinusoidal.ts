@@ -7,9 +7,9 @@ export interface SinusoidalOptions {
   readonly order?: 'interleaved' | 'halves';
   /** Angles of one position, `width / 2` of them; 10000^(-2 i / width), the paper's, by default. */
   readonly frequencies?: readonly number[];
-  /** For the module tree: Python's class, and rows of the table that it has. */
-  readonly kind: string;
-  readonly positions: number;
+  /** Python's class, for the module tree, and the rows of the table that it has, if it has one. */
+  readonly kind?: string;
+  readonly positions?: number;
   /** The first token's position; 0 by default. */
   readonly offset?: number;
   /** Tokens of this id get zeros. */
@@ -20,8 +20,8 @@ export interface SinusoidalOptions {
 
 /** Sines and cosines of positions (Vaswani et al. 2017, section 3.5), computed, not stored: `[tokens, width]`. */
 export function sinusoidalPositions(g: GraphBuilder, name: string, options: SinusoidalOptions): Value {
-  const { width, order = 'interleaved', frequencies = paperFrequencies(width), kind, positions, addTo } = options;
-  const { offset, paddingId } = options;
+  const { width, order = 'interleaved', frequencies = paperFrequencies(width), addTo } = options;
+  const { kind = 'SinusoidalPositions', positions, offset, paddingId } = options;
   const out = addTo ?? g.buffer('tokens', width);
   g.add({
     op: 'sinusoidal',
@@ -32,7 +32,7 @@ export function sinusoidalPositions(g: GraphBuilder, name: string, options: Sinu
     ...(paddingId === undefined ? {} : { padding_id: paddingId }),
     ...(addTo ? { accumulate: true } : {}),
   });
-  g.leaf(name, kind, `${positions}, ${width}`);
+  g.leaf(name, kind, positions === undefined ? String(width) : `${positions}, ${width}`);
   return out;
 }
 
