@@ -137,21 +137,29 @@ template <int Panel>
   finish_tile(task.epilogue.output, scaled, Panel, row, rows, column, columns < Panel ? columns : Panel);
 }
 
-/// The same, row by row, for kernels that finish sums between products: of a tile whose rows share their outliers the
-/// first row brings all rows about, and the others find nothing left to do.
+/// The same for any rows, for kernels that finish sums a few rows at a time: of a tile whose rows share their outliers
+/// the first row brings all rows about, and the others find nothing left to do.
 template <int Panel>
 [[gnu::noinline]] void finish_int8_rows(const Int8Task& task, const int32_t* sums, int64_t row, int64_t rows,
                                         int64_t row_tile, int64_t column) {
   const int64_t columns = task.out_features - column;
-  for (const int64_t end = row + rows; row < end; ++row, sums += Panel) {
+  for (const int64_t end = row + rows; row < end;) {
+    const int64_t tile_end = (row / row_tile + 1) * row_tile, last = tile_end < end ? tile_end : end;
+    const int64_t count = last - row;
     const Int8OutlierTile* tile = task.epilogue.outliers ? &task.epilogue.outliers[row / row_tile] : nullptr;
     if (tile != nullptr && tile->shared) {
       if (row % row_tile == 0) finish_int8_tile<Panel>(task, sums, row, row_tile, column);
-      continue;
+    } else {
+      scale_sums<Panel>(task.epilogue, sums, row, count, column, task.floats);
+      if (tile != nullptr) {
+        for (int64_t r = 0; r < count; ++r) {
+          add_row_outliers<Panel>(task, *tile, (row + r) % row_tile, row_tile, column, task.floats + r * Panel);
+        }
+      }
+      finish_tile(task.epilogue.output, task.floats, Panel, row, count, column, columns < Panel ? columns : Panel);
     }
-    scale_sums<Panel>(task.epilogue, sums, row, 1, column, task.floats);
-    if (tile != nullptr) add_row_outliers<Panel>(task, *tile, row % row_tile, row_tile, column, task.floats);
-    finish_tile(task.epilogue.output, task.floats, Panel, row, 1, column, columns < Panel ? columns : Panel);
+    row = last;
+    sums += count * Panel;
   }
 }
 
