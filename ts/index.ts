@@ -68,6 +68,12 @@ export type {
 export type { GeneratedText, TextGenerationOptions } from './pipelines/text_generation';
 export type { TextStream } from './pipelines/text_stream';
 export type {
+  Text2TextOptions,
+  Text2TextPipeline,
+  TranslationOptions,
+  WrittenText,
+} from './pipelines/text2text_generation';
+export type {
   EntityGroup,
   TokenClassificationOptions,
   TokenClassificationPipeline,

@@ -12,10 +12,20 @@ import { inspect } from './inspect';
 import { INTERRUPTED, isAborted } from './interrupt';
 import { parseArguments } from './parse';
 import { perplexity } from './perplexity';
+import { seq2seqCommands } from './seq2seq_commands';
 import { Terminal } from './terminal';
 import { tokenize } from './tokenize';
 
-const COMMANDS: readonly Command[] = [generate, chat, ...encoderCommands, perplexity, inspect, tokenize, info];
+const COMMANDS: readonly Command[] = [
+  generate,
+  chat,
+  ...encoderCommands,
+  ...seq2seqCommands,
+  perplexity,
+  inspect,
+  tokenize,
+  info,
+];
 
 const FAILURE = 1;
 const WRONG_USAGE = 2;

@@ -1,11 +1,11 @@
 import { OctoformerError } from '../binding/error';
 import { checkNumber, checkOptions, describeValue } from '../binding/options';
 import type { AutoEncoder, EncoderModel } from '../models/auto_encoders';
-import { AutoTokenizer } from '../models/auto_tokenizer';
 import type { EncoderOutputs } from '../models/encoder_forward';
 import type { LoadOptions } from '../models/load_options';
 import type { TokenIds } from '../models/token_ids';
 import type { TokenizedText, Tokenizer } from '../tokenization';
+import { openTokenizer } from './open_tokenizer';
 
 /** Options of every pipeline over an encoder. */
 export interface EncoderPipelineOptions {
@@ -34,13 +34,7 @@ export async function openEncoderPipeline<Task extends string, Outputs extends E
   options: LoadOptions,
   makeCall: (model: EncoderModel<Outputs>, tokenizer: Tokenizer) => Call,
 ): Promise<Call & PipelineParts<Task, EncoderModel<Outputs>>> {
-  const { revision, gguf_file, signal, onProgress } = options;
-  const tokenizer = await AutoTokenizer.from_pretrained(source, {
-    ...(revision === undefined ? {} : { revision }),
-    ...(gguf_file === undefined ? {} : { gguf_file }),
-    ...(signal ? { signal } : {}),
-    ...(onProgress ? { onProgress } : {}),
-  });
+  const tokenizer = await openTokenizer(source, options);
   const model = await auto.from_pretrained(source, options);
   const dispose = () => model.dispose();
   const call = makeCall(model, tokenizer);

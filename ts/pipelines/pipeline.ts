@@ -2,18 +2,24 @@ import { OctoformerError } from '../binding/error';
 import { closest } from '../binding/options';
 import { AutoModelForCausalLM, type CausalLanguageModel } from '../generation/auto_model';
 import type { GenerateOptions } from '../generation/options';
-import { AutoTokenizer } from '../models/auto_tokenizer';
 import type { LoadOptions } from '../models/load_options';
 import type { Tokenizer } from '../tokenization';
 import type { ChatOptions, ChatSession } from './chat_session';
 import { type FeatureExtractionPipeline, openFeatureExtraction } from './feature_extraction';
 import { type FillMaskPipeline, openFillMask } from './fill_mask';
+import { openTokenizer } from './open_tokenizer';
 import type { Chat, Prompt } from './prompt';
 import { openQuestionAnswering, type QuestionAnsweringPipeline } from './question_answering';
 import { openSentenceSimilarity, type SentenceSimilarityPipeline } from './sentence_similarity';
 import { openTextClassification, type TextClassificationPipeline } from './text_classification';
 import { type GeneratedText, type TextGenerationOptions, TextGenerator } from './text_generation';
 import type { TextStream } from './text_stream';
+import {
+  openText2Text,
+  type Text2TextOptions,
+  type Text2TextPipeline,
+  type TranslationOptions,
+} from './text2text_generation';
 import { openTokenClassification, type TokenClassificationPipeline } from './token_classification';
 import { openZeroShotClassification, type ZeroShotClassificationPipeline } from './zero_shot_classification';
 
@@ -39,6 +45,11 @@ export interface TextGenerationPipeline {
 /** Tasks, and the pipeline that each gives. */
 export interface Pipelines {
   readonly 'text-generation': TextGenerationPipeline;
+  readonly 'text2text-generation': Text2TextPipeline<'text2text-generation', Text2TextOptions>;
+  readonly summarization: Text2TextPipeline<'summarization', Text2TextOptions>;
+  /** From what `src_lang` says to what `tgt_lang` says; the task's name may say it too. */
+  readonly translation: Text2TextPipeline<'translation', TranslationOptions>;
+  readonly [translation: `translation_${string}_to_${string}`]: Text2TextPipeline<'translation', TranslationOptions>;
   readonly 'feature-extraction': FeatureExtractionPipeline;
   readonly 'sentence-similarity': SentenceSimilarityPipeline;
   readonly 'fill-mask': FillMaskPipeline;
@@ -50,10 +61,16 @@ export interface Pipelines {
   readonly 'zero-shot-classification': ZeroShotClassificationPipeline;
 }
 
-const openers: {
-  readonly [Task in keyof Pipelines]: (source: string, options: LoadOptions) => Promise<Pipelines[Task]>;
-} = {
+type Opener<Task extends keyof Pipelines> = (source: string, options: LoadOptions) => Promise<Pipelines[Task]>;
+
+/** Tasks by the names that are written out. */
+type NamedTask = keyof { [Task in keyof Pipelines as Task extends `translation_${string}` ? never : Task]: Task };
+
+const openers: { readonly [Task in NamedTask]: Opener<Task> } = {
   'text-generation': openTextGeneration,
+  'text2text-generation': (source, options) => openText2Text('text2text-generation', source, options),
+  summarization: (source, options) => openText2Text('summarization', source, options),
+  translation: (source, options) => openText2Text('translation', source, options),
   'feature-extraction': openFeatureExtraction,
   'sentence-similarity': openSentenceSimilarity,
   'fill-mask': openFillMask,
@@ -65,13 +82,10 @@ const openers: {
   'zero-shot-classification': openZeroShotClassification,
 };
 
-/** Tasks of Hugging Face's pipelines that are not there yet. */
-const unsupportedTasks = ['text2text-generation', 'translation', 'summarization'];
-
 /**
  * Opens a model with its tokenizer for a task.
  * @param source a folder, a `.gguf` file, or a hub id `owner/name`
- * @throws OctoformerError UNSUPPORTED_OPTION for a task that is not implemented, INVALID_ARGUMENT for one that doesn't exist, and
+ * @throws OctoformerError INVALID_ARGUMENT for a task that doesn't exist, and
  *   everything that `from_pretrained` of the task's model and of `AutoTokenizer` throw
  */
 export async function pipeline<Task extends keyof Pipelines>(
@@ -79,18 +93,11 @@ export async function pipeline<Task extends keyof Pipelines>(
   source: string,
   options: LoadOptions = {},
 ): Promise<Pipelines[Task]> {
-  checkTask(task);
-  return openers[task](source, options);
+  return (openerOf(task) as Opener<Task>)(source, options);
 }
 
 async function openTextGeneration(source: string, options: LoadOptions): Promise<TextGenerationPipeline> {
-  const { revision, gguf_file, signal, onProgress } = options;
-  const tokenizer = await AutoTokenizer.from_pretrained(source, {
-    ...(revision === undefined ? {} : { revision }),
-    ...(gguf_file === undefined ? {} : { gguf_file }),
-    ...(signal ? { signal } : {}),
-    ...(onProgress ? { onProgress } : {}),
-  });
+  const tokenizer = await openTokenizer(source, options);
   const model = await AutoModelForCausalLM.from_pretrained(source, options);
   const generator = new TextGenerator(model, tokenizer);
   const call = (input: Prompt | readonly Prompt[], given?: TextGenerationOptions) => generator.run(input, given);
@@ -106,16 +113,14 @@ async function openTextGeneration(source: string, options: LoadOptions): Promise
   }) as TextGenerationPipeline;
 }
 
-function checkTask(task: string): void {
-  if (Object.hasOwn(openers, task)) return;
-  const tasks = Object.keys(openers);
-  if (unsupportedTasks.includes(task)) {
-    throw new OctoformerError(
-      'UNSUPPORTED_OPTION',
-      `pipeline(): task '${task}' is not implemented yet; there are ${tasks.join(', ')}`,
-    );
+function openerOf(task: string): Opener<keyof Pipelines> {
+  if (Object.hasOwn(openers, task)) return openers[task as NamedTask] as Opener<keyof Pipelines>;
+  const [, src_lang, tgt_lang] = /^translation_(.+)_to_(.+)$/.exec(task) ?? [];
+  if (src_lang !== undefined && tgt_lang !== undefined) {
+    return (source, options) => openText2Text('translation', source, options, { src_lang, tgt_lang });
   }
-  const near = closest(task, [...tasks, ...unsupportedTasks]);
+  const tasks = Object.keys(openers);
+  const near = closest(task, tasks);
   throw new OctoformerError(
     'INVALID_ARGUMENT',
     `pipeline(): there is no task '${task}'${near ? `; did you mean '${near}'?` : `; there are ${tasks.join(', ')}`}`,

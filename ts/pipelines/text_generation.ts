@@ -7,6 +7,7 @@ import type { GenerateOptions } from '../generation/options';
 import type { Tokenizer } from '../tokenization';
 import { type ChatOptions, ChatSession } from './chat_session';
 import { type Chat, checkPrompt, continuesAnswer, isChat, type Prompt, promptIds } from './prompt';
+import { seedsOf } from './seeds';
 import { TextStream } from './text_stream';
 
 /** Options of a text generation pipeline: those of `generate`, and these. */
@@ -125,18 +126,6 @@ export class TextGenerator {
   async dispose(): Promise<void> {
     await this.model.dispose();
   }
-}
-
-/** The seeds of a part of the prompts, where each prompt (or each of its sequences) has its own. */
-function seedsOf(
-  { seed }: GenerateOptions,
-  first: number,
-  count: number,
-  prompts: number,
-): Pick<GenerateOptions, 'seed'> {
-  if (!Array.isArray(seed)) return {};
-  const each = seed.length / prompts;
-  return { seed: seed.slice(first * each, (first + count) * each) };
 }
 
 /** The prompt with the answer: one text, or the conversation with one more message (or a longer last one). */

@@ -42,6 +42,8 @@ export class Tokenizer {
   readonly model_max_length: number;
   readonly padding_side: Side;
   readonly truncation_side: Side;
+  /** What tokenizer_config.json says, as it stands there. */
+  readonly init_kwargs: Readonly<Record<string, unknown>>;
   /** What of the output pipelines give to a model, such as `token_type_ids`; can be set, as in Python. */
   model_input_names: readonly string[];
   private readonly pipeline: Pipeline;
@@ -56,6 +58,7 @@ export class Tokenizer {
     this.model_max_length = typeof longest.value === 'number' && longest.value > 0 ? longest.value : 1e30;
     this.padding_side = config.get('padding_side').oneOf(['left', 'right'], 'right');
     this.truncation_side = config.get('truncation_side').oneOf(['left', 'right'], 'right');
+    this.init_kwargs = config.object();
     this.model_input_names = modelInputNames(config);
     this.padTypeId = config.get('pad_token_type_id').count(0);
     this.cleansUp = config.get('clean_up_tokenization_spaces').boolean(false);

@@ -3,11 +3,8 @@ import { failures } from '../goldens/comparison';
 import { compareAnswer, goldenPipelines, openGolden } from '../goldens/pipeline';
 import { goldensFolder } from '../goldens_folder';
 
-const unsupported = ['text2text-generation'];
 const folders = [join(__dirname, '..', '..', 'fixtures'), goldensFolder() ?? ''];
-const goldens = folders
-  .flatMap((folder) => goldenPipelines(join(folder, 'pipelines')))
-  .filter(({ task }) => !unsupported.includes(task));
+const goldens = folders.flatMap((folder) => goldenPipelines(join(folder, 'pipelines')));
 
 for (const golden of goldens) {
   describe(`${golden.task}: ${golden.path}`, () => {

@@ -145,8 +145,8 @@ describe('wrong calls', () => {
     expect((await rejection(generator('x', { batch_size: 0 }))).code).toBe('INVALID_ARGUMENT');
     expect((await rejection(generator(7 as unknown as string))).code).toBe('INVALID_ARGUMENT');
     expect((await rejection(generator(['x', 7] as unknown as string[]))).code).toBe('INVALID_ARGUMENT');
-    const task = await rejection(pipeline('summarization' as 'text-generation', chatFolder));
-    expect([task.code, task.message]).toEqual(['UNSUPPORTED_OPTION', expect.stringContaining("'summarization'")]);
+    const model = await rejection(pipeline('summarization', chatFolder));
+    expect([model.code, model.message]).toEqual(['UNSUPPORTED_ARCHITECTURE', expect.stringContaining("'seq2seq-lm'")]);
     const unknown = await rejection(pipeline('text-generaton' as 'text-generation', chatFolder));
     expect(unknown.message).toContain("did you mean 'text-generation'?");
   });

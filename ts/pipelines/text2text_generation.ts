@@ -1,0 +1,186 @@
+import { OctoformerError } from '../binding/error';
+import { checkNumber, describeValue } from '../binding/options';
+import type { GenerateOptions } from '../generation/options';
+import { AutoModelForSeq2SeqLM, type Seq2SeqLanguageModel } from '../generation/seq2seq_model';
+import type { LoadOptions } from '../models/load_options';
+import type { Tokenizer } from '../tokenization';
+import { type PipelineParts, textsOf } from './encoder_pipeline';
+import { type EncodedText, hasLanguages, type Languages, translationIds } from './languages';
+import { openTokenizer } from './open_tokenizer';
+import { seedsOf } from './seeds';
+import { taskParameters } from './task_parameters';
+
+/** Options of the pipelines over encoder-decoders: those of `generate`, and these. */
+export interface Text2TextOptions extends GenerateOptions {
+  /** Texts of a list that are run together; all by default. The results are the same. */
+  readonly batch_size?: number;
+  /** Cuts texts to the tokens that the tokenizer says the model takes; false by default. */
+  readonly truncation?: boolean;
+  /** Takes the spaces before punctuation away; false by default. */
+  readonly clean_up_tokenization_spaces?: boolean;
+}
+
+/** Options of translations. Models for one pair of languages take no notice of them. */
+export interface TranslationOptions extends Text2TextOptions, Languages {}
+
+/** The key that a task's answers have. */
+const answerKeys = {
+  'text2text-generation': 'generated_text',
+  summarization: 'summary_text',
+  translation: 'translation_text',
+} as const;
+
+export type Text2TextTask = keyof typeof answerKeys;
+
+/** An answer: the text under its task's key. */
+export type WrittenText<Task extends Text2TextTask> = { readonly [Key in (typeof answerKeys)[Task]]: string };
+
+/**
+ * A pipeline over an encoder-decoder. A text gives `[{ generated_text }]` (or `summary_text`, `translation_text`), one for each of
+ * `num_return_sequences`; a list gives one answer a text, or a list of them where there are several.
+ */
+export interface Text2TextPipeline<Task extends Text2TextTask, Options extends Text2TextOptions>
+  extends PipelineParts<Task, Seq2SeqLanguageModel> {
+  (input: string, options?: Options): Promise<WrittenText<Task>[]>;
+  (
+    input: readonly string[],
+    options: Options & { readonly num_return_sequences: number },
+  ): Promise<WrittenText<Task>[] | WrittenText<Task>[][]>;
+  (input: readonly string[], options?: Options): Promise<WrittenText<Task>[]>;
+}
+
+/** New tokens where neither the call nor the checkpoint says how many, as in Python's pipelines. */
+const defaultNewTokens = 256;
+
+/**
+ * Opens tokenizer and model.
+ * @param task what to do; `task_specific_params` of config.json may have a prefix and options for it
+ * @param languages those of the task's name, `translation_en_to_de`
+ */
+export async function openText2Text<Task extends Text2TextTask>(
+  task: Task,
+  source: string,
+  options: LoadOptions,
+  languages: Languages = {},
+): Promise<Text2TextPipeline<Task, TranslationOptions>> {
+  const tokenizer = await openTokenizer(source, options);
+  const model = await AutoModelForSeq2SeqLM.from_pretrained(source, options);
+  const writer = new Writer(task, model, tokenizer, languages);
+  const call = async (input: string | readonly string[], given: TranslationOptions = {}) => {
+    const answers = await writer.run(input, given);
+    if (!Array.isArray(input)) return answers[0];
+    return answers.every((one) => one.length === 1) ? answers.flat() : answers;
+  };
+  const dispose = () => model.dispose();
+  return Object.assign(call, {
+    task,
+    model,
+    tokenizer,
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  }) as unknown as Text2TextPipeline<Task, TranslationOptions>;
+}
+
+/** The work of a pipeline, on an open model and tokenizer. */
+class Writer {
+  readonly #where: string;
+
+  constructor(
+    readonly task: Text2TextTask,
+    readonly model: Seq2SeqLanguageModel,
+    readonly tokenizer: Tokenizer,
+    readonly languages: Languages,
+  ) {
+    this.#where = `pipeline('${task}')`;
+  }
+
+  /** The answers to each text. */
+  async run(input: string | readonly string[], options: TranslationOptions): Promise<Record<string, string>[][]> {
+    const texts = textsOf(this.#where, input);
+    const { batch_size = Math.max(1, texts.length), truncation, clean_up_tokenization_spaces, ...others } = options;
+    checkNumber(this.#where, 'batch_size', batch_size, { least: 1, integer: true });
+    const cuts = this.#flag('truncation', truncation);
+    const clean = this.#flag('clean_up_tokenization_spaces', clean_up_tokenization_spaces);
+    const { src_lang, tgt_lang, ...given } = others;
+    this.#refuse(given, { src_lang, tgt_lang });
+    const languages = src_lang === undefined && tgt_lang === undefined ? this.languages : others;
+    const { prefix, settings } = taskParameters(this.#where, this.task, this.model.config, languages);
+    const longest = cuts ? this.tokenizer.model_max_length : Number.POSITIVE_INFINITY;
+    const encoded = texts.map((text) => this.#encode(prefix + text, languages, longest));
+    const results: Record<string, string>[][] = [];
+    for (let first = 0; first < texts.length; first += batch_size) {
+      const batch = encoded.slice(first, first + batch_size);
+      const [{ forced_bos_token_id } = {}] = batch; // the same for all: there is one language to translate into
+      const { sequences } = await this.model.generate(
+        { input_ids: batch.map(({ input_ids }) => input_ids) },
+        {
+          ...(forced_bos_token_id === undefined ? {} : { forced_bos_token_id }),
+          ...this.#options(given, settings),
+          ...seedsOf(given, first, batch.length, texts.length),
+        },
+      );
+      const copies = sequences.length / batch.length;
+      for (const index of batch.keys()) {
+        const ofText = sequences.slice(index * copies, (index + 1) * copies);
+        results.push(ofText.map((ids) => ({ [answerKeys[this.task]]: this.#decode(ids, clean) })));
+      }
+    }
+    return results;
+  }
+
+  #flag(name: string, value: unknown): boolean {
+    if (value === undefined || typeof value === 'boolean') return value ?? false;
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `option '${name}' of ${this.#where} must be true or false, not ${describeValue(value)}`,
+    );
+  }
+
+  /** Options of Python's pipelines that are not there, and languages for what isn't a translation. */
+  #refuse(given: object, languages: Languages): void {
+    const reasons: Readonly<Record<string, string>> = {
+      return_tensors: 'model.generate() gives the ids',
+      return_text: 'model.generate() gives the ids',
+      return_type: 'model.generate() gives the ids',
+      stop_sequence: 'give stop_strings',
+      ...(this.task === 'translation'
+        ? {}
+        : { src_lang: 'it is one of translations', tgt_lang: 'it is one of translations' }),
+    };
+    for (const [name, value] of Object.entries({ ...given, ...languages })) {
+      if (value === undefined || !Object.hasOwn(reasons, name)) continue;
+      throw new OctoformerError(
+        'UNSUPPORTED_OPTION',
+        `option '${name}' of ${this.#where} is not implemented: ${reasons[name]}`,
+      );
+    }
+  }
+
+  #encode(text: string, languages: Languages, longest: number): EncodedText {
+    if (this.task === 'translation' && hasLanguages(this.tokenizer)) {
+      return translationIds(this.#where, this.tokenizer, text, languages, longest);
+    }
+    const cut = Number.isFinite(longest) ? { truncation: true, max_length: longest } : {};
+    return { input_ids: this.tokenizer.encode(text, cut).input_ids };
+  }
+
+  /** Options of the call over those of the task, over those of generation_config.json, which `generate` reads. */
+  #options(options: GenerateOptions, settings: Readonly<Record<string, unknown>>): GenerateOptions {
+    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    const limits = ['max_new_tokens', 'max_length'];
+    const saysLength = (values: Readonly<Record<string, unknown>>) =>
+      limits.some((name) => values[name] !== undefined && values[name] !== null);
+    const ofTask = Object.entries(settings).filter(([name]) => !(saysLength(given) && limits.includes(name)));
+    const unlimited = ![given, settings, this.model.generationConfig].some(saysLength);
+    return {
+      ...(unlimited ? { max_new_tokens: defaultNewTokens } : {}),
+      ...(given.stop_strings === undefined ? {} : { tokenizer: this.tokenizer }),
+      ...Object.fromEntries(ofTask),
+      ...given,
+    };
+  }
+
+  #decode(ids: readonly number[], clean: boolean): string {
+    return this.tokenizer.decode(ids, { skip_special_tokens: true, clean_up_tokenization_spaces: clean });
+  }
+}
