@@ -53,7 +53,9 @@ export function translationIds(
   const end = tokenizer.eos_token_id;
   if (end === null) throw new OctoformerError('INVALID_TOKENIZER', `${where}: the tokenizer has no end token`);
   const { input_ids } = tokenizer.encode(text, { add_special_tokens: false });
-  const ids = input_ids.slice(0, Math.max(0, max_length - 2));
+  const room = Math.min(input_ids.length, Math.max(0, max_length - 2));
+  const ids =
+    tokenizer.truncation_side === 'left' ? input_ids.slice(input_ids.length - room) : input_ids.slice(0, room);
   return {
     input_ids: languagePlace(tokenizer) === 'before' ? [source, ...ids, end] : [...ids, end, source],
     forced_bos_token_id,
