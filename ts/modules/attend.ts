@@ -1,15 +1,23 @@
 import type { GraphBuilder } from '../graph/builder';
 import type { AttentionOp, RelativeBias, Value } from '../graph/program';
 
-export interface AttendOptions {
+/** What becomes of the products of queries and keys before the softmax. */
+export interface ScoreOptions {
+  /** Multiplies the scores; 1 / sqrt(headDim) by default. */
+  readonly scale?: number;
+  readonly softcap?: number;
+  readonly alibiSlopes?: readonly number[];
+  /** Biases are computed in bfloat16 and scaled as the scores are, as Falcon does whatever the model's dtype. */
+  readonly alibiRounding?: 'bfloat16';
+  /** Added to the scores by the distance of key and query. */
+  readonly relativeBias?: RelativeBias;
+}
+
+export interface AttendOptions extends ScoreOptions {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
   readonly pattern: AttentionOp['pattern'];
-  /** Multiplies the scores; 1 / sqrt(headDim) by default. */
-  readonly scale?: number;
-  /** Added to the scores by the distance of key and query. */
-  readonly relativeBias?: RelativeBias;
 }
 
 /**
@@ -21,7 +29,8 @@ export function attend(
   { query, key, value }: { readonly query: Value; readonly key: Value; readonly value: Value },
   options: AttendOptions,
 ): Value {
-  const { heads, kvHeads, headDim, pattern, scale = headDim ** -0.5, relativeBias } = options;
+  const { heads, kvHeads, headDim, pattern, scale = headDim ** -0.5 } = options;
+  const { softcap, alibiSlopes, alibiRounding, relativeBias } = options;
   const layer = g.cacheLayer({ kv_heads: kvHeads, head_dim: headDim });
   const probabilities = g.declareOutput(`attentions.${layer}`);
   const out = g.buffer('tokens', heads * headDim);
@@ -35,6 +44,9 @@ export function attend(
     heads,
     scale,
     pattern,
+    ...(softcap === undefined ? {} : { softcap }),
+    ...(alibiSlopes ? { alibi_slopes: alibiSlopes } : {}),
+    ...(alibiRounding ? { alibi_rounding: alibiRounding } : {}),
     ...(relativeBias ? { relative_bias: relativeBias } : {}),
     probabilities,
   });

@@ -1,5 +1,6 @@
 import type { GraphBuilder, RowArrangement } from '../graph/builder';
-import type { AttentionOp, RelativeBias, Value } from '../graph/program';
+import type { AttentionOp, Value } from '../graph/program';
+import { attend, type ScoreOptions } from './attend';
 import { linear, linears } from './linear';
 import { layerNorm, rmsNorm } from './norm';
 import type { RotaryTable } from './rotary_embedding';
@@ -9,7 +10,7 @@ export type ProjectionNames = readonly [query: string, key: string, value: strin
 
 export const defaultProjections: ProjectionNames = ['q_proj', 'k_proj', 'v_proj'];
 
-export interface AttentionOptions {
+export interface AttentionOptions extends ScoreOptions {
   /** Python's class, for the module tree. */
   readonly kind?: string;
   readonly heads: number;
@@ -36,14 +37,6 @@ export interface AttentionOptions {
   readonly pattern?: 'causal' | 'full';
   /** A token sees this many tokens, itself among them. */
   readonly window?: number;
-  /** Multiplies the scores; 1 / sqrt(headDim) by default. */
-  readonly scale?: number;
-  readonly softcap?: number;
-  readonly alibiSlopes?: readonly number[];
-  /** Biases are computed in bfloat16 and scaled as the scores are, as Falcon does whatever the model's dtype. */
-  readonly alibiRounding?: 'bfloat16';
-  /** Added to the scores by the distance of key and query. */
-  readonly relativeBias?: RelativeBias;
   readonly residual?: Value;
 }
 
@@ -78,25 +71,7 @@ export function attention(g: GraphBuilder, name: string, input: Value, options: 
         const { table, pairing } = options.rotary;
         g.add({ op: 'rope', x: rotated, table, heads: heads + kvHeads, head_dim: headDim, pairing });
       }
-      const layer = g.cacheLayer({ kv_heads: kvHeads, head_dim: headDim });
-      const probabilities = g.declareOutput(`attentions.${layer}`);
-      const mixed = g.buffer('tokens', heads * headDim);
-      g.add({
-        op: 'attention',
-        query,
-        key,
-        value,
-        out: mixed,
-        layer,
-        heads,
-        scale: options.scale ?? headDim ** -0.5,
-        pattern: patternOf(options),
-        ...(options.softcap === undefined ? {} : { softcap: options.softcap }),
-        ...(options.alibiSlopes ? { alibi_slopes: options.alibiSlopes } : {}),
-        ...(options.alibiRounding ? { alibi_rounding: options.alibiRounding } : {}),
-        ...(options.relativeBias ? { relative_bias: options.relativeBias } : {}),
-        probabilities,
-      });
+      const mixed = attend(g, { query, key, value }, { ...options, kvHeads, pattern: patternOf(options) });
       return linear(g, outputName, mixed, {
         outFeatures,
         transpose,
