@@ -44,7 +44,7 @@ function checkGenerationConfig(values: ConfigValues, source: string): void {
   const refuse = (key: string, expected: string): never => {
     throw new OctoformerError(
       'INVALID_CHECKPOINT',
-      `generation_config.json of ${source}: '${key}' must be ${expected}, not ${describeValue(values[key])}`,
+      `generation_config.json (or config.json) of ${source}: '${key}' must be ${expected}, not ${describeValue(values[key])}`,
     );
   };
   const given = (key: string) => values[key] !== undefined && values[key] !== null;

@@ -39,6 +39,8 @@ export class Seq2SeqRun implements GenerationRun {
   readonly #abort: AbortBridge;
   /** Sequences encoded so far. */
   #encoded = 0;
+  #encodedTokens = 0;
+  #encodingMilliseconds = 0;
 
   /** @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, CONTEXT_OVERFLOW, ABORTED */
   constructor(model: Seq2SeqLanguageModel, inputs: Seq2SeqGenerateInputs, options: GenerateOptions) {
@@ -75,8 +77,14 @@ export class Seq2SeqRun implements GenerationRun {
     return this.#decoding.finishReasons;
   }
 
+  /** What the encoder read counts as the prompts. */
   get statistics(): GenerationStatistics {
-    return this.#decoding.statistics;
+    const { statistics } = this.#decoding;
+    return {
+      ...statistics,
+      promptTokens: statistics.promptTokens + this.#encodedTokens,
+      promptMilliseconds: statistics.promptMilliseconds + this.#encodingMilliseconds,
+    };
   }
 
   get extras(): GenerationExtras {
@@ -90,6 +98,7 @@ export class Seq2SeqRun implements GenerationRun {
   async step(): Promise<number> {
     if (this.#encoded === this.#inputs.length) return this.#decoding.step();
     throwIfAborted(this.#settings.signal, 'the generation');
+    const began = performance.now();
     let end = this.#encoded;
     let tokens = 0;
     do tokens += this.#inputs[end++]?.length ?? 0;
@@ -108,6 +117,8 @@ export class Seq2SeqRun implements GenerationRun {
       }),
     );
     this.#encoded = end;
+    this.#encodedTokens += tokens;
+    this.#encodingMilliseconds += performance.now() - began;
     return 0;
   }
 

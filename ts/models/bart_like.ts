@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../graph/builder';
 import type { Value } from '../graph/program';
-import { embedding, languageModelHead, sinusoidalPositions, tieMatrices } from '../modules';
+import { embedding, languageModelHead, sinusoidalPositions, tableModule, tieMatrices } from '../modules';
 import { type EncoderDecoderOptions, encoderDecoder, type StackSizes } from '../modules/encoder_decoder';
 import { layerNorm } from '../modules/norm';
 import type { Task } from './architecture';
@@ -68,8 +68,9 @@ export function bartLike(config: ModelConfig, g: GraphBuilder, task: Task, optio
     addPositions(g, config, options, sum);
     return embeddingNorm ? layerNorm(g, 'layernorm_embedding', sum, { epsilon: 1e-5 }) : sum;
   };
-  const stacks = () =>
-    encoderDecoder(g, {
+  const stacks = () => {
+    if (!separateVocabularies) tableModule(g, 'shared', { count: vocabularySize, width, weight: table });
+    return encoderDecoder(g, {
       family,
       norms,
       encoder: stackSizes(config, 'encoder', width),
@@ -77,6 +78,7 @@ export function bartLike(config: ModelConfig, g: GraphBuilder, task: Task, optio
       activation: config.string('activation_function'),
       embeddings,
     });
+  };
   const hidden = task === 'base' ? stacks() : g.scope('model', `${family}Model`, stacks);
   if (task === 'base') return;
   languageModelHead(g, hidden, {

@@ -11,6 +11,7 @@ import { ModelWeightPolicy } from '../quantization/weight_policy';
 import { type Architecture, classSuffixes, type Task } from './architecture';
 import { safetensorsNames } from './checkpoint_names';
 import { type ConfigValues, type ModelConfig, maxVocabulary } from './config';
+import { generationValues } from './generation_keys';
 import { readGguf } from './gguf';
 import { readJsonObject } from './json_file';
 import { type CheckedLoadOptions, checkLoadOptions, type LoadOptions, storedQuantization } from './load_options';
@@ -158,10 +159,10 @@ async function describeCheckpoint(
   checkpoint: NativeCheckpoint,
   source: string,
 ): Promise<DescribedCheckpoint> {
-  const generationConfig = files.generationConfig ? await readJsonObject(files.generationConfig) : {};
+  const given = files.generationConfig ? await readJsonObject(files.generationConfig) : undefined;
   if (checkpoint.format === 'gguf') {
     const configFile = files.gguf ?? source;
-    return { ...readGguf(checkpoint, configFile), configFile, generationConfig };
+    return { ...readGguf(checkpoint, configFile), configFile, generationConfig: given ?? {} };
   }
   if (!files.config) {
     throw new OctoformerError(
@@ -170,5 +171,5 @@ async function describeCheckpoint(
     );
   }
   const config = await readJsonObject(files.config);
-  return { config, configFile: files.config, generationConfig };
+  return { config, configFile: files.config, generationConfig: given ?? generationValues(config) };
 }

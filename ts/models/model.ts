@@ -106,7 +106,7 @@ export class Model {
     return this.#loaded.config;
   }
 
-  /** The values of generation_config.json: defaults of `generate`. */
+  /** The values of generation_config.json (where there is none, config.json's of the same names): defaults of `generate`. */
   get generationConfig(): ConfigValues {
     return this.#loaded.generationConfig;
   }

@@ -11,6 +11,7 @@ import {
   layerStack,
   relativeBias,
   rmsNorm,
+  tableModule,
   tieMatrices,
 } from '../modules';
 import type { ProjectionNames } from '../modules/attention';
@@ -64,6 +65,7 @@ export const t5: Architecture = {
     const tables = ['shared', 'encoder.embed_tokens', 'decoder.embed_tokens'].map((name) => `${name}.weight`);
     const stored = tables.find((name) => g.hasTensor(name)) ?? 'shared.weight';
     const { table, head } = tieMatrices(g, true, stored);
+    tableModule(g, 'shared', { count: vocabularySize, width, weight: table });
     const words = (name: string) => embedding(g, name, { count: vocabularySize, width, weight: table });
     const stack = (name: 'encoder' | 'decoder', count: number, memory?: Value) =>
       g.scope(

@@ -19,25 +19,35 @@ export interface EmbeddingOptions {
 
 /** Rows of a table by index: `[tokens, width]`. */
 export function embedding(g: GraphBuilder, name: string, options: EmbeddingOptions): Value {
-  const { count, width, index = 'input_ids', offset, scale, addTo } = options;
-  const label = options.weight ?? `${g.pathOf(name)}.weight`;
-  const keeping = g.keeping(g.pathOf(name), index === 'input_ids' ? 'vocabulary' : 'float', label);
-  const table = g.matrix(label, [{ name: label, shape: [count, width] }], keeping);
+  const { width, index = 'input_ids', offset, scale, addTo } = options;
+  const table = tableModule(g, name, options);
   const out = addTo ?? g.buffer('tokens', width);
   g.add({
     op: 'embedding',
     index,
     ...(offset === undefined ? {} : { offset }),
-    table: table.index,
+    table,
     ...(scale === undefined ? {} : { scale }),
     ...(addTo ? { accumulate: true } : {}),
     out,
   });
+  return out;
+}
+
+/** The module of a table alone, for one that several embeddings read and that the checkpoint has under a name of its own. Gives its weight. */
+export function tableModule(
+  g: GraphBuilder,
+  name: string,
+  { count, width, index = 'input_ids', weight }: Pick<EmbeddingOptions, 'count' | 'width' | 'index' | 'weight'>,
+): number {
+  const label = weight ?? `${g.pathOf(name)}.weight`;
+  const keeping = g.keeping(g.pathOf(name), index === 'input_ids' ? 'vocabulary' : 'float', label);
+  const table = g.matrix(label, [{ name: label, shape: [count, width] }], keeping);
   g.leaf(
     name,
     'Embedding',
     `${count}, ${width}`,
     table.parameters.map((parameter) => ({ name: 'weight', ...parameter })),
   );
-  return out;
+  return table.index;
 }

@@ -16,7 +16,7 @@ export {
   preNormBlock,
   preNormDecoder,
 } from './decoder';
-export { type EmbeddingOptions, embedding } from './embedding';
+export { type EmbeddingOptions, embedding, tableModule } from './embedding';
 export { type EncoderDecoderOptions, encoderDecoder, type StackSizes } from './encoder_decoder';
 export {
   type FeedForwardOptions,

@@ -112,6 +112,24 @@ describe('processors', () => {
   });
 });
 
+it('takes options from config.json where there is no generation_config.json, and counts what the encoder reads', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'octoformer-t5-'));
+  cpSync(join(models, 't5'), folder, { recursive: true });
+  rmSync(join(folder, 'generation_config.json'));
+  const path = join(folder, 'config.json');
+  const config = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+  writeFileSync(path, JSON.stringify({ ...config, max_length: 5, forced_eos_token_id: 12, num_beams: 2 }));
+  await using older = await AutoModelForSeq2SeqLM.from_pretrained(folder);
+  rmSync(folder, { recursive: true });
+  const { sequences, sequences_scores, statistics } = await older.generate({ input_ids: inputs.slice(0, 2) });
+  expect(sequences.map((ids) => [ids.length, ids.at(-1)])).toEqual([
+    [5, 12],
+    [5, 12],
+  ]);
+  expect(sequences_scores).toHaveLength(2);
+  expect(statistics.promptTokens).toBe(10 + 2 + 2); // and the start token of each
+});
+
 it('encodes once: steps of beams add no keys of the encoder to the memory', async () => {
   const long = Array.from({ length: 600 }, (_, index) => 3 + ((index * 7) % 30));
   await using own = await AutoModelForSeq2SeqLM.from_pretrained(join(models, 't5'));
