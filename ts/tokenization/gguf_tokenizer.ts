@@ -314,7 +314,7 @@ export function tokenizerFilesFromGguf(
     const cls = vocabulary.id('cls') ?? vocabulary.id('bos');
     const sep = vocabulary.id('seperator') ?? vocabulary.id('separator') ?? vocabulary.id('eos');
     if (cls !== null && sep !== null)
-      tokenizerJson['post_processor'] = { type: 'BertProcessing', cls: ['', cls], sep: ['', sep] };
+      tokenizerJson.post_processor = { type: 'BertProcessing', cls: ['', cls], sep: ['', sep] };
   } else if (addsBos || addsEos) {
     config.add_bos_token = addsBos && bos !== null;
     config.add_eos_token = addsEos && eos !== null;
