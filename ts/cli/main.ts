@@ -12,6 +12,7 @@ import { inspect } from './inspect';
 import { INTERRUPTED, isAborted } from './interrupt';
 import { parseArguments } from './parse';
 import { perplexity } from './perplexity';
+import { quantize } from './quantize';
 import { seq2seqCommands } from './seq2seq_commands';
 import { Terminal } from './terminal';
 import { tokenize } from './tokenize';
@@ -22,6 +23,7 @@ const COMMANDS: readonly Command[] = [
   ...encoderCommands,
   ...seq2seqCommands,
   perplexity,
+  quantize,
   inspect,
   tokenize,
   info,

@@ -1,6 +1,6 @@
 import type { LoadOptions } from '../models/load_options';
 import type { Dtype } from '../quantization/float_policy';
-import type { OptionDescriptions, ParsedArguments } from './command';
+import { type OptionDescriptions, type ParsedArguments, UsageError } from './command';
 
 /** Options that name a checkpoint. */
 export const SOURCE_OPTIONS = {
@@ -16,7 +16,7 @@ export const MODEL_OPTIONS = {
   quantization: {
     kind: 'text',
     placeholder: 'SCHEME',
-    help: 'none (default), llm.int8, int8, int8-weight-only, vector-wise, ...',
+    help: 'none (default), llm.int8, int8, int8-weight-only, vector-wise, ...; or {"scheme": ...}',
   },
   device: { kind: 'text', placeholder: 'DEVICE', help: 'auto (default), cpu' },
   threads: { kind: 'integer', placeholder: 'N', help: 'threads that compute (default: physical cores)' },
@@ -34,12 +34,23 @@ export function loadOptions(given: ParsedArguments): LoadOptions {
     ...sourceOptions(given),
     ...defined({
       dtype: given.text('dtype') as Dtype | undefined,
-      quantization: given.text('quantization') as LoadOptions['quantization'],
+      quantization: quantizationOption(given.text('quantization')),
       device: given.text('device'),
       threads: given.number('threads'),
       isa: given.text('isa'),
     }),
   };
+}
+
+/** A scheme's name, or an object in JSON. */
+function quantizationOption(text: string | undefined): LoadOptions['quantization'] {
+  if (!text?.startsWith('{')) return text as LoadOptions['quantization'];
+  try {
+    return JSON.parse(text) as LoadOptions['quantization'];
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`--quantization takes a scheme or an object in JSON, and '${text}' is none: ${reason}`);
+  }
 }
 
 type Defined<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };

@@ -1,4 +1,5 @@
 import type { LoadProgress } from '../models/load_options';
+import type { SaveProgress } from '../models/save_pretrained';
 import { formatBytes, type Terminal } from './terminal';
 
 // Faster than the eye follows is only work for the terminal.
@@ -6,14 +7,20 @@ const FRAME_MS = 80;
 const BAR_WIDTH = 24;
 const DEFAULT_COLUMNS = 80;
 
-const LABELS: Readonly<Record<LoadProgress['phase'], string>> = { download: 'Downloading', load: 'Loading' };
+type Progress = LoadProgress | SaveProgress;
 
-/** A bar on the messages' stream while files are fetched and weights are packed; nothing where that is no terminal. */
+const LABELS: Readonly<Record<Progress['phase'], string>> = {
+  download: 'Downloading',
+  load: 'Loading',
+  save: 'Saving',
+};
+
+/** A bar on the messages' stream while files are fetched or written and weights are packed; nothing where that is no terminal. */
 export class ProgressBar {
   readonly #terminal: Terminal;
   readonly #isShown: boolean;
-  #files = new Map<string, LoadProgress>();
-  #phase: LoadProgress['phase'] | undefined;
+  #files = new Map<string, Progress>();
+  #phase: Progress['phase'] | undefined;
   #drawnAt = Number.NEGATIVE_INFINITY;
   #isDrawn = false;
 
@@ -22,7 +29,7 @@ export class ProgressBar {
     this.#isShown = terminal.messages.isTTY === true;
   }
 
-  readonly update = (progress: LoadProgress): void => {
+  readonly update = (progress: Progress): void => {
     if (!this.#isShown) return;
     if (progress.phase !== this.#phase) {
       this.#phase = progress.phase;

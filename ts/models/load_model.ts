@@ -21,9 +21,15 @@ import { findArchitecture } from './registry';
 /**
  * Opens a checkpoint for a task: finds its files, reads its configuration, builds the graph against its tensors, and packs the weights.
  * @param where what was called, for messages about options
+ * @param task what the configuration says itself when undefined
  * @throws OctoformerError of every kind that options, files, configurations and weights can have
  */
-export async function loadModel(where: string, source: string, task: Task, options: LoadOptions): Promise<LoadedModel> {
+export async function loadModel(
+  where: string,
+  source: string,
+  task: Task | undefined,
+  options: LoadOptions,
+): Promise<LoadedModel> {
   const checked = checkLoadOptions(where, options);
   const { threads, isa } = checked;
   const { signal, onProgress } = options;
