@@ -106,4 +106,18 @@ void Checkpoint::read_rows(const TensorInfo& tensor, int64_t first, int64_t coun
   dequantize(tensor.encoding, bytes(tensor).data() + first * row_bytes, count * tensor.columns(), out);
 }
 
+bool Checkpoint::has_single_numbers(const TensorInfo& tensor) const {
+  return tensor.encoding != TensorEncoding::unsupported && encoding_info(tensor.encoding).block_elements == 1;
+}
+
+void Checkpoint::read_numbers(const TensorInfo& tensor, int64_t first, int64_t count, float* out) const {
+  const int64_t all = tensor.rows() * tensor.columns();
+  if (!has_single_numbers(tensor) || first < 0 || count < 0 || count > all - first) {
+    fail(ErrorCode::invalid_argument, file_of(tensor), ": tensor ", quoted(tensor.name), ": numbers ", first, " to ",
+         first, " + ", count, " were asked for, it has ", all, " of type ", tensor.dtype);
+  }
+  if (count == 0) return;
+  dequantize(tensor.encoding, bytes(tensor).data() + first * encoding_info(tensor.encoding).block_bytes, count, out);
+}
+
 }  // namespace octoformer

@@ -73,6 +73,10 @@ class Checkpoint {
   /// Throws INVALID_ARGUMENT for rows outside the tensor, INVALID_CHECKPOINT naming the dtype of an unsupported
   /// encoding.
   void read_rows(const TensorInfo& tensor, int64_t first, int64_t count, float* out) const;
+  /// Whether numbers lie by themselves, not in blocks that are decoded together: then read_numbers can be used.
+  bool has_single_numbers(const TensorInfo& tensor) const;
+  /// Writes numbers [first, first + count) of a tensor, in the order that they are stored in, as read_rows does.
+  void read_numbers(const TensorInfo& tensor, int64_t first, int64_t count, float* out) const;
 
  private:
   Checkpoint() = default;

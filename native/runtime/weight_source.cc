@@ -137,6 +137,10 @@ class WeightSource::Part {
       }
       return;
     }
+    if (transpose_ && checkpoint_.has_single_numbers(tensor_)) {
+      read_transposed(first, count, columns, out);
+      return;
+    }
     if (!flat_ && !transpose_ && map_.empty()) {
       checkpoint_.read_rows(tensor_, first_ + first, count, out);
       return;
@@ -149,6 +153,21 @@ class WeightSource::Part {
       } else {
         checkpoint_.read_rows(tensor_, row, 1, out + i * columns);
       }
+    }
+  }
+
+  /// Rows of a transposed tensor are columns of the file, which are read side by side, row of the file by row.
+  void read_transposed(int64_t first, int64_t count, int64_t columns, float* out) const {
+    std::vector<float> numbers(static_cast<size_t>(count));
+    for (int64_t i = 0; i < count;) {
+      const int64_t column = stored_row(first + i);
+      int64_t together = 1;  // that follow one another in the file
+      while (i + together < count && stored_row(first + i + together) == column + together) ++together;
+      for (int64_t k = 0; k < columns; ++k) {
+        checkpoint_.read_numbers(tensor_, k * stored_rows_ + column, together, numbers.data());
+        for (int64_t j = 0; j < together; ++j) out[(i + j) * columns + k] = numbers[static_cast<size_t>(j)];
+      }
+      i += together;
     }
   }
 
@@ -198,7 +217,7 @@ class WeightSource::Part {
   }
 
   /// The whole tensor as float32, transposed if need be: a row of a transposed tensor is a column in the file, and
-  /// decoding the file again for every few of them would take quadratic time.
+  /// decoding blocks of the file again for every few of them would take quadratic time.
   const std::vector<float>& whole() const {
     std::call_once(whole_once_, [this] {
       const int64_t rows = tensor_.rows();

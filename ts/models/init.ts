@@ -11,10 +11,12 @@ import { findArchitecture } from './registry';
 export interface InitOptions {
   /** Decides the numbers; 0 by default. */
   readonly seed?: number;
+  /** Bytes of weights that are written at most; 256 MiB by default. */
+  readonly maxBytes?: number;
 }
 
-// Random weights are for tests; what takes longer than a second or two to write is no test.
-const maxBytes = 256 * 1024 * 1024;
+// Random weights are for tests; what takes longer than a second or two to write is no test, unless somebody says that it is.
+const defaultMaxBytes = 256 * 1024 * 1024;
 
 /** A checkpoint that has every tensor that is asked for, and remembers it. */
 class RecordingTable extends TensorTable {
@@ -47,17 +49,18 @@ export function parameters(config: ConfigValues): ReadonlyMap<string, readonly n
  * and model.safetensors. Matrices are uniform with variance 1 / in_features, so that activations stay near 1; norm weights lie about
  * 1, biases about 0. The same seed gives the same bytes.
  * @param folder made if it doesn't exist
- * @throws OctoformerError UNSUPPORTED_ARCHITECTURE, INVALID_CHECKPOINT (configuration), INVALID_ARGUMENT (more than 256 MiB)
+ * @throws OctoformerError UNSUPPORTED_ARCHITECTURE, INVALID_CHECKPOINT (configuration), INVALID_ARGUMENT (more bytes than `maxBytes`)
  */
 export async function init(config: ConfigValues, folder: string, options: InitOptions = {}): Promise<void> {
-  checkOptions('nn.init()', options, ['seed']);
+  checkOptions('nn.init()', options, ['seed', 'maxBytes']);
   const seed = checkNumber('nn.init()', 'seed', options.seed ?? 0, { integer: true });
+  const maxBytes = checkNumber('nn.init()', 'maxBytes', options.maxBytes ?? defaultMaxBytes, { least: 0 });
   const tensors = parameters(config);
   const total = [...tensors.values()].reduce((sum, shape) => sum + 4 * count(shape), 0);
   if (total > maxBytes) {
     throw new OctoformerError(
       'INVALID_ARGUMENT',
-      `nn.init(): the weights of this configuration take ${total} bytes, more than the ${maxBytes} that it writes; make it smaller`,
+      `nn.init(): the weights of this configuration take ${total} bytes, more than the ${maxBytes} of 'maxBytes'; make it smaller, or allow more`,
     );
   }
   await mkdir(folder, { recursive: true });

@@ -172,6 +172,23 @@ TEST(Checkpoint, ChecksTheRows) {
   }
 }
 
+TEST(Checkpoint, ReadsNumbersThatLieByThemselves) {
+  const TemporaryFile file(safetensors_file(R"({"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}})",
+                                            bytes_of<float>({1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f})),
+                           ".safetensors");
+  const auto checkpoint = open_one(file.path());
+  const TensorInfo& tensor = checkpoint->at("a");
+  std::vector<float> numbers(3);
+  EXPECT_TRUE(checkpoint->has_single_numbers(tensor));
+  checkpoint->read_numbers(tensor, 2, 3, numbers.data());
+  EXPECT_EQ(numbers, (std::vector<float>{3.0f, 4.0f, 5.0f}));
+  checkpoint->read_numbers(tensor, 6, 0, numbers.data());
+  for (const auto& [first, count] : {std::pair{-1, 1}, {4, 3}, {0, -1}, {7, 0}}) {
+    expect_error(ErrorCode::invalid_argument, {"\"a\"", "it has 6"},
+                 [&] { checkpoint->read_numbers(tensor, first, count, numbers.data()); });
+  }
+}
+
 TEST(Checkpoint, NamesADtypeThatItCantRead) {
   const TemporaryFile safetensors(safetensors_sample().file);
   const TemporaryFile gguf(gguf_sample().file);

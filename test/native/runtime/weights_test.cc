@@ -69,6 +69,18 @@ TEST_F(WeightsTest, TransposedRowsAreColumns) {
   EXPECT_EQ(rows(matrix({3, 2}, {transposed}), 2, 1), (Values{2, 12}));
 }
 
+TEST_F(WeightsTest, TransposedRowsInAnotherOrder) {
+  WeightPart turned = part("a", {6, 2});  // as a matrix [2, 6], whose two rows change places
+  turned.transpose = true;
+  turned.permute_rows = PermuteRows{{1, 2}, {1, 0}};
+  EXPECT_EQ(rows(matrix({2, 6}, {turned}), 0, 2), (Values{0, 10, 20, 30, 40, 50, 1, 11, 21, 31, 41, 51}));
+  WeightPart pairs = part("b", {2, 3});  // [3, 2] has rows 0, 1, 2; taken as 0, 2 and 1
+  pairs.transpose = true;
+  pairs.permute_rows = PermuteRows{{3}, {0}};
+  pairs.take_rows = TakeRows{1, 2};
+  EXPECT_EQ(rows(matrix({2, 2}, {pairs}), 0, 2), (Values{1, 11, 2, 12}));
+}
+
 TEST_F(WeightsTest, PermutedRows) {
   // numpy: arange(6).reshape(1, 3, 2).transpose(0, 2, 1).ravel() = 0 2 4 1 3 5
   WeightPart permuted = part("a", {6, 2});
