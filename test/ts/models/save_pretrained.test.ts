@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   AutoModelForCausalLM,
+  AutoModelForSeq2SeqLM,
   AutoTokenizer,
   type CausalLanguageModel,
   type LoadOptions,
@@ -134,6 +135,16 @@ it.each(encoders.map((folder) => [folder.name, folder] as const))(
     expect(after.last_hidden_state?.[0]?.data).toEqual(before.last_hidden_state?.[0]?.data);
   },
 );
+
+it.each(['t5', 'bart'])('%s: int8, the same bits after loading', async (name) => {
+  await using model = await AutoModelForSeq2SeqLM.from_pretrained(join(models, name), { quantization: 'llm.int8' });
+  const target = newFolder();
+  await model.save_pretrained(target);
+  expect(Object.values(readHeader(join(target, 'model.safetensors'))).some(({ dtype }) => dtype === 'I8')).toBe(true);
+  const inputs = { input_ids: [[1, 5, 9, 4, 2]], decoder_input_ids: [[0, 3, 7]] };
+  await using loaded = await AutoModelForSeq2SeqLM.from_pretrained(target);
+  expect((await loaded.forward(inputs)).logits).toEqual((await model.forward(inputs)).logits);
+});
 
 describe('the files beside the weights', () => {
   it('config.json: what Python reads of int8 weights, and every number as it was spelled', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import {
   AutoModelForCausalLM,
   AutoModelForMaskedLM,
+  AutoModelForSeq2SeqLM,
   AutoTokenizer,
   type CausalLanguageModel,
   calibrate,
@@ -109,6 +110,11 @@ describe('what is found', () => {
     const small = { encode: () => ({ input_ids: [1, 5, 9, 4] }) } as unknown as Tokenizer;
     const { modules } = await calibrate(bert, small, ['x'], { threshold: 1, save: false });
     expect(Object.keys(modules)).toContain('bert.encoder.layer.0.attention.self.query');
+    await using t5 = await AutoModelForSeq2SeqLM.from_pretrained(join(models, 't5'));
+    const both = Object.keys((await calibrate(t5, small, ['x'], { threshold: 1, save: false })).modules);
+    expect(both).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^encoder\./), expect.stringMatching(/^decoder\./)]),
+    );
   });
 });
 
