@@ -37,7 +37,8 @@ export type WrittenText<Task extends Text2TextTask> = { readonly [Key in (typeof
 
 /**
  * A pipeline over an encoder-decoder. A text gives `[{ generated_text }]` (or `summary_text`, `translation_text`), one for each of
- * `num_return_sequences`; a list gives one answer a text, or a list of them where there are several.
+ * `num_return_sequences`; a list gives one answer a text, or a list of them where there are several. The search is greedy unless the call or the
+ * checkpoint says otherwise (the last versions of transformers 4 took four beams).
  */
 export interface Text2TextPipeline<Task extends Text2TextTask, Options extends Text2TextOptions>
   extends PipelineParts<Task, Seq2SeqLanguageModel> {
