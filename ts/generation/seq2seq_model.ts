@@ -5,6 +5,7 @@ import { Model } from '../models/model';
 import {
   decoderVocabularySize,
   encoderInput,
+  languageModelHead,
   prepareSeq2SeqForward,
   type Seq2SeqInputs,
   type Seq2SeqOutputs,
@@ -38,7 +39,7 @@ export class Seq2SeqLanguageModel extends Model {
    */
   async forward(inputs: Seq2SeqInputs, options: { readonly signal?: AbortSignal } = {}): Promise<Seq2SeqOutputs> {
     checkOptions('forward()', options, ['signal']);
-    const { request, read } = prepareSeq2SeqForward(inputs, this.loaded, () => this.createCache());
+    const { request, read } = prepareSeq2SeqForward(inputs, this.loaded, languageModelHead, () => this.createCache());
     return { logits: [], ...read(await this.run(request, options.signal)) };
   }
 

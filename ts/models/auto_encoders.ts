@@ -91,21 +91,35 @@ function autoEncoder<Outputs extends EncoderOutputs>(
 ): AutoEncoder<Outputs> {
   return {
     async from_pretrained(source, options = {}) {
-      return new EncoderModel<Outputs>(await loadModel(`${name}.from_pretrained()`, source, task, options), head);
+      return withHead<Outputs>(await loadModel(`${name}.from_pretrained()`, source, task, options), head);
     },
   };
 }
 
-/** A bare encoder-decoder: what both give, without scores of tokens. */
-class EncoderDecoderModel extends EncoderModel<BaseModelOutputs, BaseModelInputs> {
-  override async forward(
-    inputs: BaseModelInputs,
-    options: { readonly signal?: AbortSignal } = {},
-  ): Promise<BaseModelOutputs> {
-    checkOptions('forward()', options, ['signal']);
-    const { request, read } = prepareSeq2SeqForward(inputs, this.loaded, () => this.createCache());
-    return read(await this.run(request, options.signal));
+/** An encoder-decoder that gives hidden states, or labels, but writes nothing. */
+class EncoderDecoderModel<Outputs extends EncoderOutputs> extends EncoderModel<Outputs, BaseModelInputs> {
+  readonly #head: HeadDescription;
+
+  constructor(loaded: LoadedModel, head: HeadDescription) {
+    super(loaded, head);
+    this.#head = head;
   }
+
+  override async forward(inputs: BaseModelInputs, options: { readonly signal?: AbortSignal } = {}): Promise<Outputs> {
+    checkOptions('forward()', options, ['signal']);
+    const { request, read } = prepareSeq2SeqForward(inputs, this.loaded, this.#head, () => this.createCache());
+    return read(await this.run(request, options.signal)) as EncoderOutputs as Outputs;
+  }
+}
+
+/** A model with a head: of an encoder, or of an encoder-decoder. */
+function withHead<Outputs extends EncoderOutputs>(
+  loaded: LoadedModel,
+  head: HeadDescription,
+): EncoderModel<Outputs, BaseModelInputs> {
+  return loaded.program.encoder
+    ? new EncoderDecoderModel<Outputs>(loaded, head)
+    : new EncoderModel<Outputs, BaseModelInputs>(loaded, head);
 }
 
 /** What `forward` of a bare model takes: an encoder's inputs, or those of an encoder and a decoder. */
@@ -116,9 +130,7 @@ const baseHead: HeadDescription = { rows: 'first', outputs: ['pooler_output'], f
 /** Opens encoders without a head: hidden states, and what a pooler makes of the first one. And bare encoder-decoders. */
 export const AutoModel: AutoEncoder<BaseModelOutputs, BaseModelInputs> = {
   async from_pretrained(source, options = {}) {
-    const loaded = await loadModel('AutoModel.from_pretrained()', source, 'base', options);
-    const Kind = loaded.program.encoder ? EncoderDecoderModel : EncoderModel<BaseModelOutputs, BaseModelInputs>;
-    return new Kind(loaded, baseHead);
+    return withHead(await loadModel('AutoModel.from_pretrained()', source, 'base', options), baseHead);
   },
 };
 

@@ -11,7 +11,7 @@ export function shiftedRight(ids: readonly number[], first: number): readonly nu
 export const bart: Architecture = {
   model_type: 'bart',
   family: 'Bart',
-  tasks: ['seq2seq-lm', 'base'],
+  tasks: ['seq2seq-lm', 'base', 'sequence-classification', 'question-answering'],
   defaults: { ...bartDefaults, decoder_start_token_id: 2 },
   decoderIds: (config: ModelConfig, ids) =>
     shiftedRight(ids, config.integer('decoder_start_token_id', { least: 0, otherwise: 2 })),

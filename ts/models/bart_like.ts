@@ -2,9 +2,12 @@ import type { GraphBuilder } from '../graph/builder';
 import type { Value } from '../graph/program';
 import { embedding, languageModelHead, sinusoidalPositions, tableModule, tieMatrices } from '../modules';
 import { type EncoderDecoderOptions, encoderDecoder, type StackSizes } from '../modules/encoder_decoder';
+import { headRows, spanHead } from '../modules/encoder_heads';
+import { linear } from '../modules/linear';
 import { layerNorm } from '../modules/norm';
 import type { Task } from './architecture';
 import { type ConfigValues, type ModelConfig, maxHeads, maxLayers, maxPositions, maxVocabulary } from './config';
+import { labelCount } from './encoder_config';
 
 /** What the configurations of BART and its kin have by default. */
 export const bartDefaults: ConfigValues = {
@@ -80,12 +83,24 @@ export function bartLike(config: ModelConfig, g: GraphBuilder, task: Task, optio
     });
   };
   const hidden = task === 'base' ? stacks() : g.scope('model', `${family}Model`, stacks);
-  if (task === 'base') return;
+  if (task === 'sequence-classification') classificationHead(g, config, hidden, family);
+  else if (task === 'question-answering') spanHead(g, 'qa_outputs', headRows(g, hidden));
+  if (task !== 'seq2seq-lm') return;
   languageModelHead(g, hidden, {
     vocabularySize: decoderVocabularySize,
     weight: head,
     ...(options.logitsBias && g.hasTensor('final_logits_bias') ? { biasRow: 'final_logits_bias' } : {}),
   });
+}
+
+/** A label of the decoder's last token: `classification_head`. */
+function classificationHead(g: GraphBuilder, config: ModelConfig, hidden: Value, family: string): void {
+  const logits = g.scope('classification_head', `${family}ClassificationHead`, () => {
+    const rows = headRows(g, hidden);
+    const dense = linear(g, 'dense', rows, { outFeatures: rows.columns, bias: true, activation: 'tanh' });
+    return linear(g, 'out_proj', dense, { outFeatures: labelCount(config), bias: true, place: 'float' });
+  });
+  g.output('logits', logits);
 }
 
 function stackSizes(config: ModelConfig, stack: 'encoder' | 'decoder', width: number): StackSizes {

@@ -29,7 +29,10 @@ export interface EncoderOutputs {
   readonly attentions?: readonly (readonly Tensor[])[];
 }
 
-/** What a head is asked about, and gives: a row a sequence (its first token's) or a row a token, under these names. */
+/**
+ * What a head is asked about, and gives: a row a sequence (its first token's; of an encoder-decoder the decoder's at the last end-of-sequence
+ * id) or a row a token, under these names.
+ */
 export interface HeadDescription {
   readonly rows: 'first' | 'all';
   readonly outputs: readonly string[];
@@ -121,7 +124,8 @@ export function prepareEncoderForward(
   return { request, read };
 }
 
-function headTensors(data: Float32Array, counts: readonly number[], flat: boolean): Tensor[] {
+/** What a head gave, a tensor a sequence. @param counts rows of each */
+export function headTensors(data: Float32Array, counts: readonly number[], flat: boolean): Tensor[] {
   const tensors = splitRows(data, counts);
   return flat ? tensors.map((tensor) => ({ data: tensor.data, dims: [tensor.data.length] })) : tensors;
 }

@@ -6,7 +6,7 @@ import { bartDefaults, bartLike } from './bart_like';
 export const mbart: Architecture = {
   model_type: 'mbart',
   family: 'MBart',
-  tasks: ['seq2seq-lm', 'base'],
+  tasks: ['seq2seq-lm', 'base', 'sequence-classification', 'question-answering'],
   defaults: bartDefaults,
   /** The last token, which names the language, comes first. */
   decoderIds(config, ids) {

@@ -2,6 +2,7 @@ import { OctoformerError } from '../binding/error';
 import type { NativeRunRequest, NativeRunResult } from '../binding/native';
 import { checkNumber, checkOptions } from '../binding/options';
 import type { Op } from '../graph/program';
+import { type HeadDescription, headTensors } from './encoder_forward';
 import { cachesOf, lastRows, numbered, output } from './forward';
 import { type KVCache, nativeCache } from './kv_cache';
 import type { LoadedModel } from './model';
@@ -50,7 +51,7 @@ export interface Seq2SeqOutputs extends EncoderDecoderOutputs {
 /** A checked call of `forward`: the request that the runtime gets, and how to read its answer. */
 export interface PreparedSeq2SeqForward {
   readonly request: Omit<NativeRunRequest, 'abort'>;
-  readonly read: (result: NativeRunResult) => EncoderDecoderOutputs & { readonly logits?: readonly Tensor[] };
+  readonly read: (result: NativeRunResult) => EncoderDecoderOutputs & Readonly<Record<string, unknown>>;
 }
 
 const where = 'forward()';
@@ -59,18 +60,21 @@ const unsupported = {
   token_type_ids: 'encoder-decoder models have no token types',
   attention_mask: 'sequences have their own lengths here, so nothing is padded',
   position_ids: 'positions of encoder-decoder models are 0, 1, 2, ...',
-  logits_to_keep: 'the bare model has no logits',
+  logits_to_keep: 'it is for language models',
 };
+
+/** A language model's: scores of the next token. */
+export const languageModelHead: HeadDescription = { rows: 'all', outputs: ['logits'], flat: false };
 
 /** @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION */
 export function prepareSeq2SeqForward(
   inputs: Seq2SeqInputs,
   model: LoadedModel,
+  head: HeadDescription,
   createCache: () => KVCache,
 ): PreparedSeq2SeqForward {
   const { outputs, program } = model;
-  const hasLogits = outputs.has('logits');
-  checkOptions(where, inputs, hasLogits ? [...known, 'logits_to_keep'] : known, unsupported);
+  checkOptions(where, inputs, head === languageModelHead ? [...known, 'logits_to_keep'] : known, unsupported);
   const encoder = encoderInput(inputs, model);
   const { decoderIds: shifted } = model;
   const decoderIds = inputs.decoder_input_ids ?? (shifted && inputs.input_ids?.map(shifted));
@@ -90,7 +94,9 @@ export function prepareSeq2SeqForward(
   }
   const caches = cachesOf(inputs.past, lengths.length, inputs.use_cache, createCache);
   const keep = checkNumber(where, 'logits_to_keep', inputs.logits_to_keep ?? 0, { least: 0, integer: true });
-  const kept = lengths.map((length) => (keep === 0 ? length : Math.min(keep, length)));
+  const headOutputs = head.outputs.filter((name) => outputs.has(name));
+  const ends = head.rows === 'first' && headOutputs.length > 0 ? lastEnds(inputs.input_ids ?? [], lengths, model) : [];
+  const kept = lengths.map((length) => (head.rows === 'first' ? 1 : keep === 0 ? length : Math.min(keep, length)));
   const pastLengths = caches.map((cache) => cache?.length ?? 0);
   const memoryLengths = encoderLengths ?? caches.map((cache) => cache?.encodedLength ?? 0);
 
@@ -108,9 +114,9 @@ export function prepareSeq2SeqForward(
     lengths: Int32Array.from(lengths),
     caches: caches.map((cache) => (cache ? nativeCache(cache) : null)),
     ...(encoder ? { encoder } : {}),
-    rows: hasLogits ? lastRows(lengths, kept) : new Int32Array(),
+    rows: headOutputs.length === 0 || head.rows === 'first' ? Int32Array.from(ends) : lastRows(lengths, kept),
     outputs: [
-      ...(hasLogits ? ['logits'] : []),
+      ...headOutputs,
       'last_hidden_state',
       ...(encoder ? ['encoder_last_hidden_state'] : []),
       ...[hidden, encoderHidden, self, cross, encoderSelf].flat(),
@@ -134,7 +140,7 @@ export function prepareSeq2SeqForward(
       );
     const all = lengths.map((length, index) => length + (pastLengths[index] ?? 0));
     return {
-      ...(hasLogits ? { logits: splitRows(output(given, 'logits'), kept) } : {}),
+      ...Object.fromEntries(headOutputs.map((name) => [name, headTensors(output(given, name), kept, head.flat)])),
       last_hidden_state: splitRows(output(given, 'last_hidden_state'), lengths),
       ...(encoderLengths
         ? { encoder_last_hidden_state: splitRows(output(given, 'encoder_last_hidden_state'), encoderLengths) }
@@ -161,6 +167,24 @@ export function prepareSeq2SeqForward(
     };
   };
   return { request, read };
+}
+
+/** Rows of the decoder's tokens at the last end-of-sequence id of each of the encoder's sequences: what a label is read from. */
+function lastEnds(input_ids: TokenIds, lengths: readonly number[], { config }: LoadedModel): number[] {
+  const { eos_token_id } = config;
+  let first = 0;
+  return lengths.map((length, index) => {
+    const place = input_ids[index]?.lastIndexOf(Number(eos_token_id)) ?? -1;
+    if (place < 0 || place >= length) {
+      throw new OctoformerError(
+        'INVALID_ARGUMENT',
+        `${where}: input_ids[${index}] must have the end-of-sequence id ${String(eos_token_id)} at a place that the decoder's sequence has too: ` +
+          'the label is read from there',
+      );
+    }
+    first += length;
+    return first - length + place;
+  });
 }
 
 /** Places of the decoder's tokens, where padding has none: they go on after all tokens of the past. */
