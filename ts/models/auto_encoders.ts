@@ -54,7 +54,8 @@ export class EncoderModel<Outputs extends EncoderOutputs, Inputs extends Encoder
     const op = encoderOps(this.loaded).find((one) => one.op === 'embedding' && one.index === 'position_ids');
     const rows = op?.op === 'embedding' ? program.weights[op.table]?.shape[0] : config.max_position_embeddings;
     const [first = 0] = positions?.([-1]) ?? []; // of a token that is no padding
-    return (typeof rows === 'number' ? rows : Number.POSITIVE_INFINITY) - first;
+    const skipped = op?.op === 'embedding' ? (op.offset ?? 0) : 0;
+    return (typeof rows === 'number' ? rows : Number.POSITIVE_INFINITY) - first - skipped;
   }
 
   /**

@@ -62,6 +62,7 @@ it("BART labels a text by the decoder's state at its last end-of-sequence id", a
       expect(logits[index]?.dims).toEqual([3]);
       for (const [label, value] of expected.entries()) expect(logits[index]?.data[label]).toBeCloseTo(value, 4);
     }
+    expect(model.maxTokens).toBe(24); // the table of positions has two rows more
     const error = await rejection(model.forward({ input_ids: [[5, 6]] }));
     expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining('input_ids[0]')]);
   });
