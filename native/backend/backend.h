@@ -15,6 +15,7 @@
 
 #include "backend/activation.h"
 #include "backend/experts.h"
+#include "backend/key_value_form.h"
 #include "backend/linear_weight.h"
 #include "backend/matrix.h"
 
@@ -110,6 +111,7 @@ struct AttentionArguments {
   float softcap = 0.0f;                 // > 0: scores become softcap * tanh(score / softcap)
   const float* alibi_slopes = nullptr;  // [heads]: adds slope * (key - p), or null
   /// Adds scale * (slope * key) instead, with slope, key and product rounded to bfloat16: what Falcon was trained with.
+  KeyValueForm form = KeyValueForm::float32;
   bool alibi_bfloat16 = false;
   DistanceBias distance_bias{};  // added after scale and softcap
   /// The pages hold another sequence, `past` tokens long, all of which every row attends to: with causal false, and
@@ -140,7 +142,7 @@ class Backend {
   virtual void norm(const NormArguments& arguments) = 0;
   virtual void rope(const RopeArguments& arguments) = 0;
   /// Bytes that one layer takes in a page (a multiple of 64).
-  virtual size_t key_value_page_bytes(int64_t kv_heads, int64_t head_dim) const = 0;
+  virtual size_t key_value_page_bytes(int64_t kv_heads, int64_t head_dim, KeyValueForm form) const = 0;
   virtual void store_key_value(const StoreKeyValueArguments& arguments) = 0;
   virtual void attention(const AttentionArguments& arguments) = 0;
   /// out = activation(gate) * up

@@ -31,6 +31,7 @@ struct AttentionTile {
   float* out;  // likewise
   int64_t out_stride;
   const std::byte* const* pages;
+  KeyValueForm form;
   size_t head_offset;   // bytes from a page's start to this kv head's keys
   const float* slopes;  // [heads_per_kv] ALiBi slopes or null
   int64_t first_row;
@@ -70,21 +71,14 @@ static constexpr int64_t attention_state_floats(int64_t rows, int64_t head_dim) 
   return (2 * rows + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple + rows * padded_head_dim(head_dim);
 }
 
-/// Floats that `attend` needs beside the state: queries, scores and one group's state.
+/// Floats that `attend` needs beside the state: queries, scores, one group's state, and a page's keys or values widened
+/// to float32.
 static constexpr int64_t attention_workspace_floats(int64_t head_dim) {
-  return kMaximumTileRows * (head_dim + kScoreStride) + attention_state_floats(kMaximumTileRows, head_dim);
+  return kMaximumTileRows * (head_dim + kScoreStride) + attention_state_floats(kMaximumTileRows, head_dim) +
+         value_numbers(head_dim);
 }
 
-struct StoreRow {
-  const float* key;    // [head_dim] of one kv head
-  const float* value;  // [head_dim]
-  std::byte* head;     // the kv head's keys in the page
-  int64_t slot;        // position % kPageKeys
-  int64_t head_dim;
-};
-
 struct AttentionKernels {
-  void (*store)(const StoreRow& row);
   /// Overwrites `state` with groups [first_group, group_end) merged in order. Both pointers 64-byte aligned.
   void (*attend)(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace);
   /// Merges the state of one later group into `state`; both are of the same tile.

@@ -77,49 +77,6 @@ void attend_by_groups(const AttentionKernels& kernels, int threads, const Attent
 
 }  // namespace
 
-size_t key_value_layer_bytes(int64_t kv_heads, int64_t head_dim) {
-  constexpr size_t kAlignment = 64;
-  return (head_offset(kv_heads, head_dim) + kAlignment - 1) / kAlignment * kAlignment;
-}
-
-void run_store_key_value(const AttentionKernels& kernels, int threads, const StoreKeyValueArguments& arguments) {
-  // One task a page: its lines are written by one thread, and the transposed keys of its tokens share them.
-  struct PageRows {
-    const SequenceSlice* sequence;
-    int64_t page;
-  };
-  const KeyValueLayer& layer = arguments.layer;
-  const auto store_page = [&](const SequenceSlice& sequence, int64_t page) {
-    const int64_t first = std::max(sequence.past, page * kPageKeys);
-    const int64_t end = std::min(sequence.past + sequence.count, (page + 1) * kPageKeys);
-    for (int64_t head = 0; head < layer.kv_heads; ++head) {
-      std::byte* memory =
-          sequence.pages[static_cast<size_t>(page)] + layer.page_offset + head_offset(head, layer.head_dim);
-      for (int64_t position = first; position < end; ++position) {
-        const int64_t row = sequence.first_row + position - sequence.past;
-        kernels.store({.key = arguments.key.row(row) + head * layer.head_dim,
-                       .value = arguments.value.row(row) + head * layer.head_dim,
-                       .head = memory,
-                       .slot = position % kPageKeys,
-                       .head_dim = layer.head_dim});
-      }
-    }
-  };
-  thread_local std::vector<PageRows> pages;
-  pages.clear();
-  for (const SequenceSlice& sequence : arguments.sequences) {
-    const int64_t end = (sequence.past + sequence.count + kPageKeys - 1) / kPageKeys;
-    for (int64_t page = sequence.past / kPageKeys; sequence.count > 0 && page < end; ++page) {
-      pages.push_back({&sequence, page});
-    }
-  }
-  const int64_t values = arguments.key.rows * layer.kv_heads * layer.head_dim * 2;
-  if (values < kMinimumParallelValues) threads = 1;
-  ThreadPool::shared().parallel_for(
-      threads, static_cast<int64_t>(pages.size()),
-      [&, list = pages.data()](int64_t index, int) { store_page(*list[index].sequence, list[index].page); });
-}
-
 void run_attention(const AttentionKernels& kernels, int threads, const AttentionArguments& arguments) {
   const AttentionTasks tasks(arguments);
   if (tasks.size() == 0) return;

@@ -46,11 +46,11 @@ class CpuBackend final : public Backend {
   void norm(const NormArguments& arguments) override { run_norm(kernels_.rows, threads_, arguments); }
   void rope(const RopeArguments& arguments) override { run_rope(kernels_.rows, threads_, arguments); }
 
-  size_t key_value_page_bytes(int64_t kv_heads, int64_t head_dim) const override {
-    return key_value_layer_bytes(kv_heads, head_dim);
+  size_t key_value_page_bytes(int64_t kv_heads, int64_t head_dim, KeyValueForm form) const override {
+    return key_value_layer_bytes(kv_heads, head_dim, form);
   }
   void store_key_value(const StoreKeyValueArguments& arguments) override {
-    run_store_key_value(kernels_.attention, threads_, arguments);
+    run_store_key_value(kernels_.int8, threads_, arguments);
   }
   void attention(const AttentionArguments& arguments) override {
     run_attention(kernels_.attention, threads_, arguments);

@@ -1,10 +1,13 @@
 // How one layer's keys and values lie in a KV page: for each kv head first the keys, transposed to
 // [head_dim][kKeyValuePageTokens] so that lanes run over keys when scores are computed, then the values,
-// [kKeyValuePageTokens][padded head_dim], so that lanes run over head_dim when they are summed. float32.
-// Only this file and kernels/attention.h know the layout.
+// [kKeyValuePageTokens][padded head_dim], so that lanes run over head_dim when they are summed. Numbers are float32,
+// bfloat16 or int8; int8 ones are followed by their scales (float32): of each token's key, then of each token's value.
+// Only this file, store_key_value.cc and kernels/key_value_blocks.h know the layout.
 #pragma once
 #include <cstddef>
 #include <cstdint>
+
+#include "backend/key_value_form.h"
 
 namespace octoformer {
 
@@ -18,12 +21,26 @@ static constexpr int64_t padded_head_dim(int64_t head_dim) {
   return (head_dim + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple;
 }
 
-static constexpr int64_t key_floats(int64_t head_dim) { return head_dim * kPageKeys; }
-static constexpr int64_t value_floats(int64_t head_dim) { return kPageKeys * padded_head_dim(head_dim); }
+/// Numbers of one kv head's keys, and of its values.
+static constexpr int64_t key_numbers(int64_t head_dim) { return head_dim * kPageKeys; }
+static constexpr int64_t value_numbers(int64_t head_dim) { return kPageKeys * padded_head_dim(head_dim); }
 
-/// Bytes from the layer's start in a page to one kv head's keys; its values follow at once.
-static constexpr size_t head_offset(int64_t kv_head, int64_t head_dim) {
-  return static_cast<size_t>(kv_head * (key_floats(head_dim) + value_floats(head_dim))) * sizeof(float);
+static constexpr size_t number_bytes(KeyValueForm form) {
+  return form == KeyValueForm::float32 ? 4 : form == KeyValueForm::bfloat16 ? 2 : 1;
+}
+
+/// Bytes from one kv head's keys to its values, and to the scales (of int8 numbers).
+static constexpr size_t values_offset(KeyValueForm form, int64_t head_dim) {
+  return static_cast<size_t>(key_numbers(head_dim)) * number_bytes(form);
+}
+static constexpr size_t scales_offset(KeyValueForm form, int64_t head_dim) {
+  return static_cast<size_t>(key_numbers(head_dim) + value_numbers(head_dim)) * number_bytes(form);
+}
+
+/// Bytes from the layer's start in a page to one kv head's keys.
+static constexpr size_t head_offset(KeyValueForm form, int64_t kv_head, int64_t head_dim) {
+  const size_t scales = form == KeyValueForm::int8 ? 2 * kPageKeys * sizeof(float) : 0;
+  return static_cast<size_t>(kv_head) * (scales_offset(form, head_dim) + scales);
 }
 
 }  // namespace octoformer

@@ -15,8 +15,8 @@ KeyValueLayout plan_key_value_layout(std::span<const CacheLayerDescription> laye
   KeyValueLayout layout;
   layout.layers.reserve(layers.size());
   for (const CacheLayerDescription& layer : layers) {
-    layout.layers.push_back({layer.kv_heads, layer.head_dim, layout.page_bytes});
-    layout.page_bytes += backend.key_value_page_bytes(layer.kv_heads, layer.head_dim);
+    layout.layers.push_back({layer.kv_heads, layer.head_dim, layout.page_bytes, layer.form});
+    layout.page_bytes += backend.key_value_page_bytes(layer.kv_heads, layer.head_dim, layer.form);
   }
   return layout;
 }

@@ -34,6 +34,11 @@ CacheLayerDescription read_cache_layer(const Json& json) {
   CacheLayerDescription layer;
   layer.kv_heads = reader.required("kv_heads").as_int64(1, kMaxColumns);
   layer.head_dim = reader.required("head_dim").as_int64(1, kMaxColumns);
+  if (const Json* form = reader.optional("form")) {
+    static constexpr JsonChoices<KeyValueForm, 3> kForms = {
+        {{"float32", KeyValueForm::float32}, {"bfloat16", KeyValueForm::bfloat16}, {"int8", KeyValueForm::int8}}};
+    layer.form = as_choice(*form, kForms);
+  }
   if (layer.kv_heads * layer.head_dim > kMaxColumns) json.fail("kv_heads * head_dim is above ", kMaxColumns);
   reader.refuse_unknown_keys();
   return layer;

@@ -34,6 +34,7 @@ struct Value {
 struct CacheLayerDescription {
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
+  KeyValueForm form = KeyValueForm::float32;
 };
 
 enum class WeightRole { linear, vector };

@@ -4,7 +4,7 @@ import { pipeline } from '../pipelines/pipeline';
 import { type Command, type ParsedArguments, UsageError } from './command';
 import { GENERATION_OPTIONS, generationOptions } from './generation_options';
 import { Interrupt, isAborted } from './interrupt';
-import { defined, loadOptions, MODEL_OPTIONS } from './model_options';
+import { CACHE_OPTIONS, defined, loadOptions, MODEL_OPTIONS } from './model_options';
 import { ProgressBar } from './progress';
 import { describeSpeed, speedReport } from './statistics';
 import type { Terminal } from './terminal';
@@ -16,7 +16,7 @@ export const chat: Command = {
   description:
     'Answers one message a line. The conversation stays in the model’s cache, so that a new message does not read it again.\n' +
     '/reset forgets the conversation, /exit (or the end of the input) leaves; Ctrl-C stops an answer.',
-  options: { ...MODEL_OPTIONS, ...GENERATION_OPTIONS },
+  options: { ...MODEL_OPTIONS, ...CACHE_OPTIONS, ...GENERATION_OPTIONS },
   examples: [
     "octoformer chat --model HuggingFaceTB/SmolLM2-135M-Instruct --system 'You answer in one sentence.'",
     'octoformer chat -m ./my-model --json < messages.txt',

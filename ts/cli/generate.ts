@@ -4,7 +4,7 @@ import type { Tokenizer } from '../tokenization';
 import { type Command, type ParsedArguments, UsageError } from './command';
 import { GENERATION_OPTIONS, generationOptions } from './generation_options';
 import { Interrupt } from './interrupt';
-import { loadOptions, MODEL_OPTIONS } from './model_options';
+import { CACHE_OPTIONS, loadOptions, MODEL_OPTIONS } from './model_options';
 import { ProgressBar } from './progress';
 import { describeSpeed, speedReport } from './statistics';
 import type { Terminal } from './terminal';
@@ -17,6 +17,7 @@ export const generate: Command = {
     'Continues PROMPT, or what comes on standard input. With a chat model PROMPT is a message that is answered, unless --raw is given.',
   options: {
     ...MODEL_OPTIONS,
+    ...CACHE_OPTIONS,
     ...GENERATION_OPTIONS,
     raw: { kind: 'flag', help: 'continue the text as it stands, without the chat template' },
     chat: { kind: 'flag', help: 'answer the text as a message; fails where the model has no chat template' },

@@ -23,6 +23,11 @@ export const MODEL_OPTIONS = {
   isa: { kind: 'text', placeholder: 'NAME', help: "instruction set, one of those that 'octoformer info' lists" },
 } as const satisfies OptionDescriptions;
 
+/** Of commands whose models keep keys and values. */
+export const CACHE_OPTIONS = {
+  'kv-cache': { kind: 'text', placeholder: 'FORM', help: 'keys and values: float32 (default), bfloat16, int8' },
+} as const satisfies OptionDescriptions;
+
 /** What `from_pretrained` of a tokenizer, and the search for files, take. */
 export function sourceOptions(given: ParsedArguments): { readonly revision?: string; readonly gguf_file?: string } {
   return defined({ revision: given.text('revision'), gguf_file: given.text('gguf-file') });
@@ -34,12 +39,20 @@ export function loadOptions(given: ParsedArguments): LoadOptions {
     ...sourceOptions(given),
     ...defined({
       dtype: given.text('dtype') as Dtype | undefined,
-      quantization: quantizationOption(given.text('quantization')),
+      quantization: withCache(given.text('quantization'), given.text('kv-cache')),
       device: given.text('device'),
       threads: given.number('threads'),
       isa: given.text('isa'),
     }),
   };
+}
+
+/** The option `quantization` of a scheme (or an object in JSON) and of a form of the cache, as they were typed. */
+export function withCache(text: string | undefined, cache: string | undefined): LoadOptions['quantization'] {
+  const scheme = quantizationOption(text);
+  if (cache === undefined) return scheme;
+  const rest = typeof scheme === 'object' ? scheme : scheme === undefined ? {} : { scheme };
+  return { ...rest, kvCache: cache } as LoadOptions['quantization'];
 }
 
 /** A scheme's name, or an object in JSON. */

@@ -7,7 +7,7 @@ import type { LoadOptions } from '../models/load_options';
 import type { Tokenizer } from '../tokenization';
 import { type Command, type ParsedArguments, UsageError } from './command';
 import { Interrupt } from './interrupt';
-import { defined, loadOptions, MODEL_OPTIONS, sourceOptions } from './model_options';
+import { CACHE_OPTIONS, defined, loadOptions, MODEL_OPTIONS, sourceOptions, withCache } from './model_options';
 import { ProgressBar } from './progress';
 import { formatBytes, type Terminal, table } from './terminal';
 
@@ -17,9 +17,10 @@ export const perplexity: Command = {
   summary: 'how well a model foretells a text, and what int8 schemes cost',
   description:
     'Scores the tokens of FILE, or of standard input, in windows that the model sees each by itself. With --schemes the model is scored in float\n' +
-    'first, then in each scheme: its perplexity, the change (of exp of the mean loss, on the same tokens), the bytes of the weights, and the time.',
+    'first, then in each scheme (with the --kv-cache given): its perplexity, the change (of exp of the mean loss, on the same tokens), the bytes of the weights, and the time.',
   options: {
     ...MODEL_OPTIONS,
+    ...CACHE_OPTIONS,
     window: { kind: 'integer', placeholder: 'N', help: 'tokens that the model sees at once (default 512)' },
     stride: { kind: 'integer', placeholder: 'N', help: 'tokens from a window to the next (default: the window)' },
     'max-tokens': { kind: 'integer', placeholder: 'N', help: 'only the first tokens of the text' },
@@ -59,7 +60,7 @@ async function runPerplexity(given: ParsedArguments, terminal: Terminal): Promis
     const { result, bytes, seconds } = await score(source, scheme, { given, terminal, tokenizer, text, signal });
     scored = result.negativeLogLikelihoods.length;
     rows.push({
-      scheme: typeof scheme === 'string' ? scheme : 'as stored',
+      scheme: describeScheme(scheme),
       perplexity: result.perplexity,
       change_percent: base ? changePercent(base, result) : null,
       weight_bytes: bytes,
@@ -71,6 +72,12 @@ async function runPerplexity(given: ParsedArguments, terminal: Terminal): Promis
   else await terminal.line(describeRows(rows));
 }
 
+function describeScheme(scheme: Scheme | undefined): string {
+  if (typeof scheme === 'string') return scheme;
+  const { scheme: name = 'as stored', kvCache } = scheme ?? {};
+  return kvCache === undefined ? name : `${name}, ${kvCache} cache`;
+}
+
 /** Float first, which the others are compared with; undefined: as the options and the checkpoint have it. */
 function schemesOf(given: ParsedArguments): readonly (Scheme | undefined)[] {
   const list = given.text('schemes');
@@ -80,7 +87,9 @@ function schemesOf(given: ParsedArguments): readonly (Scheme | undefined)[] {
   }
   const names = list.split(',').map((name) => name.trim());
   if (names.includes('')) throw new UsageError(`--schemes takes names with commas between, not '${list}'`);
-  return [...new Set(['none', ...names])] as Scheme[]; // from_pretrained checks them
+  const cache = given.text('kv-cache');
+  const others = new Set(cache === undefined ? names.filter((name) => name !== 'none') : names);
+  return ['none', ...[...others].map((name) => withCache(name, cache) as Scheme)]; // from_pretrained checks them
 }
 
 async function readText(given: ParsedArguments, terminal: Terminal): Promise<string> {

@@ -300,19 +300,33 @@ export class GraphBuilder {
     return this.#root;
   }
 
+  /** A layer that is kept from one run to the next, in the form that the policy wants. */
+  #kept(layer: CacheLayerDescription): CacheLayerDescription {
+    const { cacheForm = 'float32' } = this.#policy;
+    return cacheForm === 'float32' ? layer : { ...layer, form: cacheForm };
+  }
+
+  /** Layers of causal attention are kept; what all tokens see is there for one run. */
+  #cacheLayers({ cacheLayers, ops }: PartUnderWay): CacheLayerDescription[] {
+    const causal = new Set(
+      ops.flatMap((op) => (op.op === 'attention' && op.pattern.kind === 'causal' ? [op.layer] : [])),
+    );
+    return cacheLayers.map((layer, index) => (causal.has(index) ? this.#kept(layer) : layer));
+  }
+
   /** The Program, as far as it is built. */
   lower(): Program {
     return {
       version: 1,
       weights: [...this.#weights],
       buffers: [...this.#buffers],
-      cache_layers: [...this.#main.cacheLayers],
+      cache_layers: this.#cacheLayers(this.#main),
       ops: [...this.#main.ops],
       ...(this.#encoder.ops.length > 0
         ? {
             encoder: {
               cache_layers: [...this.#encoder.cacheLayers],
-              cross_layers: [...this.#crossLayers],
+              cross_layers: this.#crossLayers.map((layer) => this.#kept(layer)),
               ops: [...this.#encoder.ops],
             },
           }

@@ -49,9 +49,17 @@ export interface Value {
   readonly columns: number;
 }
 
+/**
+ * How keys and values are kept: `bfloat16` rounded to nearest even; `int8` absmax, with a scale of its own for the key and for the value of each
+ * token and kv head.
+ */
+export type CacheForm = 'float32' | 'bfloat16' | 'int8';
+
 export interface CacheLayerDescription {
   readonly kv_heads: number;
   readonly head_dim: number;
+  /** `float32` when absent. */
+  readonly form?: CacheForm;
 }
 
 /** How the numbers of a weight are kept: `auto` as the checkpoint has them. */

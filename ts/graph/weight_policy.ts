@@ -1,4 +1,4 @@
-import type { WeightDescription } from './program';
+import type { CacheForm, WeightDescription } from './program';
 
 /**
  * What a matrix is there for. `layer`: a linear layer. `vocabulary`: a table of tokens, or the projection onto them. `float`: what is never
@@ -9,8 +9,10 @@ export type WeightPlace = 'layer' | 'vocabulary' | 'float';
 /** How a matrix is kept and multiplied. */
 export type WeightKeeping = Pick<WeightDescription, 'form' | 'compute' | 'int8'>;
 
-/** Decides how each matrix of a model is kept. */
+/** Decides how each matrix of a model is kept, and its cache. */
 export interface WeightPolicy {
+  /** Of the keys and values of causal attention, which outlive a run; `float32` when left out. */
+  readonly cacheForm?: CacheForm;
   /**
    * @param module the full path of the module that the matrix belongs to
    * @param stored whether the checkpoint has it in int8, with scales

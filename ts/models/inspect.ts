@@ -45,6 +45,7 @@ export async function inspectCheckpoint(source: string, options: InspectOptions 
       const { builder } = await buildGraph(files, checkpoint, source, undefined, {
         dtype: 'auto',
         quantization: undefined,
+        cacheForm: 'float32',
       });
       builder.lower(); // checks the tensors against the modules
       return {

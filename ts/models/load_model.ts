@@ -105,7 +105,7 @@ export async function buildGraph(
   checkpoint: NativeCheckpoint,
   source: string,
   task: Task | undefined,
-  { dtype, quantization }: Pick<CheckedLoadOptions, 'dtype' | 'quantization'>,
+  { dtype, quantization, cacheForm }: Pick<CheckedLoadOptions, 'dtype' | 'quantization' | 'cacheForm'>,
 ): Promise<BuiltGraph> {
   const described = await describeCheckpoint(files, checkpoint, source);
   const found = findArchitecture(described.config, described.configFile, task);
@@ -118,10 +118,16 @@ export async function buildGraph(
   const { calibration } = notes;
   // Notes of how int8 weights compute say more than Python's configuration can; of a float checkpoint they say nothing.
   const kept = stored && stored !== 'none' ? (notes.plan ?? stored) : stored;
-  const policy = new ModelWeightPolicy(dtype, quantization, kept, {
-    ...(calibration ? { outlierFeatures: outlierFeaturesOf(calibration) } : {}),
-    tellsAll: kept !== undefined && kept === notes.plan,
-  });
+  const policy = new ModelWeightPolicy(
+    dtype,
+    quantization,
+    kept,
+    {
+      ...(calibration ? { outlierFeatures: outlierFeaturesOf(calibration) } : {}),
+      tellsAll: kept !== undefined && kept === notes.plan,
+    },
+    cacheForm,
+  );
   const builder = new GraphBuilder(
     new TensorTable(checkpoint.tensors, described.names ?? safetensorsNames(architecture.base_model_prefix ?? 'model')),
     policy,
@@ -131,6 +137,7 @@ export async function buildGraph(
   );
   architecture.build(config, builder, found.task);
   policy.checkNames();
+  policy.checkCache(builder.lower());
   return { described, architecture, config, builder, policy, calibration };
 }
 

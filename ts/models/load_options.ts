@@ -1,11 +1,13 @@
 import { OctoformerError } from '../binding/error';
 import { nativeAddon } from '../binding/load';
 import { checkChoice, checkNumber, checkOptions } from '../binding/options';
+import type { CacheForm } from '../graph/program';
 import { type Dtype, dtypes } from '../quantization/float_policy';
 import {
   type Int8Plan,
   type Quantization,
   type QuantizationConfig,
+  readCacheForm,
   readConfig,
   readQuantization,
 } from '../quantization/int8_options';
@@ -30,8 +32,8 @@ export interface LoadOptions {
    */
   readonly dtype?: Dtype;
   /**
-   * The int8 scheme of the linear layers, or an object with a scheme and what it leaves out; `none` for floats. Checkpoints with int8
-   * weights are int8 without it.
+   * The int8 scheme of the linear layers, or an object with a scheme and what it leaves out, and the form of the cache of keys and values;
+   * `none` for floats. Checkpoints with int8 weights are int8 without it.
    */
   readonly quantization?: Quantization;
   /** Hugging Face's spelling of the same: `{ load_in_8bit: true, llm_int8_threshold: 6 }`. */
@@ -70,6 +72,7 @@ const maxThreads = 1024;
 export interface CheckedLoadOptions {
   readonly dtype: Dtype;
   readonly quantization: Int8Plan | 'none' | undefined;
+  readonly cacheForm: CacheForm;
   readonly threads: number;
   readonly isa: string;
 }
@@ -79,10 +82,12 @@ export function checkLoadOptions(where: string, options: LoadOptions): CheckedLo
   checkOptions(where, options, known);
   const { dtype = 'auto', threads, isa } = options;
   const quantization = readQuantization(where, options);
+  const cacheForm = readCacheForm(where, options);
   checkDevice(where, options.device ?? 'auto');
   return {
     dtype: checkChoice(where, 'dtype', dtype, dtypes),
     quantization,
+    cacheForm,
     threads:
       threads === undefined ? 0 : checkNumber(where, 'threads', threads, { least: 1, most: maxThreads, integer: true }),
     isa: isa === undefined ? '' : checkChoice(where, 'isa', isa, nativeAddon().info().isas),

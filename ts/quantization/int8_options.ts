@@ -1,11 +1,12 @@
 import { OctoformerError } from '../binding/error';
 import { checkNumber, checkOptions, closest, describeValue } from '../binding/options';
-import type { Int8Settings } from '../graph/program';
+import type { CacheForm, Int8Settings } from '../graph/program';
 import { type Int8Scheme, int8SchemeNames, int8Schemes, paperThreshold } from './int8_schemes';
 
 /** The `quantization` option of `from_pretrained` as an object. */
 export interface QuantizationOptions {
-  readonly scheme: Int8Scheme;
+  /** `none`: the weights stay float. May be left out beside `kvCache`: the weights are as the checkpoint has them then. */
+  readonly scheme?: Int8Scheme | 'none';
   /** Activations of at least this magnitude are multiplied in float32; 0: none. The scheme's own by default. */
   readonly threshold?: number;
   /**
@@ -26,8 +27,11 @@ export interface QuantizationOptions {
   readonly outlierFeatures?: 'stored' | 'none' | OutlierFeatures;
   /** Count what is multiplied in float while the model runs, for `quantizationReport()`. */
   readonly countOutliers?: boolean;
-  /** `float32`: int8 keys and values are not implemented yet. */
-  readonly kvCache?: 'float32';
+  /**
+   * How keys and values are kept from one token to the next: `float32` (default), `bfloat16`, or `int8` with a scale for the key and one for
+   * the value of each token and head. `true` is `int8`.
+   */
+  readonly kvCache?: CacheForm | boolean;
 }
 
 /** Increasing numbers of input features, by the path of the linear layer. */
@@ -86,13 +90,43 @@ export function readQuantization(
   if (quantization === undefined || quantization === 'none') return quantization;
   const place = `option 'quantization' of ${where}`;
   if (typeof quantization === 'string') return plan(place, { scheme: checkScheme(place, quantization) });
-  return readQuantizationObject(place, quantization);
+  checkOptions(place, quantization, objectOptions);
+  const given = quantization as Given;
+  return leavesWeights(given) ? withoutScheme(place, given) : plan(place, given);
 }
 
-/** Reads the `quantization` option where it is an object. @throws as `readQuantization` does */
+/** Reads the `quantization` option where it is an object that tells of weights. @throws as `readQuantization` does */
 export function readQuantizationObject(place: string, given: unknown): Int8Plan {
   checkOptions(place, given, objectOptions);
-  return plan(place, given as Readonly<Record<string, unknown>>);
+  return plan(place, given as Given);
+}
+
+type Given = Readonly<Record<string, unknown>>;
+
+function leavesWeights({ scheme, kvCache }: Given): boolean {
+  return scheme === 'none' || (scheme === undefined && kvCache !== undefined);
+}
+
+/** Only the cache is told of. */
+function withoutScheme(place: string, given: Given): 'none' | undefined {
+  const [useless] =
+    Object.entries(given).find(([key, value]) => !['scheme', 'kvCache'].includes(key) && value !== undefined) ?? [];
+  if (useless === undefined) return given.scheme === 'none' ? 'none' : undefined;
+  throw new OctoformerError(
+    'INVALID_ARGUMENT',
+    `${place}: '${useless}' has no meaning where no scheme is given for the weights; give one, such as 'int8', or leave it out`,
+  );
+}
+
+/**
+ * Reads `kvCache` of `quantization`, whose other parts `readQuantization` reads.
+ * @throws OctoformerError INVALID_ARGUMENT
+ */
+export function readCacheForm(where: string, { quantization }: { readonly quantization?: unknown }): CacheForm {
+  if (typeof quantization !== 'object' || quantization === null) return 'float32';
+  const { kvCache = 'float32' } = quantization as Given;
+  if (typeof kvCache === 'boolean') return kvCache ? 'int8' : 'float32';
+  return checkOne(`option 'quantization' of ${where}`, 'kvCache', kvCache, ['float32', 'bfloat16', 'int8']);
 }
 
 function checkScheme(place: string, name: unknown): Int8Scheme {
@@ -105,18 +139,12 @@ function checkScheme(place: string, name: unknown): Int8Scheme {
   );
 }
 
-function plan(place: string, given: Readonly<Record<string, unknown>>): Int8Plan {
+function plan(place: string, given: Given): Int8Plan {
   const scheme = checkScheme(place, given.scheme);
   const base: Int8Settings = int8Schemes[scheme];
-  const { threshold, outliers, outlierWeights, outlierFeatures, kvCache = 'float32' } = given;
+  const { threshold, outliers, outlierWeights, outlierFeatures } = given;
   const embeddings = checkFlag(place, 'embeddings', given.embeddings);
   const countOutliers = checkFlag(place, 'countOutliers', given.countOutliers);
-  if (kvCache !== 'float32') {
-    throw new OctoformerError(
-      'UNSUPPORTED_OPTION',
-      `${place}: 'kvCache' ${describeValue(kvCache)} is not implemented; leave it out or give 'float32'`,
-    );
-  }
   const outlierOptions = {
     threshold,
     outliers,

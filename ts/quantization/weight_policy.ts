@@ -1,5 +1,6 @@
 import { OctoformerError } from '../binding/error';
 import { closest } from '../binding/options';
+import type { CacheForm, Program } from '../graph/program';
 import type { WeightKeeping, WeightPlace, WeightPolicy } from '../graph/weight_policy';
 import { type Dtype, floatKeeping } from './float_policy';
 import type { Int8Plan, OutlierFeatures } from './int8_options';
@@ -16,12 +17,14 @@ export class ModelWeightPolicy implements WeightPolicy {
    * @param stored how int8 weights of the checkpoint compute where the caller wants nothing else
    * @param notes what lies beside the weights: the outlier features of a calibration, and whether `stored` tells of all layers, so that
    *   those that bitsandbytes has no int8 form for are int8 too
+   * @param cacheForm what the caller wants of keys and values
    */
   constructor(
     dtype: Dtype,
     readonly asked: Int8Plan | 'none' | undefined,
     readonly stored: Int8Plan | 'none' | undefined,
     private readonly notes: { readonly outlierFeatures?: OutlierFeatures; readonly tellsAll?: boolean } = {},
+    readonly cacheForm: CacheForm = 'float32',
   ) {
     this.#float = floatKeeping(dtype);
     const wanted = this.plan?.outlierFeatures ?? 'none';
@@ -43,6 +46,15 @@ export class ModelWeightPolicy implements WeightPolicy {
     const wanted = skip.length === 0 && (place === 'layer' || (place === 'vocabulary' && plan.embeddings));
     const isInt8 = this.asked === undefined ? stored === 'int8' || (this.notes.tellsAll && wanted) : wanted;
     return isInt8 ? this.#int8(plan, module, place, stored) : this.#float;
+  }
+
+  /** @throws OctoformerError INVALID_ARGUMENT where the model has no cache that could be kept otherwise */
+  checkCache({ cache_layers }: Program): void {
+    if (this.cacheForm === 'float32' || cache_layers.some(({ form }) => form === this.cacheForm)) return;
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `'kvCache' is '${this.cacheForm}', but the model keeps no keys and values from one run to the next (no attention of it is causal); leave it out`,
+    );
   }
 
   #int8({ settings }: Int8Plan, module: string, place: WeightPlace, stored: 'float' | 'int8'): WeightKeeping {

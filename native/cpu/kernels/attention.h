@@ -7,6 +7,7 @@
 #include "backend/half.h"
 #include "cpu/attention_kernels.h"
 #include "cpu/kernels/attention_tile.h"
+#include "cpu/kernels/key_value_blocks.h"
 #include "cpu/kernels/math.h"
 #include "cpu/kernels/softmax.h"
 
@@ -31,10 +32,6 @@ inline KeyRange keys_in_group(const AttentionTile& tile, int64_t row, int64_t gr
   const int64_t start = group * kGroupKeys;
   const int64_t first = all.first - start, end = all.end - start;
   return {first > 0 ? first : 0, end < kGroupKeys ? end : kGroupKeys};
-}
-
-inline const float* page_keys(const AttentionTile& tile, int64_t page) {
-  return reinterpret_cast<const float*>(tile.pages[page] + tile.head_offset);
 }
 
 /// queries[d][row], so that the rows' factors for one d lie side by side
@@ -65,9 +62,9 @@ inline BlockRange block_range(const KeyRange* ranges, int64_t rows) {
   return block;
 }
 
-/// Products of queries and keys, page by page, for the rows that attend to something in it.
+/// Products of queries and keys, page by page, for the rows that attend to something in it. `wide`: room for a page.
 inline void multiply_keys(const AttentionTile& tile, int64_t group, const float* queries, const KeyRange* ranges,
-                          float* scores) {
+                          float* scores, float* wide) {
   BlockRange blocks[kMaximumTileRows / kScoreRows + 1];
   BlockRange whole = block_range(ranges, tile.rows);
   for (int64_t row = 0; row < tile.rows; row += kScoreRows) {
@@ -76,15 +73,14 @@ inline void multiply_keys(const AttentionTile& tile, int64_t group, const float*
   const int64_t first_page = group * kGroupPages + whole.any.first / kPageKeys;
   const int64_t page_end = group * kGroupPages + (whole.any.end + kPageKeys - 1) / kPageKeys;
   for (int64_t page = first_page; page < page_end; ++page) {
-    const float* keys = page_keys(tile, page);
-    const float* next =
-        page + 1 < page_end ? page_keys(tile, page + 1) : page_keys(tile, first_page) + key_floats(tile.head_dim);
+    const KeyValueBlock keys =
+        keys_of_page(tile, page, page + 1 < page_end ? page_keys(tile, page + 1) : page_values(tile, first_page), wide);
     const int64_t start = (page - group * kGroupPages) * kPageKeys;
     for (int64_t row = 0; row < tile.rows; row += kScoreRows) {
       const KeyRange any = blocks[row / kScoreRows].any;
       if (any.first >= start + kPageKeys || any.end <= start) continue;
       const int64_t count = tile.rows - row < kScoreRows ? tile.rows - row : kScoreRows;
-      score_page(queries + row, keys, tile.head_dim, count, next, scores + row * kScoreStride + start);
+      score_page(queries + row, keys.numbers, tile.head_dim, count, keys.next, scores + row * kScoreStride + start);
     }
   }
 }
@@ -170,16 +166,16 @@ inline void add_page(const float* weights, const float* values, int64_t stride, 
 }
 
 /// What the machine should have at hand after a group's last page: the next group's keys, if there are any.
-inline const float* keys_after(const AttentionTile& tile, int64_t group, const float* otherwise) {
+inline const std::byte* keys_after(const AttentionTile& tile, int64_t group, const std::byte* otherwise) {
   return (group + 1) * kGroupKeys < tile.keys ? page_keys(tile, (group + 1) * kGroupPages) : otherwise;
 }
 
 /// One group's maxima, totals and sums; rows that attend to nothing in it are left as they are.
-inline void attend_group(const AttentionTile& tile, int64_t group, const float* queries, float* scores,
+inline void attend_group(const AttentionTile& tile, int64_t group, const float* queries, float* scores, float* wide,
                          const AttentionState& out) {
   KeyRange ranges[kMaximumTileRows] = {};
   for (int64_t row = 0; row < tile.rows; ++row) ranges[row] = keys_in_group(tile, row, group);
-  multiply_keys(tile, group, queries, ranges, scores);
+  multiply_keys(tile, group, queries, ranges, scores, wide);
 
   const int64_t stride = padded_head_dim(tile.head_dim);
   for (int64_t row = 0; row < tile.rows; ++row) {
@@ -200,13 +196,14 @@ inline void attend_group(const AttentionTile& tile, int64_t group, const float* 
   const KeyRange any = block_range(ranges, tile.rows).any;
   for (int64_t start = any.first / kPageKeys * kPageKeys; start < any.end; start += kPageKeys) {
     const int64_t page = group * kGroupPages + start / kPageKeys;
-    const float* values = page_keys(tile, page) + key_floats(tile.head_dim);
-    const float* next = start + kPageKeys < any.end ? page_keys(tile, page + 1) + key_floats(tile.head_dim)
-                                                    : keys_after(tile, group, values);
+    const KeyValueBlock values = values_of_page(
+        tile, page,
+        start + kPageKeys < any.end ? page_values(tile, page + 1) : keys_after(tile, group, page_values(tile, page)),
+        wide);
     for (int64_t row = 0; row < tile.rows; row += kValueRows) {
       const int64_t count = tile.rows - row < kValueRows ? tile.rows - row : kValueRows;
-      add_page(scores + row * kScoreStride + start, values, stride, ranges + row, blocks[row / kValueRows].all, start,
-               count, next, out.sums + row * stride);
+      add_page(scores + row * kScoreStride + start, values.numbers, stride, ranges + row, blocks[row / kValueRows].all,
+               start, count, values.next, out.sums + row * stride);
     }
   }
 }
@@ -238,7 +235,8 @@ void merge_states(const AttentionTile& tile, int64_t group, float* state, const 
 void attend_tile(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace) {
   float* group_state = workspace;
   float* scores = group_state + attention_state_floats(kMaximumTileRows, tile.head_dim);
-  float* queries = scores + kMaximumTileRows * kScoreStride;
+  float* wide = scores + kMaximumTileRows * kScoreStride;
+  float* queries = wide + value_numbers(tile.head_dim);
   const AttentionState into = state_parts(tile, state);
   for (int64_t row = 0; row < tile.rows; ++row) {
     into.maxima[row] = kLowestMaximum;
@@ -247,7 +245,7 @@ void attend_tile(const AttentionTile& tile, int64_t first_group, int64_t group_e
   for (int64_t i = 0; i < tile.rows * padded_head_dim(tile.head_dim); ++i) into.sums[i] = 0.0f;
   pack_queries(tile, queries);
   for (int64_t group = first_group; group < group_end; ++group) {
-    attend_group(tile, group, queries, scores, state_parts(tile, group_state));
+    attend_group(tile, group, queries, scores, wide, state_parts(tile, group_state));
     merge_states(tile, group, state, group_state);
   }
 }
@@ -274,19 +272,12 @@ void finish_attention(const AttentionTile& tile, const float* state) {
 void score_group(const AttentionTile& tile, int64_t group, float* scores, float* workspace) {
   KeyRange ranges[kMaximumTileRows] = {};
   for (int64_t row = 0; row < tile.rows; ++row) ranges[row] = keys_in_group(tile, row, group);
-  pack_queries(tile, workspace);
-  multiply_keys(tile, group, workspace, ranges, scores);
+  float* queries = workspace + value_numbers(tile.head_dim);
+  pack_queries(tile, queries);
+  multiply_keys(tile, group, queries, ranges, scores, workspace);
   for (int64_t row = 0; row < tile.rows; ++row) {
     if (ranges[row].first < ranges[row].end) finish_scores(tile, row, group, ranges[row], scores + row * kScoreStride);
   }
-}
-
-void store_row(const StoreRow& row) {
-  float* keys = reinterpret_cast<float*>(row.head);
-  for (int64_t d = 0; d < row.head_dim; ++d) keys[d * kPageKeys + row.slot] = row.key[d];
-  float* values = keys + key_floats(row.head_dim) + row.slot * padded_head_dim(row.head_dim);
-  for (int64_t d = 0; d < row.head_dim; ++d) values[d] = row.value[d];
-  for (int64_t d = row.head_dim; d < padded_head_dim(row.head_dim); ++d) values[d] = 0.0f;
 }
 
 }  // namespace

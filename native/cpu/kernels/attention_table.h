@@ -6,7 +6,7 @@
 namespace octoformer {
 namespace {
 
-constexpr AttentionKernels kAttentionKernels = {store_row, attend_tile, merge_states, finish_attention, score_group};
+constexpr AttentionKernels kAttentionKernels = {attend_tile, merge_states, finish_attention, score_group};
 
 }  // namespace
 }  // namespace octoformer

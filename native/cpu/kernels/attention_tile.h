@@ -34,7 +34,7 @@ inline void with_size(int64_t size, const Body& body) {
 
 /// Asks for the cache line of p, for the second level: what is read next lies in other pages, where no prefetcher of
 /// the machine looks.
-inline void prefetch(const float* p) { __builtin_prefetch(p, 0, 2); }
+inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 constexpr int kLineFloats = 16;
 
 /// scores[row][key] = queries[.][row] . keys[.][key] for a block of Rows by Vectors * lanes

@@ -22,6 +22,8 @@ struct IntVec {
   static inline Vec::F to_float(I a) { return static_cast<float>(a); }
   /// Byte `index` of each group of four at p, sign-extended.
   static inline I byte_of_four(const int8_t* p, int index) { return p[index]; }
+  /// As many bytes as there are lanes, sign-extended.
+  static inline I load_bytes(const int8_t* p) { return *p; }
   /// Integral values within int8 as bytes, each xor `flip`.
   static inline void store_bytes(uint8_t* p, Vec::F x, uint8_t flip) {
     *p = static_cast<uint8_t>(static_cast<int32_t>(x)) ^ flip;

@@ -20,6 +20,9 @@ struct IntVec {
     const __m256i quads = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     return _mm256_srai_epi32(_mm256_sll_epi32(quads, _mm_cvtsi32_si128(24 - 8 * index)), 24);
   }
+  static inline I load_bytes(const int8_t* p) {
+    return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
   static inline void store_bytes(uint8_t* p, Vec::F x, uint8_t flip) {
     const __m256i wide = _mm256_cvtps_epi32(x);
     const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));

@@ -20,6 +20,9 @@ struct IntVec {
     const __m512i quads = _mm512_loadu_si512(p);
     return _mm512_srai_epi32(_mm512_sll_epi32(quads, _mm_cvtsi32_si128(24 - 8 * index)), 24);
   }
+  static inline I load_bytes(const int8_t* p) {
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
   static inline void store_bytes(uint8_t* p, Vec::F x, uint8_t flip) {
     const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));

@@ -20,6 +20,11 @@ struct IntVec {
     const int32x4_t quads = vreinterpretq_s32_s8(vld1q_s8(p));
     return vshrq_n_s32(vshlq_s32(quads, vdupq_n_s32(24 - 8 * index)), 24);
   }
+  static inline I load_bytes(const int8_t* p) {
+    int32_t four;
+    __builtin_memcpy(&four, p, sizeof four);
+    return vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)))));
+  }
   static inline void store_bytes(uint8_t* p, Vec::F x, uint8_t flip) {
     const int16x4_t words = vmovn_s32(vcvtnq_s32_f32(x));
     const uint8x8_t bytes = vreinterpret_u8_s8(vmovn_s16(vcombine_s16(words, words)));

@@ -13,8 +13,9 @@ namespace octoformer::reference {
 class PagedSequence {
  public:
   /// Pages for `positions` positions, filled with NaN bit patterns: what is read without having been stored shows.
-  PagedSequence(const Backend& backend, int64_t kv_heads, int64_t head_dim, int64_t positions, size_t page_offset = 0) {
-    const size_t bytes = page_offset + backend.key_value_page_bytes(kv_heads, head_dim);
+  PagedSequence(const Backend& backend, int64_t kv_heads, int64_t head_dim, int64_t positions, size_t page_offset = 0,
+                KeyValueForm form = KeyValueForm::float32) {
+    const size_t bytes = page_offset + backend.key_value_page_bytes(kv_heads, head_dim, form);
     const int64_t pages = (positions + kKeyValuePageTokens - 1) / kKeyValuePageTokens;
     for (int64_t page = 0; page < pages; ++page) {
       memory_.push_back(std::make_unique<std::byte[]>(bytes));
@@ -22,6 +23,8 @@ class PagedSequence {
       pages_.push_back(memory_.back().get());
     }
   }
+
+  const std::byte* page(int64_t index) const { return pages_[static_cast<size_t>(index)]; }
 
   SequenceSlice slice(int64_t first_row, int64_t count, int64_t past) const {
     const size_t pages = static_cast<size_t>((past + count + kKeyValuePageTokens - 1) / kKeyValuePageTokens);

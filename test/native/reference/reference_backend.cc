@@ -156,7 +156,7 @@ void ReferenceBackend::rope(const RopeArguments& arguments) {
   }
 }
 
-size_t ReferenceBackend::key_value_page_bytes(int64_t kv_heads, int64_t head_dim) const {
+size_t ReferenceBackend::key_value_page_bytes(int64_t kv_heads, int64_t head_dim, KeyValueForm) const {
   const auto bytes = static_cast<size_t>(2 * kv_heads * kKeyValuePageTokens * head_dim) * sizeof(float);
   return (bytes + 63) / 64 * 64;
 }

@@ -31,8 +31,9 @@ class ReferenceBackend : public Backend {
   void embedding(const EmbeddingArguments& arguments) override;
   void norm(const NormArguments& arguments) override;
   void rope(const RopeArguments& arguments) override;
-  /// A layer of a page: keys [kv_heads][kKeyValuePageTokens][head_dim], then values likewise.
-  size_t key_value_page_bytes(int64_t kv_heads, int64_t head_dim) const override;
+  /// A layer of a page, float32 whatever its form: keys [kv_heads][kKeyValuePageTokens][head_dim], then values
+  /// likewise.
+  size_t key_value_page_bytes(int64_t kv_heads, int64_t head_dim, KeyValueForm form) const override;
   void store_key_value(const StoreKeyValueArguments& arguments) override;
   void attention(const AttentionArguments& arguments) override;
   void gated_activation(ConstMatrixView gate, ConstMatrixView up, Activation activation, MatrixView out) override;

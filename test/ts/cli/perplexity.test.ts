@@ -45,7 +45,21 @@ test('schemes are compared with the float model', async () => {
   expect(shown.stdout.split('\n')[0]).toMatch(/^scheme +perplexity +change +weights +time$/);
 });
 
+test('the cache is compared with float too', async () => {
+  const given = ['perplexity', '-m', model, '--dtype', 'float32', '--json', '--kv-cache', 'int8'];
+  const compared = await runCli([...given, '--schemes', 'none,int8'], { input });
+  const { rows } = JSON.parse(compared.stdout) as Report;
+  expect(rows.map(({ scheme }) => scheme)).toEqual(['none', 'none, int8 cache', 'int8, int8 cache']);
+  expect(rows[1]?.change_percent).not.toBe(0);
+  expect(rows[1]?.weight_bytes).toBe(rows[0]?.weight_bytes);
+  const alone = JSON.parse((await runCli(given, { input })).stdout) as Report;
+  expect(alone.rows.map(({ scheme, perplexity }) => [scheme, perplexity])).toEqual([
+    ['as stored, int8 cache', rows[1]?.perplexity],
+  ]);
+});
+
 test.each<[string[], number, string]>([
+  [['--kv-cache', 'int4'], 1, 'kvCache'],
   [['--schemes', 'llm.int4'], 1, "did you mean 'llm.int8'"],
   [['--schemes', 'int8,,absmax'], 2, '--schemes'],
   [['--schemes', 'int8', '--quantization', 'int8'], 2, 'exclude'],

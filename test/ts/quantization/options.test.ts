@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { AutoModelForCausalLM, type LoadOptions } from '../../../ts';
-import { readQuantization, readQuantizationObject } from '../../../ts/quantization/int8_options';
+import { readCacheForm, readQuantization, readQuantizationObject } from '../../../ts/quantization/int8_options';
 import { failure, rejection } from '../failure';
 
 const folder = join(__dirname, '..', '..', 'fixtures', 'models', 'llama');
@@ -15,6 +15,9 @@ describe('what the options mean', () => {
     [{ quantization: 'int8' }, { settings: { activations: 'zeropoint', threshold: 2.5 } }],
     [{ quantization: 'int8-weight-only' }, { settings: { weight_only: true } }],
     [{ quantization: 'vector-wise' }, { settings: {} }],
+    [{ quantization: { scheme: 'vector-wise', kvCache: 'int8' } }, { settings: {} }],
+    [{ quantization: { scheme: 'none', kvCache: 'int8' } }, 'none'],
+    [{ quantization: { kvCache: 'int8' } }, undefined],
     [{ quantization: { scheme: 'row-wise', threshold: 6 } }, { settings: { weight_scales: 'tensor', threshold: 6 } }],
     [
       { quantization: { scheme: 'llm.int8', outliers: 'column', outlierWeights: 'float32', embeddings: true } },
@@ -37,6 +40,30 @@ describe('what the options mean', () => {
   });
 });
 
+describe('the form of the cache', () => {
+  const form = (quantization: unknown) => readCacheForm('from_pretrained()', { quantization });
+
+  it.each([
+    [undefined, 'float32'],
+    ['int8', 'float32'],
+    [{ scheme: 'int8' }, 'float32'],
+    [{ scheme: 'int8', kvCache: 'bfloat16' }, 'bfloat16'],
+    [{ scheme: 'none', kvCache: 'int8' }, 'int8'],
+    [{ kvCache: true }, 'int8'],
+    [{ kvCache: false }, 'float32'],
+  ])('%j is %s', (quantization, expected) => {
+    expect(form(quantization)).toBe(expected);
+  });
+
+  it.each(['int4', 8, null])('%j is refused', (kvCache) => {
+    const error = failure(() => form({ scheme: 'int8', kvCache }));
+    expect([error.code, error.message]).toEqual([
+      'INVALID_ARGUMENT',
+      expect.stringContaining('float32, bfloat16, int8'),
+    ]);
+  });
+});
+
 describe('what is refused', () => {
   it.each([
     [{ quantization: 'llm.int4' }, 'UNKNOWN_OPTION', "'llm.int8'"],
@@ -50,7 +77,8 @@ describe('what is refused', () => {
     [{ quantization: { scheme: 'int8', outlierWeights: 'bfloat16' } }, 'INVALID_ARGUMENT', 'float32'],
     [{ quantization: { scheme: 'int8', skipModules: 'lm_head' } }, 'INVALID_ARGUMENT', 'skipModules'],
     [{ quantization: { scheme: 'int8', embeddings: 1 } }, 'INVALID_ARGUMENT', 'embeddings'],
-    [{ quantization: { scheme: 'int8', kvCache: 'int8' } }, 'UNSUPPORTED_OPTION', 'kvCache'],
+    [{ quantization: { scheme: 'none', threshold: 6 } }, 'INVALID_ARGUMENT', "'threshold'"],
+    [{ quantization: { kvCache: 'int8', embeddings: true } }, 'INVALID_ARGUMENT', "'embeddings'"],
     [{ quantization: { scheme: 'int8-weight-only', threshold: 6 } }, 'INVALID_ARGUMENT', 'threshold'],
     [{ quantization: 'int8', quantization_config: { load_in_8bit: true } }, 'INVALID_ARGUMENT', 'one of them'],
     [{ quantization_config: { load_in_4bit: true } }, 'UNSUPPORTED_OPTION', 'load_in_4bit'],

@@ -1,0 +1,95 @@
+// A page's keys or values as the float32 block that attention multiplies: where they lie, if they are float32, else
+// widened once for all rows of the tile.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu/attention_kernels.h"
+#include "cpu/kernels/attention_tile.h"
+
+namespace octoformer {
+namespace {
+
+inline const std::byte* page_keys(const AttentionTile& tile, int64_t page) {
+  return tile.pages[page] + tile.head_offset;
+}
+inline const std::byte* page_values(const AttentionTile& tile, int64_t page) {
+  return page_keys(tile, page) + values_offset(tile.form, tile.head_dim);
+}
+
+struct KeyValueBlock {
+  const float* numbers;
+  const float* next;  // as many floats, which who multiplies the block asks the memory for
+};
+
+/// As float32 blocks are asked for while the ones before are multiplied.
+inline void prefetch_numbers(const AttentionTile& tile, const std::byte* next, int64_t numbers) {
+  constexpr int64_t kLineBytes = 64;
+  const int64_t bytes = numbers * static_cast<int64_t>(number_bytes(tile.form));
+  for (int64_t i = 0; i < bytes; i += kLineBytes) prefetch(next + i);
+}
+
+inline void widen_bfloat16(const std::byte* from, int64_t numbers, float* wide) {
+  const uint16_t* halves = reinterpret_cast<const uint16_t*>(from);
+  for (int64_t i = 0; i < numbers; i += Vec::lanes) Vec::store(wide + i, Vec::load_bfloat16(halves + i));
+}
+
+inline Vec::F load_int8(const std::byte* from) {
+  return IntVec::to_float(IntVec::load_bytes(reinterpret_cast<const int8_t*>(from)));
+}
+
+/// Keys lie side by side: lanes have scales of their own.
+inline void widen_int8_keys(const std::byte* from, const float* scales, int64_t head_dim, float* wide) {
+  for (int64_t key = 0; key < kPageKeys; key += Vec::lanes) {
+    const Vec::F scale = Vec::load(scales + key);
+    for (int64_t at = key; at < head_dim * kPageKeys; at += kPageKeys) {
+      Vec::store(wide + at, Vec::mul(load_int8(from + at), scale));
+    }
+  }
+}
+
+inline void widen_int8_values(const std::byte* from, const float* scales, int64_t columns, float* wide) {
+  for (int64_t key = 0; key < kPageKeys; ++key) {
+    const Vec::F scale = Vec::set1(scales[key]);
+    for (int64_t at = key * columns; at < (key + 1) * columns; at += Vec::lanes) {
+      Vec::store(wide + at, Vec::mul(load_int8(from + at), scale));
+    }
+  }
+}
+
+/// The keys of a page. `next`: numbers of the same form that will be wanted after them. `wide`: room for them.
+inline KeyValueBlock keys_of_page(const AttentionTile& tile, int64_t page, const std::byte* next, float* wide) {
+  const std::byte* keys = page_keys(tile, page);
+  if (tile.form == KeyValueForm::float32) {
+    return {reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(next)};
+  }
+  const int64_t numbers = key_numbers(tile.head_dim);
+  prefetch_numbers(tile, next, numbers);
+  if (tile.form == KeyValueForm::bfloat16) {
+    widen_bfloat16(keys, numbers, wide);
+  } else {
+    const std::byte* scales = keys + scales_offset(tile.form, tile.head_dim);
+    widen_int8_keys(keys, reinterpret_cast<const float*>(scales), tile.head_dim, wide);
+  }
+  return {wide, wide};
+}
+
+/// The values of a page, likewise.
+inline KeyValueBlock values_of_page(const AttentionTile& tile, int64_t page, const std::byte* next, float* wide) {
+  const std::byte* values = page_values(tile, page);
+  if (tile.form == KeyValueForm::float32) {
+    return {reinterpret_cast<const float*>(values), reinterpret_cast<const float*>(next)};
+  }
+  const int64_t numbers = value_numbers(tile.head_dim);
+  prefetch_numbers(tile, next, numbers);
+  if (tile.form == KeyValueForm::bfloat16) {
+    widen_bfloat16(values, numbers, wide);
+  } else {
+    const std::byte* scales = page_keys(tile, page) + scales_offset(tile.form, tile.head_dim);
+    widen_int8_values(values, reinterpret_cast<const float*>(scales) + kPageKeys, padded_head_dim(tile.head_dim), wide);
+  }
+  return {wide, wide};
+}
+
+}  // namespace
+}  // namespace octoformer

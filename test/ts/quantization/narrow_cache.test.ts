@@ -1,0 +1,119 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { AutoModelForCausalLM, AutoModelForMaskedLM, type CausalLanguageModel, type LoadOptions } from '../../../ts';
+import { rejection } from '../failure';
+import { failures, largestDifference } from '../goldens/comparison';
+import { GoldenFolder } from '../models/golden_folder';
+import { seq2seqFolders } from '../models/seq2seq_folder';
+
+const parent = join(__dirname, '..', '..', 'fixtures', 'models');
+const llama = join(parent, 'llama');
+const folders = readdirSync(parent)
+  .map((name) => join(parent, name))
+  .filter((folder) => existsSync(join(folder, 'golden.json')))
+  .map((folder) => new GoldenFolder(folder))
+  .filter((folder) => folder.golden.kind === 'decoder');
+
+async function withModel<T>(
+  folder: string,
+  options: LoadOptions,
+  use: (model: CausalLanguageModel) => Promise<T>,
+): Promise<T> {
+  await using model = await AutoModelForCausalLM.from_pretrained(folder, options);
+  return await use(model);
+}
+
+describe.each(folders.map((folder) => [folder.name, folder] as const))('%s with int8 keys and values', (_, folder) => {
+  it('the same bits alone, in a ragged batch, and step by step', async () => {
+    await withModel(folder.folder, { quantization: { kvCache: 'int8' } }, async (model) => {
+      expect(failures(await folder.compareRagged(model))).toEqual([]);
+      if (!folder.dependsOnLength) expect(failures(await folder.compareCache(model))).toEqual([]);
+    });
+  });
+});
+
+it.each(seq2seqFolders(parent).map((folder) => [folder.folder, folder] as const))(
+  '%s with int8 keys and values, those of the encoder too: the same bits alone, in a ragged batch, and step by step',
+  async (_, folder) => {
+    await using exact = await folder.open({});
+    await using model = await folder.open({ quantization: { kvCache: 'int8' } });
+    expect(failures(await folder.compareRagged(model))).toEqual([]);
+    expect(failures(await folder.compareCache(model))).toEqual([]);
+    const { input_ids, decoder_input_ids } = folder.golden.single;
+    const logits = async (of: typeof model) =>
+      (await of.forward({ input_ids: [input_ids], decoder_input_ids: [decoder_input_ids] })).logits[0]?.data;
+    expect(await logits(model)).not.toEqual(await logits(exact));
+  },
+);
+
+describe('beside any form of the weights', () => {
+  const golden = new GoldenFolder(llama);
+  const ids = golden.ids('single');
+  const logits = (quantization: LoadOptions['quantization']) =>
+    withModel(llama, { dtype: 'float32', ...(quantization ? { quantization } : {}) }, async (model) => {
+      return (await model.forward({ input_ids: [ids] })).logits[0]?.data ?? new Float32Array();
+    });
+
+  // Rounding to bfloat16 is off by 2^-9 of a number at most, to int8 by 1/254 of the largest of a head; a few layers of random
+  // weights add such errors up, and the tolerance is ten times as much.
+  it.each([
+    ['bfloat16', 0.02],
+    ['int8', 0.04],
+  ] as const)('%s is near float32, and not equal to it', async (kvCache, tolerance) => {
+    for (const scheme of ['none', 'llm.int8'] as const) {
+      const exact = await logits(scheme);
+      const scale = exact.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+      const difference = largestDifference(await logits({ scheme, kvCache }), exact);
+      expect(difference).toBeGreaterThan(0);
+      // In int8 layers a small difference may push a number over a rounding edge: 3e-2, as the goldens' README says.
+      expect(difference / scale).toBeLessThan(scheme === 'none' ? tolerance : tolerance + 3e-2);
+    }
+  });
+
+  it('true is int8, false and float32 are the default', async () => {
+    expect(await logits({ kvCache: true })).toEqual(await logits({ kvCache: 'int8' }));
+    expect(await logits({ kvCache: false })).toEqual(await logits(undefined));
+    expect(await logits({ scheme: 'int8', kvCache: 'float32' })).toEqual(await logits('int8'));
+  });
+});
+
+describe('memory', () => {
+  it('the footprint and the cache tell what the form saves', async () => {
+    const bytes = (kvCache: 'float32' | 'bfloat16' | 'int8') =>
+      withModel(llama, { quantization: { kvCache } }, async (model) => {
+        using cache = model.createCache();
+        await model.forward({ input_ids: [[1, 2, 3]], past: cache });
+        expect(model.memoryFootprint().cache).toBe(cache.bytes);
+        return cache.bytes;
+      });
+    const [floats, halves, narrow] = [await bytes('float32'), await bytes('bfloat16'), await bytes('int8')];
+    expect(halves).toBe(floats / 2);
+    expect(narrow).toBeGreaterThan(floats / 4); // the scales
+    expect(narrow).toBeLessThan(halves);
+  });
+
+  it('forks and truncated caches go on as if nothing had happened', async () => {
+    await withModel(llama, { quantization: { scheme: 'llm.int8', kvCache: 'int8' } }, async (model) => {
+      const prompt = Array.from({ length: 37 }, (_, i) => (i * 5) % 40);
+      const alone = (await model.forward({ input_ids: [[...prompt, 7, 8]] })).logits[0]?.data ?? new Float32Array();
+      using cache = model.createCache();
+      await model.forward({ input_ids: [prompt], past: cache });
+      using fork = cache.fork();
+      await model.forward({ input_ids: [[3, 2, 1]], past: fork });
+      fork.truncate(37);
+      for (const past of [cache, fork]) {
+        const { logits } = await model.forward({ input_ids: [[7, 8]], past });
+        expect(logits[0]?.data).toEqual(alone.slice(-(logits[0]?.data.length ?? 0)));
+      }
+    });
+  });
+});
+
+it('a model without a cache refuses the option', async () => {
+  const error = await rejection(
+    AutoModelForMaskedLM.from_pretrained(join(parent, 'bert-mlm'), {
+      quantization: { scheme: 'int8', kvCache: 'int8' },
+    }),
+  );
+  expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining("'kvCache'")]);
+});
