@@ -33,8 +33,20 @@ struct SequenceSlice {
   std::span<std::byte* const> pages;  // page i holds positions [i * kKeyValuePageTokens, ...) of every layer
 };
 
+/// Rows of activations as a backend's int8 layers read them, quantized once for all of these. Each backend derives its
+/// own. Keeps its memory between calls.
+class QuantizedRows {
+ public:
+  QuantizedRows() = default;
+  virtual ~QuantizedRows() = default;
+  QuantizedRows(const QuantizedRows&) = delete;
+  QuantizedRows& operator=(const QuantizedRows&) = delete;
+};
+
 struct LinearArguments {
   ConstMatrixView input;  // [rows, in_features]
+  /// Null, or the same rows, quantized for this weight or for one that shares them: `input` is not read then.
+  QuantizedRows* quantized = nullptr;
   const LinearWeight* weight = nullptr;
   const float* bias = nullptr;  // [out_features] or null
   Activation activation = Activation::identity;
@@ -63,6 +75,14 @@ struct NormArguments {
   int64_t group = 0;  // columns normalized together; divides columns (head_dim for per-head norms)
 };
 
+struct QuantizeRowsArguments {
+  ConstMatrixView input;
+  /// Null, or the norm that `input` goes through first; its `out` is not written.
+  const NormArguments* norm = nullptr;
+  const LinearWeight* reader = nullptr;  // one of the weights that share the rows
+  QuantizedRows* out = nullptr;
+};
+
 /// Rotation pairs: `half` couples column i with i + rotary_dim / 2 (Llama), `adjacent` 2i with 2i + 1 (GPT-J).
 enum class RopePairing { half, adjacent };
 
@@ -80,6 +100,7 @@ struct KeyValueLayer {
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
   size_t page_offset = 0;  // bytes from the page's start
+  KeyValueForm form = KeyValueForm::float32;
 };
 
 struct StoreKeyValueArguments {
@@ -111,7 +132,6 @@ struct AttentionArguments {
   float softcap = 0.0f;                 // > 0: scores become softcap * tanh(score / softcap)
   const float* alibi_slopes = nullptr;  // [heads]: adds slope * (key - p), or null
   /// Adds scale * (slope * key) instead, with slope, key and product rounded to bfloat16: what Falcon was trained with.
-  KeyValueForm form = KeyValueForm::float32;
   bool alibi_bfloat16 = false;
   DistanceBias distance_bias{};  // added after scale and softcap
   /// The pages hold another sequence, `past` tokens long, all of which every row attends to: with causal false, and
@@ -138,6 +158,12 @@ class Backend {
   virtual std::unique_ptr<LinearWeight> pack_linear(const LinearWeightDescription& description, const RowSource& rows,
                                                     const std::atomic<bool>* abort) = 0;
   virtual void linear(const LinearArguments& arguments) = 0;
+  /// Whether linear ops of both weights can read the same QuantizedRows. False for a weight with itself means that its
+  /// layer does not read quantized rows at all.
+  virtual bool share_quantized_rows(const LinearWeight& left, const LinearWeight& right) const = 0;
+  virtual std::unique_ptr<QuantizedRows> make_quantized_rows() const = 0;
+  /// Gives linear() the bits that it has when it quantizes (the norm of) `input` itself.
+  virtual void quantize_rows(const QuantizeRowsArguments& arguments) = 0;
   virtual void embedding(const EmbeddingArguments& arguments) = 0;
   virtual void norm(const NormArguments& arguments) = 0;
   virtual void rope(const RopeArguments& arguments) = 0;

@@ -38,6 +38,14 @@ class CpuBackend final : public Backend {
     const std::lock_guard lock(linear_in_use_);
     multiply(arguments);
   }
+  bool share_quantized_rows(const LinearWeight& left, const LinearWeight& right) const override {
+    return quantizes_rows(left) && quantizes_rows(right) &&
+           Int8Activations::shared_by(static_cast<const Int8Weight&>(left), static_cast<const Int8Weight&>(right));
+  }
+  std::unique_ptr<QuantizedRows> make_quantized_rows() const override { return std::make_unique<Int8Activations>(); }
+  void quantize_rows(const QuantizeRowsArguments& arguments) override {
+    int8_linear_.quantize_rows(kernels_.rows, arguments);
+  }
   void embedding(const EmbeddingArguments& arguments) override {
     if (is_int8(*arguments.table)) return int8_linear_.embedding(arguments);
     linear_.embedding(arguments);
@@ -88,13 +96,14 @@ class CpuBackend final : public Backend {
 
  private:
   void multiply(const LinearArguments& arguments) {
-    if (is_int8(*arguments.weight) && !arguments.weight->description().int8.weight_only) {
-      return int8_linear_.linear(arguments);
-    }
+    if (quantizes_rows(*arguments.weight)) return int8_linear_.linear(arguments);
     linear_.linear(arguments);
   }
 
   static bool is_int8(const LinearWeight& weight) { return weight.description().form == WeightForm::int8; }
+  static bool quantizes_rows(const LinearWeight& weight) {
+    return is_int8(weight) && !weight.description().int8.weight_only;
+  }
 
   const Isa isa_;
   const int threads_;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "cpu/gemm_blocking.h"
+#include "cpu/row_ops.h"
 #include "cpu/thread_pool.h"
 
 namespace octoformer {
@@ -21,15 +22,16 @@ constexpr int64_t kSharedOutliers = 16;
 /// The state of one prepare(): tiles of rows are independent of each other but where the settings look across rows.
 class Int8Activations::Call {
  public:
-  Call(Int8Activations& owner, const Int8Kernels& kernels, const Int8Weight& weight, ConstMatrixView input,
-       const Int8Task& task, uint8_t* bytes)
+  Call(Int8Activations& owner, const Int8Kernels& kernels, const Int8Weight& weight, const Source& source,
+       const Int8Task& task)
       : owner_(owner),
         kernels_(kernels),
         weight_(weight),
         settings_(weight.settings()),
-        input_(input),
+        source_(source),
+        input_(source.input),
         task_(task),
-        bytes_(bytes),
+        bytes_(reinterpret_cast<uint8_t*>(owner.bytes_.data())),
         row_tile_(weight.kernel().row_tile),
         tile_depth_(weight.kernel().depth_granule),
         tiled_(weight.kernel().tiled),
@@ -37,6 +39,15 @@ class Int8Activations::Call {
         // |x| >= threshold is |x| > the float below it, a comparison that is false for NaN.
         below_(settings_.threshold > 0.0f ? std::nextafter(settings_.threshold, 0.0f) : -1.0f),
         by_column_(settings_.threshold > 0.0f && settings_.outliers == OutlierRule::column) {}
+
+  /// Before a tile's rows are looked at.
+  void open(int64_t tile, Worker& worker) const {
+    if (source_.norm == nullptr) return;
+    worker.rows.resize(static_cast<size_t>(row_tile_ * input_.columns));
+    for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
+      norm_row(*source_.row_kernels, *source_.norm, row, worker.rows.data() + row % row_tile_ * input_.columns);
+    }
+  }
 
   void scan(int64_t tile, Worker& worker) {
     if (!by_column_) clear(worker);
@@ -86,10 +97,16 @@ class Int8Activations::Call {
  private:
   int64_t last_row(int64_t tile) const { return std::min((tile + 1) * row_tile_, input_.rows); }
 
+  /// Of the tile that is open.
+  const float* float_row(int64_t row, const Worker& worker) const {
+    return source_.norm == nullptr ? input_.row(row) : worker.rows.data() + row % row_tile_ * input_.columns;
+  }
+
   /// Row `row` with 0 where a feature is always multiplied in float.
   const float* row_of(int64_t row, Worker& worker) const {
-    if (settings_.outlier_features.empty()) return input_.row(row);
-    worker.row.assign(input_.row(row), input_.row(row) + input_.columns);
+    const float* floats = float_row(row, worker);
+    if (settings_.outlier_features.empty()) return floats;
+    worker.row.assign(floats, floats + input_.columns);
     for (const int64_t k : settings_.outlier_features) worker.row[static_cast<size_t>(k)] = 0.0f;
     return worker.row.data();
   }
@@ -106,7 +123,7 @@ class Int8Activations::Call {
       if (!kept.empty()) tile.kept.push_back(kept_index);
       for (int64_t r = 0; r < row_tile_; ++r) {
         const int64_t row = index * row_tile_ + r;
-        float value = row < input_.rows ? input_.row(row)[k] : 0.0f;
+        float value = row < input_.rows ? float_row(row, worker)[k] : 0.0f;
         if (kept_index < 0 && !by_column_ && !(std::fabs(value) > below_)) value = 0.0f;
         tile.values.push_back(value);
       }
@@ -168,7 +185,7 @@ class Int8Activations::Call {
     for (int64_t first = 0; first < task_.depth; first += task_.depth_block) {
       const int64_t filled = std::min(task_.depth_block, task_.depth - first);
       const int64_t count = std::clamp<int64_t>(input_.columns - first, 0, filled);
-      uint8_t* out = bytes_ + first / task_.depth_block * task_.block_stride + row * task_.row_stride;
+      uint8_t* out = bytes_ + first / task_.depth_block * owner_.block_stride_ + row * owner_.row_stride_;
       if (tiled_) {
         worker.bytes.resize(static_cast<size_t>(filled));
         out = worker.bytes.data();
@@ -198,16 +215,17 @@ class Int8Activations::Call {
 
   uint8_t& byte(int64_t row, int64_t k) const {
     if (tiled_) {
-      return bytes_[activation_offset(row, k, row_tile_, tile_depth_, task_.row_stride, task_.block_stride,
+      return bytes_[activation_offset(row, k, row_tile_, tile_depth_, owner_.row_stride_, owner_.block_stride_,
                                       task_.depth_block)];
     }
-    return bytes_[k / task_.depth_block * task_.block_stride + row * task_.row_stride + k % task_.depth_block];
+    return bytes_[k / task_.depth_block * owner_.block_stride_ + row * owner_.row_stride_ + k % task_.depth_block];
   }
 
   Int8Activations& owner_;
   const Int8Kernels& kernels_;
   const Int8Weight& weight_;
   const Int8Settings& settings_;
+  const Source& source_;
   const ConstMatrixView input_;
   const Int8Task& task_;
   uint8_t* const bytes_;
@@ -218,22 +236,32 @@ class Int8Activations::Call {
   const bool by_column_;
 };
 
-void Int8Activations::prepare(const Int8Kernels& kernels, int threads, const Int8Weight& weight, ConstMatrixView input,
-                              Int8Task& task) {
+bool Int8Activations::shared_by(const Int8Weight& left, const Int8Weight& right) {
+  if (&left == &right) return true;
+  const Int8Settings& a = left.settings();
+  const Int8Settings& b = right.settings();
+  if (a.count_outliers || b.count_outliers) return false;  // each counts its own
+  return &left.kernel() == &right.kernel() && left.depth() == right.depth() &&
+         (left.zero_points() == nullptr) == (right.zero_points() == nullptr) && a.activations == b.activations &&
+         a.activation_scales == b.activation_scales && a.threshold == b.threshold && a.outliers == b.outliers &&
+         a.outlier_features == b.outlier_features;
+}
+
+void Int8Activations::quantize(const Int8Kernels& kernels, int threads, const Int8Weight& weight, const Source& source,
+                               const Int8Task& task) {
+  const ConstMatrixView& input = source.input;
   const Int8Settings& settings = weight.settings();
   const Int8Kernel& kernel = weight.kernel();
   const int64_t tiles = divide_up(input.rows, kernel.row_tile), rows = round_up(input.rows, kernel.row_granule);
   const int64_t blocks = divide_up(task.depth, task.depth_block);
-  task.row_stride = task.depth_block;
-  task.block_stride = rows * task.row_stride;
-  bytes_.reserve(static_cast<size_t>(blocks * task.block_stride), "activations of an int8 linear layer");
-  auto* bytes = reinterpret_cast<uint8_t*>(bytes_.data());
-  task.activations = bytes;
+  row_stride_ = task.depth_block;
+  block_stride_ = rows * row_stride_;
+  bytes_.reserve(static_cast<size_t>(blocks * block_stride_), "activations of an int8 linear layer");
   // Rows that fill up the last tile. Tiled ones lie among those of the input, which are written later.
   const int64_t first_filled = kernel.tiled ? input.rows / kernel.row_tile * kernel.row_tile : input.rows;
   for (int64_t block = 0; block < blocks; ++block) {
-    std::memset(bytes + block * task.block_stride + first_filled * task.row_stride, 0,
-                static_cast<size_t>((rows - first_filled) * task.row_stride));
+    std::memset(bytes_.data() + block * block_stride_ + first_filled * row_stride_, 0,
+                static_cast<size_t>((rows - first_filled) * row_stride_));
   }
   ranges_.resize(static_cast<size_t>(input.rows));
   scale_.resize(static_cast<size_t>(input.rows));
@@ -243,15 +271,19 @@ void Int8Activations::prepare(const Int8Kernels& kernels, int threads, const Int
   tile_views_.resize(static_cast<size_t>(tiles));
   workers_.resize(static_cast<size_t>(threads));
 
-  Call call(*this, kernels, weight, input, task, bytes);
+  Call call(*this, kernels, weight, source, task);
   const int used = usable_threads(threads, input.rows * input.columns, kValuesPerThread);
   for (Worker& worker : workers_) call.clear(worker);
   if (settings.looks_across_rows()) {
-    ThreadPool::shared().parallel_for(
-        used, tiles, [&](int64_t tile, int worker) { call.scan(tile, workers_[static_cast<size_t>(worker)]); });
+    ThreadPool::shared().parallel_for(used, tiles, [&](int64_t tile, int worker) {
+      Worker& own = workers_[static_cast<size_t>(worker)];
+      call.open(tile, own);
+      call.scan(tile, own);
+    });
     call.share(workers_);
     ThreadPool::shared().parallel_for(used, tiles, [&](int64_t tile, int worker) {
       Worker& own = workers_[static_cast<size_t>(worker)];
+      call.open(tile, own);
       // One scale for all rows, but outliers by token: a tile's own were forgotten.
       if (settings.threshold > 0.0f && settings.outliers == OutlierRule::token) call.scan_bits(tile, own);
       call.finish(tile, own);
@@ -259,11 +291,17 @@ void Int8Activations::prepare(const Int8Kernels& kernels, int threads, const Int
   } else {
     ThreadPool::shared().parallel_for(used, tiles, [&](int64_t tile, int worker) {
       Worker& own = workers_[static_cast<size_t>(worker)];
+      call.open(tile, own);
       call.scan(tile, own);
       call.finish(tile, own);
     });
   }
+}
 
+void Int8Activations::describe(Int8Task& task) const {
+  task.activations = reinterpret_cast<const uint8_t*>(bytes_.data());
+  task.row_stride = row_stride_;
+  task.block_stride = block_stride_;
   Int8Epilogue& epilogue = task.epilogue;
   epilogue.row_scale = scale_.data();
   epilogue.row_zero = zero_.data();

@@ -4,21 +4,35 @@
 #include <cstdint>
 #include <vector>
 
-#include "backend/matrix.h"
+#include "backend/backend.h"
 #include "cpu/aligned_memory.h"
 #include "cpu/gemm_int8_kernels.h"
 #include "cpu/int8_weight.h"
+#include "cpu/row_kernels.h"
 #include "quantization/row_range.h"
 
 namespace octoformer {
 
 /// Keeps its memory between calls.
-class Int8Activations {
+class Int8Activations final : public QuantizedRows {
  public:
-  /// Fills the fields of `task` that tell of activations; task.depth and task.depth_block are set already. What it
-  /// points to lives until the next call.
-  void prepare(const Int8Kernels& kernels, int threads, const Int8Weight& weight, ConstMatrixView input,
-               Int8Task& task);
+  /// Where the rows come from: `input`, or its norm, which is taken tile by tile, in a cache.
+  struct Source {
+    ConstMatrixView input;
+    const NormArguments* norm = nullptr;
+    const RowKernels* row_kernels = nullptr;  // where there is a norm
+  };
+
+  /// Whether rows quantized for one weight are what the other one reads.
+  static bool shared_by(const Int8Weight& left, const Int8Weight& right);
+
+  /// Quantizes rows for `weight` and all that share them, in blocks of k as `task` says (of which only depth and
+  /// depth_block are read).
+  void quantize(const Int8Kernels& kernels, int threads, const Int8Weight& weight, const Source& source,
+                const Int8Task& task);
+
+  /// Fills the fields of `task` that tell of activations. What it points to lives until the next quantize().
+  void describe(Int8Task& task) const;
 
  private:
   struct Tile {
@@ -28,6 +42,7 @@ class Int8Activations {
   };
   struct Worker {
     std::vector<uint64_t> bits;  // outlier features of the tile at hand, or of all that the worker has seen
+    std::vector<float> rows;     // the tile's rows, normalized
     std::vector<float> row;      // a row without its kept features
     std::vector<int32_t> entries;
     std::vector<uint8_t> bytes;  // a row, quantized, on its way to its tiles
@@ -35,6 +50,7 @@ class Int8Activations {
   class Call;
 
   AlignedMemory bytes_;
+  int64_t row_stride_ = 0, block_stride_ = 0;
   std::vector<ValueRange> ranges_;
   std::vector<float> scale_;
   std::vector<int32_t> zero_;

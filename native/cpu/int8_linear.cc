@@ -6,16 +6,21 @@
 #include "cpu/thread_pool.h"
 
 namespace octoformer {
+namespace {
+
+bool takes_few_rows(const Int8Weight& weight, int64_t rows) {
+  return rows <= weight.kernel().row_tile || weight.depth() == 0;
+}
+
+}  // namespace
 
 std::unique_ptr<LinearWeight> Int8LinearDriver::pack(const LinearWeightDescription& description, const RowSource& rows,
                                                      const std::atomic<bool>* abort) const {
   return Int8Weight::pack(kernels_, threads_, description, rows, abort);
 }
 
-void Int8LinearDriver::linear(const LinearArguments& arguments) {
-  const auto& weight = static_cast<const Int8Weight&>(*arguments.weight);
-  const int64_t rows = arguments.input.rows;
-  if (rows == 0 || weight.panels() == 0) return;
+/// What the weight and the number of rows say.
+Int8Task Int8LinearDriver::task_of(const Int8Weight& weight, int64_t rows) {
   const Int8Kernel& kernel = weight.kernel();
   Int8Task task;
   task.weights = weight.values();
@@ -30,17 +35,38 @@ void Int8LinearDriver::linear(const LinearArguments& arguments) {
   epilogue.float_weights = weight.float_weights();
   epilogue.kept_weights = weight.kept_weights();
   epilogue.kept_count = static_cast<int64_t>(weight.settings().outlier_features.size());
-  epilogue.output = {arguments.bias,     arguments.activation, arguments.residual.data, arguments.residual.stride,
-                     arguments.out.data, arguments.out.stride};
   // A product over nothing has no blocks of k to walk; few_rows starts and finishes sums regardless.
-  const bool few = rows <= kernel.row_tile || task.depth == 0;
   task.depth_block =
-      few ? std::max<int64_t>(task.depth, 1)
+      takes_few_rows(weight, rows)
+          ? std::max<int64_t>(task.depth, 1)
           : std::min(kernel.tiled ? choose_tiled_depth_block(task.depth, kernel.depth_granule, sizeof(int8_t))
                                   : choose_depth_block(kernel.panel, sizeof(int8_t)),
                      task.depth);
-  activations_.prepare(kernels_, threads_, weight, arguments.input, task);
-  if (few) {
+  return task;
+}
+
+void Int8LinearDriver::quantize_rows(const RowKernels& row_kernels, const QuantizeRowsArguments& arguments) const {
+  const auto& weight = static_cast<const Int8Weight&>(*arguments.reader);
+  if (arguments.input.rows == 0) return;
+  static_cast<Int8Activations&>(*arguments.out)
+      .quantize(kernels_, threads_, weight, {arguments.input, arguments.norm, &row_kernels},
+                task_of(weight, arguments.input.rows));
+}
+
+void Int8LinearDriver::linear(const LinearArguments& arguments) {
+  const auto& weight = static_cast<const Int8Weight&>(*arguments.weight);
+  const int64_t rows = arguments.input.rows;
+  if (rows == 0 || weight.panels() == 0) return;
+  Int8Task task = task_of(weight, rows);
+  task.epilogue.output = {arguments.bias,     arguments.activation, arguments.residual.data, arguments.residual.stride,
+                          arguments.out.data, arguments.out.stride};
+  if (arguments.quantized != nullptr) {
+    static_cast<const Int8Activations&>(*arguments.quantized).describe(task);
+  } else {
+    activations_.quantize(kernels_, threads_, weight, {arguments.input}, task);
+    activations_.describe(task);
+  }
+  if (takes_few_rows(weight, rows)) {
     multiply_few_rows(weight, rows, task);
   } else {
     multiply_many_rows(weight, rows, task);

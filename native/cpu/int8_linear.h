@@ -8,6 +8,7 @@
 #include "cpu/aligned_memory.h"
 #include "cpu/int8_activations.h"
 #include "cpu/int8_weight.h"
+#include "cpu/row_kernels.h"
 
 namespace octoformer {
 
@@ -21,9 +22,12 @@ class Int8LinearDriver {
   std::unique_ptr<LinearWeight> pack(const LinearWeightDescription& description, const RowSource& rows,
                                      const std::atomic<bool>* abort) const;
   void linear(const LinearArguments& arguments);
+  /// `row_kernels` take the norm.
+  void quantize_rows(const RowKernels& row_kernels, const QuantizeRowsArguments& arguments) const;
   void embedding(const EmbeddingArguments& arguments) const;
 
  private:
+  static Int8Task task_of(const Int8Weight& weight, int64_t rows);
   void multiply_few_rows(const Int8Weight& weight, int64_t rows, const Int8Task& shared);
   void multiply_many_rows(const Int8Weight& weight, int64_t rows, const Int8Task& shared);
   void lend_scratch(const Int8Kernel& kernel, int64_t sums, int threads);

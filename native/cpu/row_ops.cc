@@ -6,18 +6,21 @@
 
 namespace octoformer {
 
-void run_norm(const RowKernels& kernels, int threads, const NormArguments& arguments) {
+void norm_row(const RowKernels& kernels, const NormArguments& arguments, int64_t row, float* out) {
   const auto kernel = arguments.kind == NormKind::rms ? kernels.rms_norm : kernels.layer_norm;
-  parallel_rows(threads, arguments.input.rows, arguments.input.columns, [&](int64_t row) {
-    kernel({.input = arguments.input.row(row),
-            .out = arguments.out.row(row),
-            .weight = arguments.weight,
-            .bias = arguments.bias,
-            .columns = arguments.input.columns,
-            .group = arguments.group,
-            .weight_offset = arguments.weight_offset,
-            .epsilon = arguments.epsilon});
-  });
+  kernel({.input = arguments.input.row(row),
+          .out = out,
+          .weight = arguments.weight,
+          .bias = arguments.bias,
+          .columns = arguments.input.columns,
+          .group = arguments.group,
+          .weight_offset = arguments.weight_offset,
+          .epsilon = arguments.epsilon});
+}
+
+void run_norm(const RowKernels& kernels, int threads, const NormArguments& arguments) {
+  parallel_rows(threads, arguments.input.rows, arguments.input.columns,
+                [&](int64_t row) { norm_row(kernels, arguments, row, arguments.out.row(row)); });
 }
 
 void run_rope(const RowKernels& kernels, int threads, const RopeArguments& arguments) {

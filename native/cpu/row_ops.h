@@ -7,6 +7,8 @@
 
 namespace octoformer {
 
+/// The norm of one row of arguments.input, into `out`.
+void norm_row(const RowKernels& kernels, const NormArguments& arguments, int64_t row, float* out);
 void run_norm(const RowKernels& kernels, int threads, const NormArguments& arguments);
 void run_rope(const RowKernels& kernels, int threads, const RopeArguments& arguments);
 void run_gated_activation(const RowKernels& kernels, int threads, ConstMatrixView gate, ConstMatrixView up,

@@ -10,14 +10,6 @@ namespace octoformer {
 
 namespace {
 
-bool same(const Value& a, const Value& b) {
-  return a.buffer == b.buffer && a.offset == b.offset && a.columns == b.columns;
-}
-
-bool overlap(const Value& a, const Value& b) {
-  return a.buffer == b.buffer && a.offset < b.offset + b.columns && b.offset < a.offset + a.columns;
-}
-
 enum class Part { main, encoder };
 
 class Compiler {
@@ -80,11 +72,13 @@ class Compiler {
       refuse(operand, " reads columns [", value.offset, ", ", value.offset + value.columns, ") of buffer ",
              value.buffer, " before all of them are written");
     }
+    compiled_.accesses.push_back({index_, value, false});
     touch(value);
   }
 
   void write(const Value& value) {
     written_[static_cast<size_t>(value.buffer)].add(value.offset, value.offset + value.columns);
+    compiled_.accesses.push_back({index_, value, true});
     touch(value);
   }
 
@@ -362,6 +356,14 @@ class Compiler {
 };
 
 }  // namespace
+
+bool same(const Value& a, const Value& b) {
+  return a.buffer == b.buffer && a.offset == b.offset && a.columns == b.columns;
+}
+
+bool overlap(const Value& a, const Value& b) {
+  return a.buffer == b.buffer && a.offset < b.offset + b.columns && b.offset < a.offset + a.columns;
+}
 
 CompiledProgram compile_program(Program program) { return Compiler(std::move(program), Part::main).compile(); }
 

@@ -11,8 +11,17 @@
 
 namespace octoformer {
 
+/// That an op reads or writes a value.
+struct ValueAccess {
+  int32_t op = 0;
+  Value value;
+  bool write = false;
+};
+
 struct CompiledProgram {
   Program program;
+  /// Of all ops, in the order of the ops; what an op reads comes before what it writes.
+  std::vector<ValueAccess> accesses;
   ArenaPlan arena;
   /// The op that makes each output: an `output` op or an attention op with probabilities.
   std::map<std::string, int32_t, std::less<>> outputs;
@@ -27,6 +36,10 @@ struct CompiledProgram {
   /// then they cannot.
   bool looks_across_rows = false;
 };
+
+/// Whether two values have columns in common.
+bool overlap(const Value& a, const Value& b);
+bool same(const Value& a, const Value& b);
 
 /// Throws INVALID_ARGUMENT naming op and operand: shapes and row symbols that don't fit together, columns read before
 /// they are written, results that would overwrite what is still read, cache layers used twice, outputs of one name.

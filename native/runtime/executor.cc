@@ -37,7 +37,18 @@ Executor::Executor(const CompiledProgram& compiled, std::span<const LoadedWeight
       pool_(std::move(pool)),
       backend_(backend),
       chunk_tokens_(chunk_tokens),
-      arena_(std::move(arena)) {}
+      row_quantization_(plan_row_quantization(compiled,
+                                              [&](int32_t left, int32_t right) {
+                                                return backend.share_quantized_rows(
+                                                    *weights[static_cast<size_t>(left)].linear,
+                                                    *weights[static_cast<size_t>(right)].linear);
+                                              })),
+      arena_(std::move(arena)) {
+  for (const RowQuantization& plan : row_quantization_) {
+    while (static_cast<int32_t>(quantized_rows_.size()) <= plan.slot)
+      quantized_rows_.push_back(backend.make_quantized_rows());
+  }
+}
 
 RunResult Executor::run(const RunRequest& request, std::span<const EncodedSequence* const> encoded, RunResult result) {
   check(request);
@@ -207,6 +218,7 @@ void Executor::run_chunk(const RunRequest& request, int64_t first, int64_t count
   for (int32_t i = 0; i < ops; ++i) {
     refuse_aborted(request);
     const Op& op = compiled_.program.ops[static_cast<size_t>(i)];
+    op_ = i;
     if (rows_.empty() && last_asked < i && std::holds_alternative<GatherRowsOp>(op)) break;
     std::visit([&](const auto& alternative) { execute(alternative, result); }, op);
   }

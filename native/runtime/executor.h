@@ -10,6 +10,7 @@
 #include "runtime/compiler.h"
 #include "runtime/encoded_sequence.h"
 #include "runtime/relative_bias.h"
+#include "runtime/row_quantization.h"
 #include "runtime/run_request.h"
 #include "runtime/weights.h"
 
@@ -90,6 +91,8 @@ class Executor {
   const std::shared_ptr<KeyValuePagePool> pool_;
   Backend& backend_;
   const int64_t chunk_tokens_;
+  const std::vector<RowQuantization> row_quantization_;  // one an op
+  std::vector<std::unique_ptr<QuantizedRows>> quantized_rows_;
   const std::shared_ptr<Arena> arena_;
 
   // Of the run.
@@ -110,6 +113,7 @@ class Executor {
   std::vector<int64_t> row_targets_;         // their index in request.rows
   float* memory_ = nullptr;
   std::array<int64_t, kRowSymbols> class_starts_ = {};  // floats
+  int32_t op_ = 0;                                      // that is executed
   RelativeBiasSpreads bias_spreads_;
   std::vector<float> frequency_scratch_;
   std::vector<int32_t> index_scratch_;

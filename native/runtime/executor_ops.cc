@@ -63,12 +63,22 @@ void Executor::execute(const LinearOp& op, RunResult& result) {
   if (request_->observe) result.inputs[op.weight].add(view(op.input), *request_->observe);
   ConstMatrixView residual;
   if (op.residual) residual = view(*op.residual);
-  backend_.linear({view(op.input), linear(op.weight), vector(op.bias), op.activation, residual, view(op.out)});
+  const RowQuantization& plan = row_quantization_[static_cast<size_t>(op_)];
+  QuantizedRows* quantized = plan.slot < 0 ? nullptr : quantized_rows_[static_cast<size_t>(plan.slot)].get();
+  if (quantized != nullptr && plan.fills) {
+    backend_.quantize_rows({view(op.input), nullptr, linear(op.weight), quantized});
+  }
+  backend_.linear(
+      {view(op.input), quantized, linear(op.weight), vector(op.bias), op.activation, residual, view(op.out)});
 }
 
 void Executor::execute(const NormOp& op, RunResult&) {
-  backend_.norm({op.kind, view(op.input), view(op.out), vector(op.weight), vector(op.bias), op.weight_offset,
-                 op.epsilon, op.group});
+  const NormArguments norm{op.kind,         view(op.input),   view(op.out), vector(op.weight),
+                           vector(op.bias), op.weight_offset, op.epsilon,   op.group};
+  const RowQuantization& plan = row_quantization_[static_cast<size_t>(op_)];
+  if (plan.slot < 0) return backend_.norm(norm);
+  backend_.quantize_rows(
+      {norm.input, &norm, linear(plan.reader), quantized_rows_[static_cast<size_t>(plan.slot)].get()});
 }
 
 void Executor::execute(const RopeTableOp& op, RunResult&) {

@@ -28,6 +28,9 @@ class ReferenceBackend : public Backend {
   std::unique_ptr<LinearWeight> pack_linear(const LinearWeightDescription& description, const RowSource& rows,
                                             const std::atomic<bool>* abort) override;
   void linear(const LinearArguments& arguments) override;
+  bool share_quantized_rows(const LinearWeight&, const LinearWeight&) const override { return false; }
+  std::unique_ptr<QuantizedRows> make_quantized_rows() const override { return nullptr; }
+  void quantize_rows(const QuantizeRowsArguments&) override {}
   void embedding(const EmbeddingArguments& arguments) override;
   void norm(const NormArguments& arguments) override;
   void rope(const RopeArguments& arguments) override;

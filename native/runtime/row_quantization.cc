@@ -1,0 +1,94 @@
+#include "runtime/row_quantization.h"
+
+#include <variant>
+
+namespace octoformer {
+
+namespace {
+
+/// Who reads a value that an op has written, or that an op is the first to read.
+struct Readers {
+  std::vector<int32_t> ops;       // linear ops whose weights share quantized rows, in order
+  bool needed_as_floats = false;  // by another op
+};
+
+class Planner {
+ public:
+  Planner(const CompiledProgram& compiled, const std::function<bool(int32_t, int32_t)>& share)
+      : compiled_(compiled), ops_(compiled.program.ops), share_(share), plan_(ops_.size()) {}
+
+  std::vector<RowQuantization> plan() {
+    for (int32_t op = 0; op < static_cast<int32_t>(ops_.size()); ++op) {
+      if (const auto* norm = std::get_if<NormOp>(&at(op))) {
+        const Readers readers = readers_of(norm->out, op);
+        if (readers.needed_as_floats || readers.ops.empty()) continue;
+        plan_[static_cast<size_t>(op)].reader = linear(readers.ops.front()).weight;
+        assign(op, readers.ops);
+      } else if (const auto* first = std::get_if<LinearOp>(&at(op)); first != nullptr && !reads_slot(op)) {
+        // Counted from the op before, so that this one is a reader too.
+        const Readers readers = readers_of(first->input, op - 1);
+        if (readers.ops.size() > 1 && readers.ops.front() == op) assign(op, readers.ops);
+      }
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  const Op& at(int32_t op) const { return ops_[static_cast<size_t>(op)]; }
+  const LinearOp& linear(int32_t op) const { return std::get<LinearOp>(at(op)); }
+  bool reads_slot(int32_t op) const { return plan_[static_cast<size_t>(op)].slot >= 0; }
+
+  /// Whether this read is the input of a linear op that shares rows with those found.
+  bool joins(const ValueAccess& read, const Value& value, const Readers& found) const {
+    const auto* op = std::get_if<LinearOp>(&at(read.op));
+    if (op == nullptr || !same(op->input, value) || !same(read.value, value)) return false;
+    if (op->residual && overlap(*op->residual, value)) return false;
+    const int32_t first = found.ops.empty() ? op->weight : linear(found.ops.front()).weight;
+    return !reads_slot(read.op) && share_(first, op->weight);
+  }
+
+  /// Readers after op `after`, until the value is overwritten.
+  Readers readers_of(const Value& value, int32_t after) const {
+    Readers readers;
+    for (const ValueAccess& access : compiled_.accesses) {
+      if (access.op <= after || !overlap(access.value, value)) continue;
+      if (access.write) {
+        const bool all = access.value.offset <= value.offset &&
+                         access.value.offset + access.value.columns >= value.offset + value.columns;
+        if (!all) readers.needed_as_floats = true;  // what is left of it may be read yet
+        break;
+      }
+      if (joins(access, value, readers)) {
+        readers.ops.push_back(access.op);
+      } else {
+        readers.needed_as_floats = true;
+      }
+    }
+    return readers;
+  }
+
+  void assign(int32_t fills, const std::vector<int32_t>& readers) {
+    size_t slot = 0;
+    while (slot < busy_until_.size() && busy_until_[slot] >= fills) ++slot;
+    if (slot == busy_until_.size()) busy_until_.push_back(0);
+    busy_until_[slot] = readers.back();
+    for (const int32_t op : readers) plan_[static_cast<size_t>(op)].slot = static_cast<int32_t>(slot);
+    plan_[static_cast<size_t>(fills)].slot = static_cast<int32_t>(slot);
+    plan_[static_cast<size_t>(fills)].fills = true;
+  }
+
+  const CompiledProgram& compiled_;
+  const std::vector<Op>& ops_;
+  const std::function<bool(int32_t, int32_t)>& share_;
+  std::vector<RowQuantization> plan_;
+  std::vector<int32_t> busy_until_;  // of each slot: its last reader so far
+};
+
+}  // namespace
+
+std::vector<RowQuantization> plan_row_quantization(const CompiledProgram& compiled,
+                                                   const std::function<bool(int32_t, int32_t)>& share) {
+  return Planner(compiled, share).plan();
+}
+
+}  // namespace octoformer

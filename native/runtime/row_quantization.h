@@ -1,0 +1,24 @@
+// Which ops of a Program hand rows to int8 layers in quantized form: a norm that only int8 layers read quantizes its
+// rows as it makes them, and layers that read the same value share what the first of them has quantized.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "runtime/compiler.h"
+
+namespace octoformer {
+
+/// What one op has to do with it.
+struct RowQuantization {
+  int32_t slot = -1;    // index of the QuantizedRows that it fills or reads; -1: none
+  bool fills = false;   // quantizes into the slot: a norm instead of writing its out, a linear op before it multiplies
+  int32_t reader = -1;  // of a norm: a weight that reads the slot
+};
+
+/// One entry an op. `share(left, right)`: whether the rows quantized for one weight (an index of the Program) serve the
+/// other; for a weight with itself, whether it reads quantized rows at all. Slots in use at a time are different ones.
+std::vector<RowQuantization> plan_row_quantization(const CompiledProgram& compiled,
+                                                   const std::function<bool(int32_t, int32_t)>& share);
+
+}  // namespace octoformer
