@@ -12,7 +12,11 @@ namespace {
 
 template <class Unit>
 constexpr Int8Kernel int8_vector_kernel() {
-  return {kPanel, Unit::rows, 4, 1, false, Unit::flip, few_rows_int8<Unit>, many_rows_int8<Unit>};
+  constexpr int depth_granule = [] {
+    if constexpr (requires { Unit::depth; }) return Unit::depth;
+    return 4;
+  }();
+  return {kPanel, Unit::rows, depth_granule, 1, false, Unit::flip, few_rows_int8<Unit>, many_rows_int8<Unit>};
 }
 
 template <class Unit>

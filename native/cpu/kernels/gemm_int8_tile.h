@@ -6,6 +6,7 @@
 #include "cpu/gemm_int8_kernels.h"
 #include "cpu/kernels/gemm_blocks.h"
 #include "cpu/kernels/gemm_int8_epilogue.h"
+#include "cpu/kernels/gemm_int8_pairs.h"
 
 namespace octoformer {
 namespace {
@@ -46,7 +47,11 @@ template <class Unit, int Rows>
 template <class Unit, int Rows>
 [[gnu::noinline]] void int8_tile(const uint8_t* a, int64_t stride, const int8_t* weights, int64_t depth, bool fresh,
                                  int32_t* sums) {
-  multiply_int8_tile<Unit, Rows>(a, stride, weights, depth, fresh, sums);
+  if constexpr (requires { typename Unit::Pair; }) {
+    multiply_int8_pairs<Unit, Rows>(a, stride, weights, depth, fresh, sums);
+  } else {
+    multiply_int8_tile<Unit, Rows>(a, stride, weights, depth, fresh, sums);
+  }
 }
 
 /// Calls the tile of `rows` rows, 1 <= rows <= Unit::rows.
