@@ -42,6 +42,7 @@ export type { SaveOptions, SaveProgress } from './models/save_pretrained';
 export type { EncoderDecoderOutputs, Seq2SeqInputs, Seq2SeqOutputs } from './models/seq2seq_forward';
 export type { Tensor } from './models/tensor';
 export * as nn from './models/vocabulary';
+export * as ops from './ops';
 export type { ChatOptions, ChatSession } from './pipelines/chat_session';
 export type { FeatureExtractionOptions, FeatureExtractionPipeline } from './pipelines/feature_extraction';
 export type { FilledMask, FillMaskOptions, FillMaskPipeline } from './pipelines/fill_mask';
@@ -85,7 +86,6 @@ export type {
   ZeroShotOptions,
 } from './pipelines/zero_shot_classification';
 export type { Calibration, ModuleCalibration } from './quantization/calibration';
-export * as ops from './quantization/int8_ops';
 export type {
   OutlierFeatures,
   Quantization,

@@ -8,6 +8,7 @@
 #include "addon/addon_data.h"
 #include "addon/arguments.h"
 #include "addon/checkpoint_object.h"
+#include "addon/float_ops.h"
 #include "addon/int8_ops.h"
 #include "addon/js_error.h"
 #include "addon/load_model_task.h"
@@ -83,6 +84,11 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("dequantizeInt8", Napi::Function::New<dequantize_int8>(env, "dequantizeInt8"));
   exports.Set("int8Product", Napi::Function::New<multiply_int8>(env, "int8Product"));
   exports.Set("llmInt8Product", Napi::Function::New<multiply_llm_int8>(env, "llmInt8Product"));
+  exports.Set("floatProduct", Napi::Function::New<multiply_float>(env, "floatProduct"));
+  exports.Set("floatAttention", Napi::Function::New<attend_float>(env, "floatAttention"));
+  exports.Set("softmaxRows", Napi::Function::New<softmax_rows>(env, "softmaxRows"));
+  exports.Set("normRows", Napi::Function::New<norm_rows>(env, "normRows"));
+  exports.Set("ropeRows", Napi::Function::New<rope_rows>(env, "ropeRows"));
   exports.Set(AbortFlagObject::kClassName, AbortFlagObject::define(env));
   exports.Set(SamplerObject::kClassName, SamplerObject::define(env));
   return exports;

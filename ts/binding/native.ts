@@ -4,7 +4,7 @@
  * Native failures arrive as an `Error` whose `code` is one of `OctoformerErrorCode`; `ts/binding/load.ts` turns them
  * into `OctoformerError`.
  */
-export interface NativeAddon {
+export interface NativeAddon extends NativeFloatOps {
   info(): NativeInfo;
   /** A flag that another call polls; `abort()` may be called at any time from the same thread. */
   AbortFlag: new () => NativeAbortFlag;
@@ -45,6 +45,50 @@ export interface NativeAddon {
     threshold: number,
     outliers: 'token' | 'column',
   ): { readonly data: Float32Array; readonly outlierColumns: Int32Array };
+}
+
+/** The float32 ops by themselves, synchronous, on the kernels that models run on. Lengths are checked against the shapes. */
+export interface NativeFloatOps {
+  /** a [m, k] times b [k, n], or b [n, k] transposed. */
+  floatProduct(a: Float32Array, b: Float32Array, m: number, n: number, k: number, transposeB: boolean): Float32Array;
+  /** Queries are those of the last `tokens` of `keys` tokens. */
+  floatAttention(q: Float32Array, k: Float32Array, v: Float32Array, options: NativeAttentionOptions): Float32Array;
+  softmaxRows(x: Float32Array, rows: number, cols: number): Float32Array;
+  normRows(
+    kind: 'rms' | 'layer',
+    x: Float32Array,
+    rows: number,
+    cols: number,
+    weight: Float32Array | null,
+    bias: Float32Array | null,
+    weightOffset: number,
+    epsilon: number,
+  ): Float32Array;
+  /** x [positions, heads * headDim]; `invFreq` has half the rotated numbers of a head. */
+  ropeRows(
+    x: Float32Array,
+    positions: Int32Array,
+    invFreq: Float32Array,
+    heads: number,
+    headDim: number,
+    pairing: 'half' | 'adjacent',
+  ): Float32Array;
+}
+
+export interface NativeAttentionOptions {
+  readonly tokens: number;
+  readonly keys: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly causal: boolean;
+  /** 0: none. */
+  readonly window: number;
+  readonly scale: number;
+  /** 0: none. */
+  readonly softcap: number;
+  /** ALiBi's, one a head, or null. */
+  readonly slopes: Float32Array | null;
 }
 
 /** x ~ (data - zeroPoint) * scale; `scale` (and `zeroPoint`) has one entry, or one a row. */

@@ -1,0 +1,2 @@
+export * from '../quantization/int8_ops';
+export * from './float_ops';
