@@ -24,7 +24,8 @@ struct Shape {
 // None, one, primes, and one off every tile: rows 2, 4, 6, 16; panels 8, 16, 64; four k a step, 64 a tile; blocks of K.
 constexpr Shape kShapes[] = {{0, 5, 7},     {1, 1, 1},     {1, 64, 64},   {1, 67, 129},   {2, 130, 33},  {3, 0, 4},
                              {5, 63, 31},   {6, 65, 200},  {7, 17, 1},    {7, 1, 66},     {13, 129, 67}, {16, 64, 128},
-                             {17, 100, 97}, {31, 191, 64}, {33, 31, 353}, {20, 70, 1030}, {4, 3, 0},     {19, 5, 0}};
+                             {17, 100, 97}, {31, 191, 64}, {33, 31, 353}, {20, 70, 1030}, {4, 3, 0},     {19, 5, 0},
+                             {17, 1, 5},    {33, 1, 65},   {40, 67, 3}};
 
 struct Scheme {
   const char* name;
@@ -176,6 +177,38 @@ TEST_P(Int8Linear, ZerosNaNAndInfinitiesAreTheReferences) {
   }
 }
 
+// What docs/quantization.md says of activations that are not finite.
+TEST_P(Int8Linear, WhatIsNotFiniteStaysInItsRow) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNaN = std::numeric_limits<float>::quiet_NaN();
+  const Matrix clean = random_matrix(20, 70, 41), w = random_matrix(33, 70, 42);
+  Matrix a = clean;
+  a.at(3, 5) = kNaN;
+  a.at(17, 69) = kInfinity;
+  for (const Scheme& scheme : schemes()) {
+    const auto weight = pack(w, scheme.settings);
+    const Matrix out = multiply(driver_, a, *weight), expected = multiply(driver_, clean, *weight);
+    const bool all = scheme.settings.activation_scales == Int8Granularity::tensor;
+    const bool shares_columns = scheme.settings.looks_across_rows();
+    for (int64_t m = 0; m < a.rows; ++m) {
+      for (int64_t n = 0; n < w.rows; ++n) {
+        const float y = out.at(m, n);
+        if (all || m == 3) {
+          ASSERT_TRUE(std::isnan(y)) << scheme.name << ", row " << m;
+        } else if (m == 17 && scheme.settings.threshold > 0.0f) {  // an outlier, multiplied in float
+          ASSERT_FALSE(std::isfinite(y)) << scheme.name;
+          ASSERT_TRUE(std::isnan(y) || (y > 0.0f) == (w.at(n, 69) > 0.0f)) << scheme.name;
+        } else if (m == 17) {
+          ASSERT_TRUE(std::isnan(y)) << scheme.name;
+        } else if (!shares_columns) {
+          ASSERT_EQ(y, expected.at(m, n)) << scheme.name << ", row " << m;
+        } else {
+          ASSERT_TRUE(std::isfinite(y)) << scheme.name << ", row " << m;
+        }
+      }
+    }
+  }
+}
+
 /// Rows whose int8 values are given: w = q * (absmax / 127).
 class QuantizedRows final : public RowSource, public Int8RowSource {
  public:
@@ -210,12 +243,45 @@ TEST_P(Int8Linear, ExtremesAtTheLargestDepthAreExact) {
     settings.activations = Int8Mapping::zeropoint;
     const auto weight = driver_.pack({"w", 2, kDepth, WeightForm::int8, ComputeType::float32, settings}, rows, nullptr);
     for (const float value : {1.0f, -1.0f}) {  // all of the range's steps: 255 above the zero point, or below
-      Matrix a(7, kDepth);
-      std::fill(a.values.begin(), a.values.end(), value);
-      const float expected = static_cast<float>(255 * kDepth * extreme) * (value / 255.0f);
-      const Matrix out = multiply(driver_, a, *weight);
-      for (const float y : out.values) ASSERT_EQ(y, expected) << static_cast<int>(extreme);
+      for (const int64_t rows : {1, 7, 17}) {
+        Matrix a(rows, kDepth);
+        std::fill(a.values.begin(), a.values.end(), value);
+        const float expected = static_cast<float>(255 * kDepth * extreme) * (value / 255.0f);
+        const Matrix out = multiply(driver_, a, *weight);
+        for (const float y : out.values) ASSERT_EQ(y, expected) << static_cast<int>(extreme) << ", " << rows;
+      }
     }
+  }
+}
+
+// With zero points on both sides each factor reaches 255 steps: sums of 2^31 - 33,023.
+TEST_P(Int8Linear, ExtremesAtTheLargestAffineDepthAreExact) {
+  constexpr int64_t kDepth = kLargestAffineInt8Depth;
+  Int8Settings settings;
+  settings.weights = settings.activations = Int8Mapping::zeropoint;
+  Matrix w(3, kDepth);
+  for (int64_t k = 0; k < kDepth; ++k) w.at(0, k) = 1.0f, w.at(1, k) = -1.0f, w.at(2, k) = k % 2 == 0 ? 1.0f : 0.0f;
+  const auto weight = pack(w, settings);
+  for (const float value : {1.0f, -1.0f}) {
+    for (const int64_t rows : {1, 17}) {
+      Matrix a(rows, kDepth);
+      std::fill(a.values.begin(), a.values.end(), value);
+      const Matrix out = multiply(driver_, a, *weight);
+      constexpr float kStep = 1.0f / 255.0f;
+      for (int64_t m = 0; m < rows; ++m) {
+        EXPECT_EQ(out.at(m, 0), value * static_cast<float>(kDepth * 255 * 255) * kStep * kStep) << rows;
+        EXPECT_EQ(out.at(m, 1), -value * static_cast<float>(kDepth * 255 * 255) * kStep * kStep) << rows;
+        EXPECT_EQ(out.at(m, 2), value * static_cast<float>((kDepth + 1) / 2 * 255 * 255) * kStep * kStep) << rows;
+      }
+    }
+  }
+  try {
+    pack(random_matrix(1, kDepth + 1, 20), settings);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+    EXPECT_NE(std::string(error.what()).find("test.weight: in_features 33026 exceeds 33025"), std::string::npos)
+        << error.what();
   }
 }
 
