@@ -125,7 +125,12 @@ Napi::Value multiply_llm_int8(const Napi::CallbackInfo& call) {
     }
     LlmInt8Options options;
     options.threshold = static_cast<float>(as_number(call[4], "threshold"));
-    options.outliers = as_string(call[5], "outliers") == "token" ? OutlierRule::token : OutlierRule::column;
+    options.threshold_unit =
+        as_string(call[5], "thresholdUnit") == "row-rms" ? ThresholdUnit::row_rms : ThresholdUnit::absolute;
+    const std::string outliers = as_string(call[6], "outliers");
+    options.outliers = outliers == "token"    ? OutlierRule::token
+                       : outliers == "column" ? OutlierRule::column
+                                              : OutlierRule::whole_column;
     options.mapping = w.mapping;
     const ConstMatrixView view{a.data, rows, w.columns, w.columns};
     const std::vector<int64_t> columns = quantize_llm_int8(view, options).outlier_columns;

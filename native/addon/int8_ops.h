@@ -13,7 +13,7 @@ Napi::Value dequantize_int8(const Napi::CallbackInfo& call);
 /// int8Product(a, w) -> { data, centered, scaled }
 Napi::Value multiply_int8(const Napi::CallbackInfo& call);
 
-/// llmInt8Product(a, rows, w, outlierWeights | null, threshold, outliers) -> { data, outlierColumns }
+/// llmInt8Product(a, rows, w, outlierWeights | null, threshold, thresholdUnit, outliers) -> { data, outlierColumns }
 Napi::Value multiply_llm_int8(const Napi::CallbackInfo& call);
 
 }  // namespace octoformer

@@ -14,8 +14,15 @@ enum class Int8Granularity { tensor, row };
 
 /// What is taken out of the int8 product where |a| >= threshold.
 enum class OutlierRule {
-  column,  // the whole column k, for every row of this call (bitsandbytes)
-  token,   // that entry alone: a row's result does not depend on the other rows
+  column,        // the whole column k, for every row of this call; ranges leave out outlier values only (bitsandbytes)
+  whole_column,  // the same, and ranges leave out the whole columns (the paper)
+  token,         // that entry alone: a row's result does not depend on the other rows
+};
+
+/// What the threshold of outliers counts in.
+enum class ThresholdUnit {
+  absolute,  // activations as they are
+  row_rms,   // root mean squares of the row: at most 1 / threshold^2 of a row's entries can reach it
 };
 
 struct Int8Settings {
@@ -30,6 +37,7 @@ struct Int8Settings {
   Int8Granularity activation_scales = Int8Granularity::row;
   /// Activations of at least this magnitude are multiplied in float32; 0: none.
   float threshold = 0.0f;
+  ThresholdUnit threshold_unit = ThresholdUnit::absolute;
   OutlierRule outliers = OutlierRule::token;
   /// Outliers meet the weights as they were (float32, the paper) instead of dequantized int8 (bitsandbytes). Keeps all
   /// of them beside the int8 ones.
@@ -44,7 +52,7 @@ struct Int8Settings {
   /// Whether a row's result depends on the other rows of the call.
   bool looks_across_rows() const {
     if (weight_only) return false;
-    return activation_scales == Int8Granularity::tensor || (threshold > 0.0f && outliers == OutlierRule::column);
+    return activation_scales == Int8Granularity::tensor || (threshold > 0.0f && outliers != OutlierRule::token);
   }
 };
 

@@ -118,6 +118,8 @@ struct Int8Kernels {
   /// word.
   void (*scan_row)(const float* x, int64_t count, float below, uint64_t* bits, RowScan* scan) = nullptr;
   void (*quantize_row)(const float* x, int64_t count, const RowGrid& grid, uint8_t* out) = nullptr;
+  /// The sum of squares of a row, bit for bit sum_of_squares() of native/quantization.
+  float (*sum_squares)(const float* x, int64_t count) = nullptr;
   int weight_only_panel = 0;  // of weights that meet float32 activations: GemmKernels::int8_weights
 };
 

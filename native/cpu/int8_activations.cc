@@ -36,9 +36,8 @@ class Int8Activations::Call {
         tile_depth_(weight.kernel().depth_granule),
         tiled_(weight.kernel().tiled),
         flip_(weight.kernel().flip),
-        // |x| >= threshold is |x| > the float below it, a comparison that is false for NaN.
-        below_(settings_.threshold > 0.0f ? std::nextafter(settings_.threshold, 0.0f) : -1.0f),
-        by_column_(settings_.threshold > 0.0f && settings_.outliers == OutlierRule::column) {}
+        decomposed_(settings_.threshold > 0.0f),
+        by_column_(decomposed_ && settings_.outliers != OutlierRule::token) {}
 
   /// Before a tile's rows are looked at.
   void open(int64_t tile, Worker& worker) const {
@@ -52,9 +51,10 @@ class Int8Activations::Call {
   void scan(int64_t tile, Worker& worker) {
     if (!by_column_) clear(worker);
     for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
-      RowScan found;
-      kernels_.scan_row(row_of(row, worker), input_.columns, below_, worker.bits.data(), &found);
-      owner_.ranges_[static_cast<size_t>(row)] = {found.low, found.high, found.finite};
+      const float* x = row_of(row, worker);
+      const float below = below_limit(x);
+      owner_.below_[static_cast<size_t>(row)] = below;
+      owner_.ranges_[static_cast<size_t>(row)] = scan_row(x, below, worker);
     }
   }
 
@@ -62,22 +62,32 @@ class Int8Activations::Call {
   void scan_bits(int64_t tile, Worker& worker) const {
     clear(worker);
     for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
-      RowScan ignored;
-      kernels_.scan_row(row_of(row, worker), input_.columns, below_, worker.bits.data(), &ignored);
+      scan_row(row_of(row, worker), owner_.below_[static_cast<size_t>(row)], worker);
+    }
+  }
+
+  /// The ranges of one tile's rows without the outlier columns of all rows.
+  void scan_rest(int64_t tile, Worker& worker) const {
+    for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
+      const float* x = row_of(row, worker);
+      if (x != worker.row.data()) worker.row.assign(x, x + input_.columns);
+      for_each_bit(worker.bits, [&](int64_t k) { worker.row[static_cast<size_t>(k)] = 0.0f; });
+      owner_.ranges_[static_cast<size_t>(row)] = scan_row(worker.row.data(), -1.0f, worker);
     }
   }
 
   void clear(Worker& worker) const { worker.bits.assign(static_cast<size_t>(divide_up(input_.columns, 64)), 0); }
 
-  /// What the tiles found is put together where they share it. All workers' bits are those of all rows then.
-  void share(std::vector<Worker>& workers) {
-    if (by_column_) {
-      std::vector<uint64_t>& all = workers.front().bits;
-      for (const Worker& worker : workers) {
-        for (size_t i = 0; i < worker.bits.size(); ++i) all[i] |= worker.bits[i];
-      }
-      for (Worker& worker : workers) worker.bits = all;
+  /// All workers' bits are those of all rows then.
+  static void share_bits(std::vector<Worker>& workers) {
+    std::vector<uint64_t>& all = workers.front().bits;
+    for (const Worker& worker : workers) {
+      for (size_t i = 0; i < worker.bits.size(); ++i) all[i] |= worker.bits[i];
     }
+    for (Worker& worker : workers) worker.bits = all;
+  }
+
+  void share_range() const {
     if (settings_.activation_scales == Int8Granularity::tensor) {
       ValueRange whole;
       for (const ValueRange& range : owner_.ranges_) {
@@ -96,6 +106,37 @@ class Int8Activations::Call {
 
  private:
   int64_t last_row(int64_t tile) const { return std::min((tile + 1) * row_tile_, input_.rows); }
+
+  /// Outliers of a row are |x| > this; < 0: it has none.
+  float below_limit(const float* x) const {
+    if (!decomposed_) return -1.0f;
+    const float limit =
+        settings_.threshold_unit == ThresholdUnit::absolute
+            ? settings_.threshold
+            : row_rms_limit(settings_.threshold, kernels_.sum_squares(x, input_.columns), input_.columns);
+    // |x| >= limit is |x| > the float below it, a comparison that is false for NaN.
+    return limit > 0.0f ? std::nextafter(limit, 0.0f) : -1.0f;
+  }
+
+  ValueRange scan_row(const float* x, float below, Worker& worker) const {
+    RowScan found;
+    kernels_.scan_row(x, input_.columns, below, worker.bits.data(), &found);
+    return {found.low, found.high, found.finite};
+  }
+
+  static void for_each_bit(const std::vector<uint64_t>& words, const auto& visit) {
+    for (size_t word = 0; word < words.size(); ++word) {
+      for (uint64_t bits = words[word]; bits != 0; bits &= bits - 1) {
+        visit(static_cast<int64_t>(word) * 64 + std::countr_zero(bits));
+      }
+    }
+  }
+
+  /// Whether an entry is multiplied in float for its own sake.
+  bool is_outlier(int64_t row, float value) const {
+    const float below = owner_.below_[static_cast<size_t>(row)];
+    return below >= 0.0f && std::fabs(value) > below;
+  }
 
   /// Of the tile that is open.
   const float* float_row(int64_t row, const Worker& worker) const {
@@ -124,7 +165,7 @@ class Int8Activations::Call {
       for (int64_t r = 0; r < row_tile_; ++r) {
         const int64_t row = index * row_tile_ + r;
         float value = row < input_.rows ? float_row(row, worker)[k] : 0.0f;
-        if (kept_index < 0 && !by_column_ && !(std::fabs(value) > below_)) value = 0.0f;
+        if (kept_index < 0 && !by_column_ && row < input_.rows && !is_outlier(row, value)) value = 0.0f;
         tile.values.push_back(value);
       }
     };
@@ -133,14 +174,11 @@ class Int8Activations::Call {
         add(kept[next_kept], static_cast<int32_t>(next_kept));
       }
     };
-    if (below_ >= 0.0f) {
-      for (size_t word = 0; word < worker.bits.size(); ++word) {
-        for (uint64_t bits = worker.bits[word]; bits != 0; bits &= bits - 1) {
-          const int64_t k = static_cast<int64_t>(word) * 64 + std::countr_zero(bits);
-          add_kept_before(k);
-          add(k, -1);
-        }
-      }
+    if (decomposed_) {
+      for_each_bit(worker.bits, [&](int64_t k) {
+        add_kept_before(k);
+        add(k, -1);
+      });
     }
     add_kept_before(input_.columns);
     Int8OutlierTile& view = owner_.tile_views_[static_cast<size_t>(index)];
@@ -192,7 +230,7 @@ class Int8Activations::Call {
       }
       if (grid.scale > 0.0f) {
         kernels_.quantize_row(x + first, count,
-                              {grid.multiplier, grid.step, grid.zero_point, grid.least, below_, flip_}, out);
+                              {grid.multiplier, grid.step, grid.zero_point, grid.least, owner_.below_[at], flip_}, out);
       } else {
         std::memset(out, zero, static_cast<size_t>(count));  // zeros, or poisoned
       }
@@ -232,7 +270,7 @@ class Int8Activations::Call {
   const int64_t row_tile_, tile_depth_;
   const bool tiled_;
   const uint8_t flip_;
-  const float below_;
+  const bool decomposed_;
   const bool by_column_;
 };
 
@@ -243,8 +281,8 @@ bool Int8Activations::shared_by(const Int8Weight& left, const Int8Weight& right)
   if (a.count_outliers || b.count_outliers) return false;  // each counts its own
   return &left.kernel() == &right.kernel() && left.depth() == right.depth() &&
          (left.zero_points() == nullptr) == (right.zero_points() == nullptr) && a.activations == b.activations &&
-         a.activation_scales == b.activation_scales && a.threshold == b.threshold && a.outliers == b.outliers &&
-         a.outlier_features == b.outlier_features;
+         a.activation_scales == b.activation_scales && a.threshold == b.threshold &&
+         a.threshold_unit == b.threshold_unit && a.outliers == b.outliers && a.outlier_features == b.outlier_features;
 }
 
 void Int8Activations::quantize(const Int8Kernels& kernels, int threads, const Int8Weight& weight, const Source& source,
@@ -264,6 +302,7 @@ void Int8Activations::quantize(const Int8Kernels& kernels, int threads, const In
                 static_cast<size_t>((rows - first_filled) * row_stride_));
   }
   ranges_.resize(static_cast<size_t>(input.rows));
+  below_.resize(static_cast<size_t>(input.rows));
   scale_.resize(static_cast<size_t>(input.rows));
   zero_.resize(static_cast<size_t>(input.rows));
   sum_.resize(weight.zero_points() != nullptr ? static_cast<size_t>(input.rows) : 0);
@@ -280,7 +319,15 @@ void Int8Activations::quantize(const Int8Kernels& kernels, int threads, const In
       call.open(tile, own);
       call.scan(tile, own);
     });
-    call.share(workers_);
+    if (settings.threshold > 0.0f && settings.outliers != OutlierRule::token) call.share_bits(workers_);
+    if (settings.threshold > 0.0f && settings.outliers == OutlierRule::whole_column) {
+      ThreadPool::shared().parallel_for(used, tiles, [&](int64_t tile, int worker) {
+        Worker& own = workers_[static_cast<size_t>(worker)];
+        call.open(tile, own);
+        call.scan_rest(tile, own);
+      });
+    }
+    call.share_range();
     ThreadPool::shared().parallel_for(used, tiles, [&](int64_t tile, int worker) {
       Worker& own = workers_[static_cast<size_t>(worker)];
       call.open(tile, own);

@@ -43,7 +43,7 @@ class Int8Activations final : public QuantizedRows {
   struct Worker {
     std::vector<uint64_t> bits;  // outlier features of the tile at hand, or of all that the worker has seen
     std::vector<float> rows;     // the tile's rows, normalized
-    std::vector<float> row;      // a row without its kept features
+    std::vector<float> row;      // a row without the features that are multiplied in float in all rows
     std::vector<int32_t> entries;
     std::vector<uint8_t> bytes;  // a row, quantized, on its way to its tiles
   };
@@ -52,6 +52,7 @@ class Int8Activations final : public QuantizedRows {
   AlignedMemory bytes_;
   int64_t row_stride_ = 0, block_stride_ = 0;
   std::vector<ValueRange> ranges_;
+  std::vector<float> below_;  // outliers of a row are |x| > this; < 0: it has none
   std::vector<float> scale_;
   std::vector<int32_t> zero_;
   std::vector<int32_t> sum_;

@@ -8,8 +8,18 @@
 namespace octoformer {
 namespace {
 
-/// A threshold of 0 turns the decomposition off, as in bitsandbytes.
-bool is_outlier(float value, float threshold) { return threshold > 0.0f && std::fabs(value) >= threshold; }
+/// A limit of 0 turns the decomposition off, as in bitsandbytes.
+bool is_outlier(float value, float limit) { return limit > 0.0f && std::fabs(value) >= limit; }
+
+/// From which magnitude on an entry is an outlier, row by row.
+std::vector<float> outlier_limits(ConstMatrixView a, const LlmInt8Options& options) {
+  std::vector<float> limits;
+  for (int64_t m = 0; m < a.rows; ++m)
+    limits.push_back(options.threshold_unit == ThresholdUnit::absolute
+                         ? options.threshold
+                         : row_rms_limit(options.threshold, sum_of_squares(a.row(m), a.columns), a.columns));
+  return limits;
+}
 
 void check_options(const LlmInt8Options& options) {
   if (!(options.threshold >= 0.0f))
@@ -19,10 +29,11 @@ void check_options(const LlmInt8Options& options) {
 /// Per entry of `a`: is it multiplied in float?
 std::vector<uint8_t> float_entries(ConstMatrixView a, const LlmInt8Options& options,
                                    const std::vector<int64_t>& outlier_columns) {
+  const std::vector<float> limits = outlier_limits(a, options);
   std::vector<uint8_t> out(static_cast<size_t>(a.rows * a.columns));
   for (int64_t m = 0; m < a.rows; ++m)
     for (int64_t k : outlier_columns)
-      out[m * a.columns + k] = options.outliers == OutlierRule::column || is_outlier(a.row(m)[k], options.threshold);
+      out[m * a.columns + k] = options.outliers != OutlierRule::token || is_outlier(a.row(m)[k], limits[m]);
   return out;
 }
 
@@ -30,10 +41,11 @@ std::vector<uint8_t> float_entries(ConstMatrixView a, const LlmInt8Options& opti
 
 LlmInt8Activations quantize_llm_int8(ConstMatrixView a, const LlmInt8Options& options) {
   check_options(options);
+  const std::vector<float> limits = outlier_limits(a, options);
   LlmInt8Activations out;
   for (int64_t k = 0; k < a.columns; ++k) {
     bool any = false;
-    for (int64_t m = 0; m < a.rows; ++m) any = any || is_outlier(a.row(m)[k], options.threshold);
+    for (int64_t m = 0; m < a.rows; ++m) any = any || is_outlier(a.row(m)[k], limits[m]);
     if (any) out.outlier_columns.push_back(k);
   }
   const std::vector<uint8_t> in_float = float_entries(a, options, out.outlier_columns);
@@ -41,8 +53,11 @@ LlmInt8Activations quantize_llm_int8(ConstMatrixView a, const LlmInt8Options& op
   out.a.data.resize(in_float.size());
   for (int64_t m = 0; m < a.rows; ++m) {
     ValueRange range;
-    for (int64_t k = 0; k < a.columns; ++k)
-      if (!is_outlier(a.row(m)[k], options.threshold)) range.include(a.row(m)[k]);
+    for (int64_t k = 0; k < a.columns; ++k) {
+      const bool left_out = options.outliers == OutlierRule::whole_column ? in_float[m * a.columns + k] != 0
+                                                                          : is_outlier(a.row(m)[k], limits[m]);
+      if (!left_out) range.include(a.row(m)[k]);
+    }
     const Int8Grid grid = int8_grid(range, options.mapping);
     out.a.scale.push_back(grid.scale);
     if (options.mapping == Int8Mapping::zeropoint) out.a.zero_point.push_back(grid.zero_point);

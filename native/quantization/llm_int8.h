@@ -10,11 +10,13 @@ namespace octoformer {
 
 struct LlmInt8Options {
   float threshold = 6.0f;  // 0: no outliers
+  ThresholdUnit threshold_unit = ThresholdUnit::absolute;
   OutlierRule outliers = OutlierRule::column;
   Int8Mapping mapping = Int8Mapping::absmax;
 };
 
-/// The int8 part: outliers (or whole outlier columns) are 0 in `a`, and a row's range leaves out outlier *values* only.
+/// The int8 part: outliers (or whole outlier columns) are 0 in `a`, and a row's range leaves out outlier *values*; with
+/// `whole_column` all that is 0 in `a` for it.
 struct LlmInt8Activations {
   QuantizedMatrix a;
   std::vector<int64_t> outlier_columns;  // increasing; the columns with at least one outlier

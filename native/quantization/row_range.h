@@ -22,6 +22,25 @@ struct ValueRange {
   float absmax() const { return high > -low ? high : -low; }
 };
 
+/// In sixteen chains of fused multiply-adds (k mod 16), which are added pairwise: the same bits however wide a kernel's
+/// vectors are.
+inline float sum_of_squares(const float* row, int64_t columns) {
+  float chain[16] = {};
+  for (int64_t k = 0; k < columns; ++k) chain[k % 16] = std::fma(row[k], row[k], chain[k % 16]);
+  for (int width = 8; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) chain[i] += chain[i + width];
+  }
+  return chain[0];
+}
+
+/// From which magnitude on the entries of a row are outliers where the threshold counts in the row's root mean square;
+/// 0: none are, as in a row of zeros or in one whose squares overflow.
+inline float row_rms_limit(float threshold, float squares, int64_t columns) {
+  if (columns == 0) return 0.0f;
+  const float limit = threshold * std::sqrt(squares / static_cast<float>(columns));
+  return std::isfinite(limit) ? limit : 0.0f;
+}
+
 /// x -> clamp(rint(x * multiplier) + zero_point): the multiplication by the float32 quotient comes first and decides
 /// ties.
 struct Int8Grid {

@@ -40,8 +40,10 @@ Int8Settings read_int8(const Json& json) {
       {{"absmax", Int8Mapping::absmax}, {"zeropoint", Int8Mapping::zeropoint}}};
   static constexpr JsonChoices<Int8Granularity, 2> kGranularities = {
       {{"row", Int8Granularity::row}, {"tensor", Int8Granularity::tensor}}};
-  static constexpr JsonChoices<OutlierRule, 2> kRules = {
-      {{"token", OutlierRule::token}, {"column", OutlierRule::column}}};
+  static constexpr JsonChoices<OutlierRule, 3> kRules = {
+      {{"token", OutlierRule::token}, {"column", OutlierRule::column}, {"whole-column", OutlierRule::whole_column}}};
+  static constexpr JsonChoices<ThresholdUnit, 2> kUnits = {
+      {{"absolute", ThresholdUnit::absolute}, {"row-rms", ThresholdUnit::row_rms}}};
   JsonObjectReader reader(json, "int8 settings");
   Int8Settings int8;
   const auto choose = [&](std::string_view key, const auto& choices, auto& choice) {
@@ -59,6 +61,7 @@ Int8Settings read_int8(const Json& json) {
     int8.threshold = as_float(*threshold);
     if (int8.threshold < 0.0f) threshold->fail("the number must not be negative");
   }
+  choose("threshold_unit", kUnits, int8.threshold_unit);
   choose("outliers", kRules, int8.outliers);
   flag("float_outlier_weights", int8.float_outlier_weights);
   if (const Json* features = reader.optional("outlier_features")) {

@@ -43,7 +43,8 @@ export interface NativeAddon extends NativeFloatOps {
     weight: NativeInt8Matrix,
     outlierWeights: Float32Array | null,
     threshold: number,
-    outliers: 'token' | 'column',
+    thresholdUnit: 'absolute' | 'row-rms',
+    outliers: 'token' | 'column' | 'whole-column',
   ): { readonly data: Float32Array; readonly outlierColumns: Int32Array };
 }
 

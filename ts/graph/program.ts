@@ -99,8 +99,13 @@ export interface Int8Settings {
   readonly activation_scales?: 'row' | 'tensor';
   /** Activations of at least this magnitude are multiplied in float32; 0 (the default): none. */
   readonly threshold?: number;
-  /** `token`: those entries alone. `column`: the whole feature, in all rows of the call (bitsandbytes). */
-  readonly outliers?: 'token' | 'column';
+  /** `row-rms`: the threshold counts in root mean squares of the token's row. */
+  readonly threshold_unit?: 'absolute' | 'row-rms';
+  /**
+   * `token`: those entries alone. `column`: the whole feature, in all rows of the call (bitsandbytes). `whole-column`: the same, and the
+   * rows' ranges leave the whole feature out, not its outliers alone (the paper).
+   */
+  readonly outliers?: 'token' | 'column' | 'whole-column';
   /** Outliers meet the float32 weights (kept beside the int8 ones) instead of dequantized int8 weights. */
   readonly float_outlier_weights?: boolean;
   /** Input features (increasing) multiplied in float32 in every row, by weights kept in bfloat16. */

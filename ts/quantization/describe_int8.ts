@@ -18,12 +18,23 @@ export function describeInt8(settings: Int8Settings): string {
 }
 
 function describeOutliers(settings: Int8Settings): string[] {
-  const { threshold = 0, outliers = 'token', float_outlier_weights, outlier_features = [] } = settings;
+  const {
+    threshold = 0,
+    threshold_unit = 'absolute',
+    outliers = 'token',
+    float_outlier_weights,
+    outlier_features = [],
+  } = settings;
   const met = float_outlier_weights ? 'float32 weights' : 'dequantized weights';
-  const taken = outliers === 'column' ? 'their features for all tokens of the call' : 'those entries alone';
+  const taken = {
+    token: 'those entries alone',
+    column: 'their features for all tokens of the call',
+    'whole-column': 'their features, which take no part in scales, for all tokens of the call',
+  }[outliers];
+  const from = threshold_unit === 'absolute' ? `${threshold}` : `${threshold} root mean squares of their token`;
   return [
     threshold > 0
-      ? `inputs of magnitude ${threshold} and above in float32 with ${met}, ${taken}`
+      ? `inputs of magnitude ${from} and above in float32 with ${met}, ${taken}`
       : 'no input is left out for its size',
     ...(outlier_features.length > 0
       ? [`${outlier_features.length} calibrated feature(s) in float32 always, with bfloat16 weights`]

@@ -2,6 +2,7 @@ import { OctoformerError } from '../binding/error';
 import { callNative, nativeAddon } from '../binding/load';
 import type { NativeInt8Matrix } from '../binding/native';
 import { checkChoice, checkNumber, checkOptions, describeValue } from '../binding/options';
+import { outlierRules, thresholdUnits } from './int8_options';
 
 /** A matrix in int8: x ~ (data - zeroPoint) * scale, with one scale (and zero point), or one a row. */
 export type QuantizedMatrix = NativeInt8Matrix;
@@ -67,8 +68,13 @@ export interface LlmInt8Options {
   readonly k: number;
   /** Entries of at least this magnitude are outliers; 6 by default, 0: none. */
   readonly threshold?: number;
-  /** `token` (default): outliers alone are multiplied in float32. `column`: their columns, in all rows (bitsandbytes). */
-  readonly outliers?: 'token' | 'column';
+  /** What the threshold counts in: absolute values (default), or root mean squares of the row. */
+  readonly thresholdUnit?: (typeof thresholdUnits)[number];
+  /**
+   * `token` (default): outliers alone are multiplied in float32. `column`: their columns, in all rows (bitsandbytes). `whole-column`: the
+   * same, and the columns take no part in the rows' ranges (the paper).
+   */
+  readonly outliers?: (typeof outlierRules)[number];
   /** What outliers are multiplied by: the int8 weights, dequantized (default), or the float32 ones (the paper). */
   readonly outlierWeights?: 'int8' | 'float32';
 }
@@ -91,14 +97,15 @@ export function llmInt8Matmul(
   options: LlmInt8Options,
 ): LlmInt8Product {
   const where = 'ops.llmInt8Matmul()';
-  checkOptions(where, options, ['m', 'n', 'k', 'threshold', 'outliers', 'outlierWeights']);
+  checkOptions(where, options, ['m', 'n', 'k', 'threshold', 'thresholdUnit', 'outliers', 'outlierWeights']);
   const [m, n, k] = (['m', 'n', 'k'] as const).map((name) => checkSize(where, name, options[name])) as [
     number,
     number,
     number,
   ];
   const threshold = checkNumber(where, 'threshold', options.threshold ?? 6, { least: 0 });
-  const outliers = checkChoice(where, 'outliers', options.outliers ?? 'token', ['token', 'column']);
+  const outliers = checkChoice(where, 'outliers', options.outliers ?? 'token', outlierRules);
+  const unit = checkChoice(where, 'thresholdUnit', options.thresholdUnit ?? 'absolute', thresholdUnits);
   const kept = checkChoice(where, 'outlierWeights', options.outlierWeights ?? 'int8', ['int8', 'float32']);
   const floats = weight instanceof Float32Array ? weight : null;
   if (kept === 'float32' && !floats) {
@@ -115,7 +122,7 @@ export function llmInt8Matmul(
     );
   }
   const { data, outlierColumns } = callNative(() =>
-    nativeAddon().llmInt8Product(a, m, quantized, kept === 'float32' ? floats : null, threshold, outliers),
+    nativeAddon().llmInt8Product(a, m, quantized, kept === 'float32' ? floats : null, threshold, unit, outliers),
   );
   return { data, outlierColumns: [...outlierColumns] };
 }

@@ -9,11 +9,14 @@ export interface QuantizationOptions {
   readonly scheme?: Int8Scheme | 'none';
   /** Activations of at least this magnitude are multiplied in float32; 0: none. The scheme's own by default. */
   readonly threshold?: number;
+  /** What the threshold counts in: `absolute` activations, or root mean squares of the token's row (`row-rms`). The scheme's own by default. */
+  readonly thresholdUnit?: (typeof thresholdUnits)[number];
   /**
    * `token` (default): those entries alone, so that a result doesn't depend on what it is batched with. `column`: the whole feature, in all
-   * token rows of the call, as bitsandbytes has it.
+   * token rows of the call, as bitsandbytes has it. `whole-column`: the same, and rows' ranges leave out the whole feature (the paper), not
+   * its outliers alone.
    */
-  readonly outliers?: 'token' | 'column';
+  readonly outliers?: (typeof outlierRules)[number];
   /** What outliers are multiplied by: the int8 weights, dequantized (default), or the float32 ones, kept beside them (the paper). */
   readonly outlierWeights?: 'int8' | 'float32';
   /** Modules that stay float, by path or by the end of it (`lm_head`, `mlp.down_proj`), with all modules in them. */
@@ -57,9 +60,16 @@ export interface Int8Plan {
   readonly outlierFeatures: 'stored' | 'none' | OutlierFeatures;
 }
 
+/** What `thresholdUnit` can be. */
+export const thresholdUnits = ['absolute', 'row-rms'] as const;
+
+/** What `outliers` can be. */
+export const outlierRules = ['token', 'column', 'whole-column'] as const;
+
 const objectOptions = [
   'scheme',
   'threshold',
+  'thresholdUnit',
   'outliers',
   'outlierWeights',
   'skipModules',
@@ -142,11 +152,12 @@ function checkScheme(place: string, name: unknown): Int8Scheme {
 function plan(place: string, given: Given): Int8Plan {
   const scheme = checkScheme(place, given.scheme);
   const base: Int8Settings = int8Schemes[scheme];
-  const { threshold, outliers, outlierWeights, outlierFeatures } = given;
+  const { threshold, thresholdUnit, outliers, outlierWeights, outlierFeatures } = given;
   const embeddings = checkFlag(place, 'embeddings', given.embeddings);
   const countOutliers = checkFlag(place, 'countOutliers', given.countOutliers);
   const outlierOptions = {
     threshold,
+    thresholdUnit,
     outliers,
     outlierWeights,
     outlierFeatures,
@@ -165,7 +176,10 @@ function plan(place: string, given: Given): Int8Plan {
     settings: {
       ...base,
       ...(threshold === undefined ? {} : { threshold: checkNumber(place, 'threshold', threshold, { least: 0 }) }),
-      ...(outliers === undefined ? {} : { outliers: checkOne(place, 'outliers', outliers, ['token', 'column']) }),
+      ...(thresholdUnit === undefined
+        ? {}
+        : { threshold_unit: checkOne(place, 'thresholdUnit', thresholdUnit, thresholdUnits) }),
+      ...(outliers === undefined ? {} : { outliers: checkOne(place, 'outliers', outliers, outlierRules) }),
       ...(outlierWeights !== undefined &&
       checkOne(place, 'outlierWeights', outlierWeights, ['int8', 'float32']) === 'float32'
         ? { float_outlier_weights: true }

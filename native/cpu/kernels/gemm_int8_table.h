@@ -30,8 +30,8 @@ constexpr Int8Kernel int8_kernel() {
 #endif
 }
 
-constexpr Int8Kernels kInt8Kernels = {int8_kernel<Int8Unit>(), int8_kernel<GeneralInt8Unit>(), scan_row, quantize_row,
-                                      kPanel};
+constexpr Int8Kernels kInt8Kernels = {
+    int8_kernel<Int8Unit>(), int8_kernel<GeneralInt8Unit>(), scan_row, quantize_row, sum_squares, kPanel};
 
 }  // namespace
 }  // namespace octoformer

@@ -46,6 +46,30 @@ void scan_row(const float* x, int64_t count, float below, uint64_t* bits, RowSca
   }
 }
 
+float sum_squares(const float* x, int64_t count) {
+  constexpr int kChains = 16, kVectors = kChains / Vec::lanes;
+  static_assert(kChains % Vec::lanes == 0, "every ISA has the same chains");
+  Vec::F sum[kVectors];
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) sum[v] = Vec::zero();
+  int64_t k = 0;
+  for (; k + kChains <= count; k += kChains) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec::F value = Vec::load(x + k + v * Vec::lanes);
+      sum[v] = Vec::fma(value, value, sum[v]);
+    }
+  }
+  float chain[kChains];
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) Vec::store(chain + v * Vec::lanes, sum[v]);
+  for (; k < count; ++k) chain[k % kChains] = __builtin_fmaf(x[k], x[k], chain[k % kChains]);
+  for (int width = kChains / 2; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) chain[i] += chain[i + width];
+  }
+  return chain[0];
+}
+
 template <bool Affine, bool Outliers>
 inline void quantize_row_of(const float* x, int64_t count, const RowGrid& grid, uint8_t* out) {
   const Vec::F limit = Vec::set1(grid.below), factor = Vec::set1(Affine ? grid.step : grid.multiplier);

@@ -35,9 +35,11 @@ struct Scheme {
 const std::vector<Scheme>& schemes() {
   constexpr auto absmax = Int8Mapping::absmax, zeropoint = Int8Mapping::zeropoint;
   constexpr auto row = Int8Granularity::row, tensor = Int8Granularity::tensor;
+  constexpr auto rms = ThresholdUnit::row_rms;
   const auto scheme = [](Int8Mapping weights, Int8Granularity weight_scales, Int8Mapping activations,
                          Int8Granularity activation_scales, float threshold = 0.0f,
-                         OutlierRule rule = OutlierRule::token, bool floats = false) {
+                         OutlierRule rule = OutlierRule::token, bool floats = false,
+                         ThresholdUnit unit = ThresholdUnit::absolute) {
     Int8Settings settings;
     settings.weights = weights;
     settings.weight_scales = weight_scales;
@@ -46,6 +48,7 @@ const std::vector<Scheme>& schemes() {
     settings.threshold = threshold;
     settings.outliers = rule;
     settings.float_outlier_weights = floats;
+    settings.threshold_unit = unit;
     return settings;
   };
   static const std::vector<Scheme> all = {
@@ -63,6 +66,11 @@ const std::vector<Scheme>& schemes() {
       {"llm.int8 zeropoint column", scheme(zeropoint, row, zeropoint, row, 2.5f, OutlierRule::column)},
       {"llm.int8 zeropoint token", scheme(zeropoint, row, zeropoint, row, 2.5f)},
       {"affine activations, token", scheme(absmax, row, zeropoint, row, 2.5f)},
+      {"row-wise, whole columns", scheme(absmax, tensor, absmax, row, 2.5f, OutlierRule::whole_column)},
+      {"llm.int8 whole columns, float", scheme(absmax, row, absmax, row, 2.5f, OutlierRule::whole_column, true)},
+      {"llm.int8 zeropoint whole columns", scheme(zeropoint, row, zeropoint, row, 2.5f, OutlierRule::whole_column)},
+      {"affine, token, row rms", scheme(absmax, row, zeropoint, row, 1.5f, OutlierRule::token, false, rms)},
+      {"column, row rms", scheme(absmax, row, absmax, row, 2.0f, OutlierRule::column, false, rms)},
       {"every entry an outlier", scheme(absmax, row, absmax, row, std::numeric_limits<float>::denorm_min())},
   };
   return all;
@@ -75,6 +83,7 @@ Matrix expected_product(const Matrix& a, const Matrix& w, const float* bias, con
   if (settings.threshold > 0.0f) {
     LlmInt8Options options;
     options.threshold = settings.threshold;
+    options.threshold_unit = settings.threshold_unit;
     options.outliers = settings.outliers;
     options.mapping = settings.activations;
     out.values =

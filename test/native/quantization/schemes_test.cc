@@ -103,6 +103,35 @@ TEST(LlmInt8, TheThresholdItselfIsAnOutlier) {
   EXPECT_EQ(token.a.data[4], 11);  // round(0.5 * 127 / 5.999)
 }
 
+TEST(LlmInt8, WholeColumnsLeaveTheRangesToo) {
+  const std::vector<float> a = {1.0f, 6.0f, 2.0f, 0.25f, 5.0f, -0.5f};
+  const LlmInt8Activations parts = quantize_llm_int8(view(a, 2), {.outliers = OutlierRule::whole_column});
+  EXPECT_EQ(parts.outlier_columns, (std::vector<int64_t>{1}));
+  EXPECT_FLOAT_EQ(parts.a.scale[1], 0.5f / 127);  // 5 is no outlier, but its column is one
+  EXPECT_EQ(parts.a.data, (std::vector<int8_t>{64, 0, 127, 64, 0, -127}));
+}
+
+TEST(LlmInt8, AThresholdInRootMeanSquaresFollowsItsRow) {
+  // Root mean squares of the rows: 2 and 0.02, of which 4 and 0.04 are two.
+  const std::vector<float> a = {4.0f, 0.0f, 0.0f, 0.0f, 0.01f, 0.03f, -0.01f, 0.02f, 0.0f, 0.0f, 0.0f, 0.0f};
+  const LlmInt8Options options{
+      .threshold = 2.0f, .threshold_unit = ThresholdUnit::row_rms, .outliers = OutlierRule::token};
+  EXPECT_EQ(quantize_llm_int8(view(a, 3), options).outlier_columns, (std::vector<int64_t>{0}));
+  const LlmInt8Options lower{
+      .threshold = 1.5f, .threshold_unit = ThresholdUnit::row_rms, .outliers = OutlierRule::token};
+  EXPECT_EQ(quantize_llm_int8(view(a, 3), lower).outlier_columns, (std::vector<int64_t>{0, 1}));
+}
+
+TEST(LlmInt8, ARowWhoseSquaresOverflowHasNoOutliersByItsOwnMeasure) {
+  const std::vector<float> a = {1e30f, 1.0f, std::numeric_limits<float>::infinity(), 1.0f};
+  const LlmInt8Options options{
+      .threshold = 1.0f, .threshold_unit = ThresholdUnit::row_rms, .outliers = OutlierRule::token};
+  const LlmInt8Activations parts = quantize_llm_int8(view(a, 2), options);
+  EXPECT_TRUE(parts.outlier_columns.empty());
+  EXPECT_EQ(parts.a.data[0], 127);
+  EXPECT_TRUE(std::isnan(parts.a.scale[1]));
+}
+
 TEST(LlmInt8, ATokenDoesNotDependOnItsNeighbours) {
   const std::vector<float> both = {1.0f, 60.0f, -2.0f, 0.25f, 0.5f, 3.0f};
   const QuantizedMatrix w = absmax({0.1f, -0.2f, 0.3f, 0.7f, 0.6f, -0.5f}, 2);

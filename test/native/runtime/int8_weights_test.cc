@@ -87,7 +87,7 @@ TEST(Int8WeightsTest, SettingsAreParsed) {
           program_with(
               "int8",
               R"({"weights":"zeropoint","weight_scales":"tensor","activations":"zeropoint","activation_scales":"tensor",
-                  "threshold":6,"outliers":"column","float_outlier_weights":true,"outlier_features":[1],
+                  "threshold":6,"threshold_unit":"row-rms","outliers":"column","float_outlier_weights":true,"outlier_features":[1],
                   "count_outliers":true})"))
           .main;
   const Int8Settings& int8 = program.weights[0].int8;
@@ -95,6 +95,7 @@ TEST(Int8WeightsTest, SettingsAreParsed) {
   EXPECT_EQ(int8.weight_scales, Int8Granularity::tensor);
   EXPECT_EQ(int8.activation_scales, Int8Granularity::tensor);
   EXPECT_EQ(int8.threshold, 6.0f);
+  EXPECT_EQ(int8.threshold_unit, ThresholdUnit::row_rms);
   EXPECT_EQ(int8.outliers, OutlierRule::column);
   EXPECT_TRUE(int8.float_outlier_weights && int8.count_outliers && int8.looks_across_rows());
   EXPECT_EQ(int8.outlier_features, std::vector<int64_t>{1});
@@ -109,7 +110,8 @@ TEST(Int8WeightsTest, WrongSettingsAreRefusedByName) {
   refuse("float32", "{}", "only a weight of the form 'int8'");
   refuse("int8", R"({"thresold":6})", "thresold");
   refuse("int8", R"({"threshold":-1})", "must not be negative");
-  refuse("int8", R"({"outliers":"row"})", "token, column");
+  refuse("int8", R"({"outliers":"row"})", "token, column, whole-column");
+  refuse("int8", R"({"threshold_unit":"rms"})", "absolute, row-rms");
 }
 
 }  // namespace
