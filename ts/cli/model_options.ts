@@ -1,6 +1,7 @@
 import type { LoadOptions } from '../models/load_options';
 import type { Dtype } from '../quantization/float_policy';
-import { type OptionDescriptions, type ParsedArguments, UsageError } from './command';
+import type { OptionDescriptions, ParsedArguments } from './command';
+import { readScheme } from './scheme_argument';
 
 /** Options that name a checkpoint. */
 export const SOURCE_OPTIONS = {
@@ -16,7 +17,7 @@ export const MODEL_OPTIONS = {
   quantization: {
     kind: 'text',
     placeholder: 'SCHEME',
-    help: 'none (default), llm.int8, int8, int8-weight-only, vector-wise, ...; or {"scheme": ...}',
+    help: 'none (default), llm.int8, int8, int8-weight-only, vector-wise, ...; llm.int8:threshold=3, or {"scheme": ...}',
   },
   device: { kind: 'text', placeholder: 'DEVICE', help: 'auto (default), cpu' },
   threads: { kind: 'integer', placeholder: 'N', help: 'threads that compute (default: physical cores)' },
@@ -47,23 +48,12 @@ export function loadOptions(given: ParsedArguments): LoadOptions {
   };
 }
 
-/** The option `quantization` of a scheme (or an object in JSON) and of a form of the cache, as they were typed. */
-export function withCache(text: string | undefined, cache: string | undefined): LoadOptions['quantization'] {
-  const scheme = quantizationOption(text);
-  if (cache === undefined) return scheme;
-  const rest = typeof scheme === 'object' ? scheme : scheme === undefined ? {} : { scheme };
-  return { ...rest, kvCache: cache } as LoadOptions['quantization'];
-}
-
-/** A scheme's name, or an object in JSON. */
-function quantizationOption(text: string | undefined): LoadOptions['quantization'] {
-  if (!text?.startsWith('{')) return text as LoadOptions['quantization'];
-  try {
-    return JSON.parse(text) as LoadOptions['quantization'];
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`--quantization takes a scheme or an object in JSON, and '${text}' is none: ${reason}`);
-  }
+/** The option `quantization` of a scheme and of a form of the cache, as they were typed. */
+export function withCache(scheme: string | undefined, cache: string | undefined): LoadOptions['quantization'] {
+  const quantization = scheme === undefined ? undefined : readScheme(scheme);
+  if (cache === undefined) return quantization;
+  const others = typeof quantization === 'string' ? { scheme: quantization } : quantization;
+  return { ...others, kvCache: cache } as LoadOptions['quantization'];
 }
 
 type Defined<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };

@@ -17,7 +17,8 @@ export const perplexity: Command = {
   summary: 'how well a model foretells a text, and what int8 schemes cost',
   description:
     'Scores the tokens of FILE, or of standard input, in windows that the model sees each by itself. With --schemes the model is scored in float\n' +
-    'first, then in each scheme (with the --kv-cache given): its perplexity, the change (of exp of the mean loss, on the same tokens), the bytes of the weights, and the time.',
+    'first, then in each scheme (with the --kv-cache given): its perplexity, the change (of exp of the mean loss, on the same tokens, with its paired\n' +
+    'standard error), the bytes of the weights, and the time. A scheme may have options: llm.int8:outliers=column:outlierWeights=float32.',
   options: {
     ...MODEL_OPTIONS,
     ...CACHE_OPTIONS,
@@ -40,6 +41,8 @@ interface Row {
   readonly perplexity: number;
   /** Against the float model; null for that itself. */
   readonly change_percent: number | null;
+  /** Of the change, from the spread of the differences token by token. */
+  readonly standard_error_percent: number | null;
   readonly weight_bytes: number;
   readonly seconds: number;
 }
@@ -56,13 +59,13 @@ async function runPerplexity(given: ParsedArguments, terminal: Terminal): Promis
   const rows: Row[] = [];
   let base: Perplexity | undefined;
   let scored = 0;
-  for (const scheme of schemes) {
+  for (const { label, scheme } of schemes) {
     const { result, bytes, seconds } = await score(source, scheme, { given, terminal, tokenizer, text, signal });
     scored = result.negativeLogLikelihoods.length;
     rows.push({
-      scheme: describeScheme(scheme),
+      scheme: label,
       perplexity: result.perplexity,
-      change_percent: base ? changePercent(base, result) : null,
+      ...compare(base, result),
       weight_bytes: bytes,
       seconds,
     });
@@ -72,24 +75,28 @@ async function runPerplexity(given: ParsedArguments, terminal: Terminal): Promis
   else await terminal.line(describeRows(rows));
 }
 
-function describeScheme(scheme: Scheme | undefined): string {
-  if (typeof scheme === 'string') return scheme;
-  const { scheme: name = 'as stored', kvCache } = scheme ?? {};
-  return kvCache === undefined ? name : `${name}, ${kvCache} cache`;
+interface LabelledScheme {
+  readonly label: string;
+  /** Undefined: as the options and the checkpoint have it. */
+  readonly scheme: Scheme | undefined;
 }
 
-/** Float first, which the others are compared with; undefined: as the options and the checkpoint have it. */
-function schemesOf(given: ParsedArguments): readonly (Scheme | undefined)[] {
+/** Float first, which the others are compared with. */
+function schemesOf(given: ParsedArguments): readonly LabelledScheme[] {
+  const cache = given.text('kv-cache');
+  const labelled = (name: string | undefined): LabelledScheme => ({
+    label: `${name ?? 'as stored'}${cache === undefined ? '' : `, ${cache} cache`}`,
+    scheme: withCache(name, cache) as Scheme | undefined, // from_pretrained checks it
+  });
   const list = given.text('schemes');
-  if (list === undefined) return [loadOptions(given).quantization];
+  if (list === undefined) return [labelled(given.text('quantization'))];
   if (given.text('quantization') !== undefined) {
     throw new UsageError('--schemes and --quantization exclude one another');
   }
   const names = list.split(',').map((name) => name.trim());
   if (names.includes('')) throw new UsageError(`--schemes takes names with commas between, not '${list}'`);
-  const cache = given.text('kv-cache');
   const others = new Set(cache === undefined ? names.filter((name) => name !== 'none') : names);
-  return ['none', ...[...others].map((name) => withCache(name, cache) as Scheme)]; // from_pretrained checks them
+  return [{ label: 'none', scheme: 'none' }, ...[...others].map(labelled)];
 }
 
 async function readText(given: ParsedArguments, terminal: Terminal): Promise<string> {
@@ -136,25 +143,44 @@ async function score(source: string, scheme: Scheme | undefined, task: Task) {
   return { result, bytes: model.memoryFootprint().weights, seconds: (performance.now() - begun) / 1000 };
 }
 
-function changePercent(base: Perplexity, other: Perplexity): number {
-  const { negativeLogLikelihoods: losses } = other;
-  const difference = losses.reduce((sum, loss, place) => sum + loss - (base.negativeLogLikelihoods[place] ?? 0), 0);
-  return 100 * (Math.exp(difference / losses.length) - 1);
+function compare(
+  base: Perplexity | undefined,
+  other: Perplexity,
+): Pick<Row, 'change_percent' | 'standard_error_percent'> {
+  if (!base) return { change_percent: null, standard_error_percent: null };
+  const differences = other.negativeLogLikelihoods.map(
+    (loss, place) => loss - (base.negativeLogLikelihoods[place] ?? 0),
+  );
+  const { length } = differences;
+  const mean = differences.reduce((sum, value) => sum + value, 0) / length;
+  const squares = differences.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return {
+    change_percent: 100 * (Math.exp(mean) - 1),
+    standard_error_percent: length > 1 ? 100 * Math.exp(mean) * Math.sqrt(squares / (length - 1) / length) : null,
+  };
 }
 
 function describeRows(rows: readonly Row[]): string {
-  const signed = (value: number) => `${value < 0 ? '' : '+'}${value.toFixed(2)} %`;
   return table(
     [
       ['scheme', 'perplexity', 'change', 'weights', 'time'],
-      ...rows.map(({ scheme, perplexity: value, change_percent, weight_bytes, seconds }) => [
+      ...rows.map(({ scheme, perplexity: value, weight_bytes, seconds, ...change }) => [
         scheme,
         value.toFixed(3),
-        change_percent === null ? '' : signed(change_percent),
+        describeChange(change),
         formatBytes(weight_bytes),
         `${seconds.toFixed(1)} s`,
       ]),
     ],
     [1, 2, 3, 4],
   );
+}
+
+function describeChange({
+  change_percent: change,
+  standard_error_percent: error,
+}: Pick<Row, 'change_percent' | 'standard_error_percent'>): string {
+  if (change === null) return '';
+  const range = error === null ? '' : ` ± ${error.toFixed(2)}`;
+  return `${change < 0 ? '' : '+'}${change.toFixed(2)}${range} %`;
 }

@@ -13,6 +13,7 @@ interface Report {
     readonly scheme: string;
     readonly perplexity: number;
     readonly change_percent: number | null;
+    readonly standard_error_percent: number | null;
     readonly weight_bytes: number;
   }[];
 }
@@ -58,10 +59,35 @@ test('the cache is compared with float too', async () => {
   ]);
 });
 
+test('a scheme takes options', async () => {
+  const options = 'llm.int8:threshold=1:outliers=column:outlierWeights=float32:skipModules=q_proj+mlp.down_proj';
+  const given = ['perplexity', '-m', model, '--dtype', 'float32', '--window', '16', '--json'];
+  const { status, stdout, stderr } = await runCli([...given, '--schemes', options], { input });
+  expect([status, stderr]).toEqual([0, '']);
+  const row = (JSON.parse(stdout) as Report).rows[1];
+  const tokenizer = await AutoTokenizer.from_pretrained(model);
+  await using opened = await AutoModelForCausalLM.from_pretrained(model, {
+    dtype: 'float32',
+    quantization: {
+      scheme: 'llm.int8',
+      threshold: 1,
+      outliers: 'column',
+      outlierWeights: 'float32',
+      skipModules: ['q_proj', 'mlp.down_proj'],
+    },
+  });
+  const { perplexity } = await evaluate.perplexity(opened, tokenizer, input, { window: 16 });
+  expect([row?.scheme, row?.perplexity]).toEqual([options, perplexity]);
+  expect(row?.standard_error_percent).toBeGreaterThan(0);
+});
+
 test.each<[string[], number, string]>([
   [['--kv-cache', 'int4'], 1, 'kvCache'],
   [['--schemes', 'llm.int4'], 1, "did you mean 'llm.int8'"],
   [['--schemes', 'int8,,absmax'], 2, '--schemes'],
+  [['--schemes', 'int8:threshold'], 2, "'threshold' of the scheme"],
+  [['--schemes', 'int8:treshold=3'], 1, "did you mean 'threshold'"],
+  [['--quantization', 'llm.int8:outliers=row'], 1, 'token, column, whole-column'],
   [['--schemes', 'int8', '--quantization', 'int8'], 2, 'exclude'],
   [['no-such-file.txt'], 1, '[NOT_FOUND]'],
   [['one.txt', 'two.txt'], 2, 'two.txt'],
