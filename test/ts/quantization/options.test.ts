@@ -12,7 +12,7 @@ describe('what the options mean', () => {
     [{ quantization: 'none' }, 'none'],
     [{ quantization_config: { load_in_8bit: false } }, 'none'],
     [{ quantization: 'llm.int8' }, { settings: { threshold: 6 } }],
-    [{ quantization: 'int8' }, { settings: { activations: 'zeropoint', threshold: 2.5 } }],
+    [{ quantization: 'int8' }, { settings: { activations: 'zeropoint', threshold: 6, threshold_unit: 'row-rms' } }],
     [{ quantization: 'int8-weight-only' }, { settings: { weight_only: true } }],
     [{ quantization: 'vector-wise' }, { settings: {} }],
     [{ quantization: { scheme: 'vector-wise', kvCache: 'int8' } }, { settings: {} }],
