@@ -16,21 +16,21 @@ const wholeColumns = { outliers: 'whole-column', outlierWeights: 'float32' };
 const contestants = {
   float32: { dtype: 'float32' },
   bfloat16: { dtype: 'bfloat16' },
-  'float32, int8 cache': { dtype: 'float32', quantization: { kvCache: 'int8' } },
+  'float32 + int8 cache': { dtype: 'float32', quantization: { kvCache: 'int8' } },
   absmax: { quantization: 'absmax' },
   zeropoint: { quantization: 'zeropoint' },
   'row-wise': { quantization: 'row-wise' },
-  'row-wise, whole columns': { quantization: { scheme: 'row-wise', threshold: 6, ...wholeColumns } },
+  'row-wise + whole columns': { quantization: { scheme: 'row-wise', threshold: 6, ...wholeColumns } },
   'vector-wise': { quantization: 'vector-wise' },
   'vector-wise-zeropoint': { quantization: 'vector-wise-zeropoint' },
-  'llm.int8, whole columns': { quantization: { scheme: 'llm.int8', ...wholeColumns } },
-  'llm.int8-zeropoint, whole columns': { quantization: { scheme: 'llm.int8-zeropoint', ...wholeColumns } },
-  'llm.int8, bitsandbytes': { quantization: { scheme: 'llm.int8', outliers: 'column' } },
+  'llm.int8 + whole columns': { quantization: { scheme: 'llm.int8', ...wholeColumns } },
+  'llm.int8-zeropoint + whole columns': { quantization: { scheme: 'llm.int8-zeropoint', ...wholeColumns } },
+  'llm.int8 + bitsandbytes columns': { quantization: { scheme: 'llm.int8', outliers: 'column' } },
   'llm.int8': { quantization: 'llm.int8' },
   'llm.int8-zeropoint': { quantization: 'llm.int8-zeropoint' },
   int8: { quantization: 'int8' },
-  'int8, embeddings': { quantization: { scheme: 'int8', embeddings: true } },
-  'int8, embeddings, int8 cache': { quantization: { scheme: 'int8', embeddings: true, kvCache: 'int8' } },
+  'int8 + embeddings': { quantization: { scheme: 'int8', embeddings: true } },
+  'int8 + embeddings + int8 cache': { quantization: { scheme: 'int8', embeddings: true, kvCache: 'int8' } },
   'int8-weight-only': { quantization: 'int8-weight-only' },
 };
 
@@ -82,7 +82,7 @@ async function measureAccuracy(text) {
   const [first] = Object.keys(contestants);
   let base;
   for (const name of [first, ...names.filter((other) => other !== first)]) {
-    await using model = await load(name);
+    const model = await load(name);
     const { perplexity, negativeLogLikelihoods: losses } = await evaluate.perplexity(model, tokenizer, text, {
       window: 512,
       maxTokens: Number(given.tokens),
@@ -99,6 +99,7 @@ async function measureAccuracy(text) {
       changePercent: 100 * (Math.exp(mean) - 1),
       standardErrorPercent: 100 * Math.exp(mean) * Math.sqrt(squares / (losses.length - 1) / losses.length),
     };
+    await model.dispose();
     console.error(`${name}: ${perplexity.toFixed(3)}, ${results[name].changePercent.toFixed(2)} %`);
   }
 }
