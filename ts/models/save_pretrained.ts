@@ -4,6 +4,7 @@ import { throwIfAborted } from '../binding/abort';
 import { OctoformerError } from '../binding/error';
 import { checkNumber, checkOptions, describeValue } from '../binding/options';
 import { walkModules } from '../graph/module_tree';
+import type { Int8Settings } from '../graph/program';
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, QUANTIZATION_FILE, SINGLE_WEIGHTS_FILE } from '../hub';
 import { type Calibration, formatNotes } from '../quantization/calibration';
 import { bitsandbytesConfig } from '../quantization/int8_options';
@@ -209,7 +210,7 @@ function configuration(
     floats.set(tensor.dtype, (floats.get(tensor.dtype) ?? 0) + tensorBytes(tensor));
   }
   const [[form] = ['F32' as const]] = [...floats].sort(([, a], [, b]) => b - a);
-  const threshold = origin.plan?.settings.threshold ?? (origin.plan?.settings.weight_only ? paperThreshold : 0);
+  const threshold = pythonThreshold(origin.plan?.settings);
   return {
     ...config,
     architectures: [modules.kind],
@@ -224,6 +225,13 @@ function configuration(
         }
       : {}),
   };
+}
+
+/** bitsandbytes knows thresholds in absolute numbers only: where ours is none, it gets its own. */
+function pythonThreshold(settings: Int8Settings | undefined): number {
+  if (!settings) return 0;
+  const { threshold = 0, threshold_unit, weight_only } = settings;
+  return weight_only || threshold_unit === 'row-rms' ? paperThreshold : threshold;
 }
 
 /** Linear layers that are not int8: Python must be told, for it would quantize them. */
