@@ -231,7 +231,7 @@ function configuration(
 function pythonThreshold(settings: Int8Settings | undefined): number {
   if (!settings) return 0;
   const { threshold = 0, threshold_unit, weight_only } = settings;
-  return weight_only || threshold_unit === 'row-rms' ? paperThreshold : threshold;
+  return weight_only || (threshold > 0 && threshold_unit === 'row-rms') ? paperThreshold : threshold;
 }
 
 /** Linear layers that are not int8: Python must be told, for it would quantize them. */
