@@ -235,11 +235,13 @@ inline void multiply_strip(const uint8_t* a, int64_t a_below, const uint8_t* wei
   }
 }
 
-/// Blocks of k outermost, so small that one of a panel stays in the first-level cache, beside a strip of activations,
-/// while all rows pass by, 32 at a time; the block of all rows stays in the second-level cache while the panels pass
-/// by. What comes next is fetched a few lines a step: weights and activations into the second-level cache, partial sums
-/// into the first. The epilogue of finished sums runs between the products of the next. Rows are filled up to whole
-/// tiles (configuring tiles takes as long as some products): those beyond the last are computed and dropped.
+/// Blocks of k outermost, so small that a strip of activations stays in the first-level cache, beside a block of a
+/// panel, while all panels pass by; the blocks of all rows and of all panels stay in the second-level cache meanwhile.
+/// Strip by strip, and not panel by panel, since results then fill their rows from left to right: each row lies on a
+/// page of its own, and coming back to it for every 32 columns costs more than the products. What comes next is fetched
+/// a few lines a step: weights and activations into the second-level cache, partial sums into the first. The epilogue
+/// of finished sums runs between the products of the next. Rows are filled up to whole tiles (configuring tiles takes
+/// as long as some products): those beyond the last are computed and dropped.
 template <class Product>
 void many_rows_amx(const typename Product::Task& task, typename Product::Sum* partial_sums,
                    typename Product::Sum* finished_sums) {
@@ -270,18 +272,16 @@ void many_rows_amx(const typename Product::Task& task, typename Product::Sum* pa
     }
     if (!fresh) ahead.sum_bytes = bytes_at_a_time(kStripSums * 4, steps);
     typename Product::Sum* partial = partial_sums;
-    for (int64_t p = 0; p < panels; ++p) {
-      const int64_t panel = task.first_panel + p, column = panel * kTilePanel;
-      const uint8_t* weights = panel_bytes<Product>(task, panel) + offset;
-      const uint8_t* next_weights = p + 1 < panels ? panel_bytes<Product>(task, panel + 1) + offset
-                                    : finished
-                                        ? panel_bytes<Product>(task, task.last_panel)
-                                        : panel_bytes<Product>(task, task.first_panel) + offset + weights_of_block;
-      for (int64_t strip = 0; strip < strips; ++strip, partial += kStripSums) {
-        const int64_t row = task.first_row + strip * kStripRows;
-        const uint8_t* a = a_block + strip * 2 * group_bytes;
+    for (int64_t strip = 0; strip < strips; ++strip) {
+      const int64_t row = task.first_row + strip * kStripRows;
+      const uint8_t* a = a_block + strip * 2 * group_bytes;
+      for (int64_t p = 0; p < panels; ++p, partial += kStripSums) {
+        const int64_t panel = task.first_panel + p, column = panel * kTilePanel;
+        const uint8_t* weights = panel_bytes<Product>(task, panel) + offset;
+        const uint8_t* next_weights =
+            finished ? panel_bytes<Product>(task, panel + panels) : weights + weights_of_block;
         ahead.weights = next_weights + strip * steps * ahead.weight_bytes;
-        ahead.activations = a_next + (p * strips + strip) * steps * ahead.activation_bytes;
+        ahead.activations = a_next + (strip * panels + p) * steps * ahead.activation_bytes;
         ahead.sums = reinterpret_cast<const uint8_t*>(partial + kStripSums);
         const bool tall = row + kTileRow < task.last_row;
         if (!finished) {
