@@ -18,6 +18,7 @@
 #include "backend/key_value_form.h"
 #include "backend/linear_weight.h"
 #include "backend/matrix.h"
+#include "backend/sparse_pattern.h"
 
 namespace octoformer {
 
@@ -120,6 +121,16 @@ struct DistanceBias {
   int64_t zero = 0;
 };
 
+/// Adds what positions say to the scores, before they are scaled (He et al., arXiv:2006.03654, section 3.1): head h of
+/// query p and of key k get query . keys[i] + key . queries[i], where i = index[reach + p - k], p - k being cut to
+/// [-reach, reach].
+struct PositionTerms {
+  const int32_t* index = nullptr;  // [2 * reach + 1], increasing, each a row of keys and queries; null: no terms
+  int64_t reach = 0;
+  ConstMatrixView keys;     // [places, heads * head_dim]; data null: no such term
+  ConstMatrixView queries;  // likewise
+};
+
 struct AttentionArguments {
   ConstMatrixView query;  // [tokens, heads * head_dim]
   MatrixView out;         // [tokens, heads * head_dim]
@@ -128,7 +139,9 @@ struct AttentionArguments {
   int64_t heads = 0;    // a multiple of layer.kv_heads; query head h reads kv head h / (heads / kv_heads)
   float scale = 1.0f;
   bool causal = true;
-  int64_t window = 0;                   // > 0: position p sees keys (p - window, p] (if not causal: |p - key| < window)
+  int64_t window = 0;  // > 0: position p sees keys (p - window, p] (if not causal: |p - key| < window)
+  SparsePattern sparse{};
+  PositionTerms positions{};            // where there are any, heads = layer.kv_heads
   float softcap = 0.0f;                 // > 0: scores become softcap * tanh(score / softcap)
   const float* alibi_slopes = nullptr;  // [heads]: adds slope * (key - p), or null
   /// Adds scale * (slope * key) instead, with slope, key and product rounded to bfloat16: what Falcon was trained with.

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "backend/sparse_pattern.h"
 #include "cpu/key_value_page.h"
 
 namespace octoformer {
@@ -22,6 +23,15 @@ inline constexpr int64_t kMaximumTileRows = 24;
 
 /// Floats from one row's scores to the next one's: not a power of two, which would crowd all rows into few cache sets.
 inline constexpr int64_t kScoreStride = kGroupKeys + 16;
+
+/// PositionTerms of one head, packed: keys as those of a page lie, a block [head_dim][kPageKeys] for every kPageKeys
+/// places, queries as a tile's do, a block [head_dim][kMaximumTileRows] for every kMaximumTileRows places.
+struct TilePositions {
+  const int32_t* index;  // at distance 0; null: no terms
+  int64_t reach;
+  const float* keys;     // or null
+  const float* queries;  // or null
+};
 
 /// Some query rows of one sequence that read the same kv head. Row r is query head r % heads_per_kv of new token
 /// r / heads_per_kv; the tile has rows [first_row, first_row + rows).
@@ -47,6 +57,8 @@ struct AttentionTile {
   bool bfloat16_slopes;        // see AttentionArguments::alibi_bfloat16
   const float* distance_bias;  // of the first head of the tile, at distance 0; or null
   int64_t distance_stride;     // floats from one head's to the next one's
+  SparsePattern sparse;
+  TilePositions positions;
 };
 
 /// Positions of keys: [first, end).
@@ -55,11 +67,12 @@ struct KeyRange {
   int64_t end;
 };
 
-/// The keys that the new token `token` (of sequence length `keys`) attends to.
+/// The keys between (and including) the first and the last that the new token `token` (of sequence length `keys`)
+/// attends to: all of them, unless the pattern is sparse (attention_pattern.h).
 static inline KeyRange attended_keys(const AttentionTile& tile, int64_t token) {
   const int64_t position = tile.past + token;
   KeyRange range{0, tile.causal ? position + 1 : tile.keys};
-  if (tile.window > 0) {
+  if (tile.window > 0 && !tile.sparse.any()) {
     if (position - tile.window + 1 > range.first) range.first = position - tile.window + 1;
     if (position + tile.window < range.end) range.end = position + tile.window;
   }
@@ -71,11 +84,14 @@ static constexpr int64_t attention_state_floats(int64_t rows, int64_t head_dim) 
   return (2 * rows + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple + rows * padded_head_dim(head_dim);
 }
 
-/// Floats that `attend` needs beside the state: queries, scores, one group's state, and a page's keys or values widened
-/// to float32.
-static constexpr int64_t attention_workspace_floats(int64_t head_dim) {
+/// Products of a tile's rows with a block of places, or of a block of places with a page's keys.
+static constexpr int64_t position_products_floats() { return kMaximumTileRows * kScoreStride; }
+
+/// Floats that `attend` and `scores` need beside the state: queries, scores, one group's state, a page's keys or values
+/// widened to float32, products of positions.
+static constexpr int64_t attention_workspace_floats(int64_t head_dim, bool positions) {
   return kMaximumTileRows * (head_dim + kScoreStride) + attention_state_floats(kMaximumTileRows, head_dim) +
-         value_numbers(head_dim);
+         value_numbers(head_dim) + (positions ? position_products_floats() : 0);
 }
 
 struct AttentionKernels {

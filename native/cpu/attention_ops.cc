@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cpu/aligned_memory.h"
+#include "cpu/attention_pattern.h"
 #include "cpu/attention_tasks.h"
 #include "cpu/parallel_rows.h"
 #include "cpu/thread_pool.h"
@@ -22,10 +23,16 @@ float* scratch_floats(int64_t count) {
   return reinterpret_cast<float*>(scratch.data());
 }
 
-void attend_by_tiles(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks, int64_t head_dim) {
-  const int64_t state_floats = attention_state_floats(kMaximumTileRows, head_dim);
-  const int64_t worker_floats = state_floats + attention_workspace_floats(head_dim) + kHeadDimMultiple -
-                                attention_workspace_floats(head_dim) % kHeadDimMultiple;
+/// Of one worker, filled up so that the next one's is aligned too.
+int64_t workspace_floats(const AttentionArguments& arguments) {
+  const int64_t floats = attention_workspace_floats(arguments.layer.head_dim, arguments.positions.index != nullptr);
+  return (floats + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple;
+}
+
+void attend_by_tiles(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks,
+                     const AttentionArguments& arguments) {
+  const int64_t state_floats = attention_state_floats(kMaximumTileRows, arguments.layer.head_dim);
+  const int64_t worker_floats = state_floats + workspace_floats(arguments);
   float* memory = scratch_floats(threads * worker_floats);
   ThreadPool::shared().parallel_for(threads, tasks.size(), [&](int64_t index, int worker) {
     const AttentionTile tile = tasks.task(index).tile;
@@ -37,7 +44,8 @@ void attend_by_tiles(const AttentionKernels& kernels, int threads, const Attenti
 }
 
 /// Every group of every tile on its own, then merged in order: what `attend` does for a whole tile.
-void attend_by_groups(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks, int64_t head_dim) {
+void attend_by_groups(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks,
+                      const AttentionArguments& arguments) {
   struct Part {
     AttentionTile tile;
     int64_t group;
@@ -52,19 +60,20 @@ void attend_by_groups(const AttentionKernels& kernels, int threads, const Attent
   for (int64_t index = 0; index < tasks.size(); ++index) {
     const AttentionTile tile = tasks.task(index).tile;
     const GroupRange groups = attended_groups(tile);
-    wholes.push_back({parts.size(), parts.size() + static_cast<size_t>(groups.end - groups.first)});
+    const size_t first_part = parts.size();
     for (int64_t group = groups.first; group < groups.end; ++group) {
+      if (!attends_to_group(tile, group)) continue;
       parts.push_back({tile, group, floats});
-      floats += attention_state_floats(tile.rows, head_dim);
+      floats += attention_state_floats(tile.rows, tile.head_dim);
     }
+    wholes.push_back({first_part, parts.size()});
   }
-  const int64_t workspace_floats =
-      (attention_workspace_floats(head_dim) + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple;
-  float* memory = scratch_floats(floats + threads * workspace_floats);
+  const int64_t worker_floats = workspace_floats(arguments);
+  float* memory = scratch_floats(floats + threads * worker_floats);
   ThreadPool::shared().parallel_for(threads, static_cast<int64_t>(parts.size()), [&](int64_t index, int worker) {
     const Part& part = parts[static_cast<size_t>(index)];
     kernels.attend(part.tile, part.group, part.group + 1, memory + part.state,
-                   memory + floats + worker * workspace_floats);
+                   memory + floats + worker * worker_floats);
   });
   for (const Whole& whole : wholes) {
     const Part& first = parts[whole.first_part];
@@ -82,9 +91,9 @@ void run_attention(const AttentionKernels& kernels, int threads, const Attention
   if (tasks.size() == 0) return;
   if (tasks.products() < kMinimumParallelProducts) threads = 1;
   if (threads > 1 && tasks.size() < kTilesPerThread * threads) {
-    attend_by_groups(kernels, threads, tasks, arguments.layer.head_dim);
+    attend_by_groups(kernels, threads, tasks, arguments);
   } else {
-    attend_by_tiles(kernels, threads, tasks, arguments.layer.head_dim);
+    attend_by_tiles(kernels, threads, tasks, arguments);
   }
 }
 

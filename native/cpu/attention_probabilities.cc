@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "cpu/aligned_memory.h"
 #include "cpu/attention_ops.h"
+#include "cpu/attention_pattern.h"
 #include "cpu/attention_tasks.h"
 #include "cpu/thread_pool.h"
 
@@ -30,20 +32,32 @@ void run_attention_probabilities(const AttentionKernels& kernels, const RowKerne
     };
     const auto range_of = [&](int64_t row) { return attended_keys(tile, (tile.first_row + row) / tile.heads_per_kv); };
 
-    scratch.reserve(static_cast<size_t>(kMaximumTileRows * kScoreStride + attention_workspace_floats(tile.head_dim)) *
+    scratch.reserve(static_cast<size_t>(kMaximumTileRows * kScoreStride +
+                                        attention_workspace_floats(tile.head_dim, tile.positions.index != nullptr)) *
                         sizeof(float),
                     "attention workspace");
     float* scores = reinterpret_cast<float*>(scratch.data());
     const GroupRange groups = attended_groups(tile);
+    if (tile.sparse.any()) {  // what is passed over below counts as not attended to
+      for (int64_t row = 0; row < tile.rows; ++row) {
+        std::fill(out_row(row), out_row(row) + tile.keys, -std::numeric_limits<float>::infinity());
+      }
+    }
     for (int64_t group = groups.first; group < groups.end; ++group) {
+      if (!attends_to_group(tile, group)) continue;
       kernels.scores(tile, group, scores, scores + kMaximumTileRows * kScoreStride);
       for (int64_t row = 0; row < tile.rows; ++row) {
         const KeyRange range = range_of(row);
         const int64_t start = group * kGroupKeys;
         const int64_t first = std::max(range.first, start), end = std::min(range.end, start + kGroupKeys);
-        if (first < end) {
-          const float* from = scores + row * kScoreStride - start;
-          std::copy(from + first, from + end, out_row(row) + first);
+        const float* from = scores + row * kScoreStride - start;
+        if (first < end && !tile.sparse.any()) std::copy(from + first, from + end, out_row(row) + first);
+        if (!tile.sparse.any()) continue;
+        const int64_t token = (tile.first_row + row) / tile.heads_per_kv;
+        for (int64_t page = first / kPageKeys; page * kPageKeys < end; ++page) {
+          const int64_t page_end = std::min((page + 1) * kPageKeys, end);
+          if (attended_mask(tile, token, page) == 0) continue;
+          std::copy(from + page * kPageKeys, from + page_end, out_row(row) + page * kPageKeys);
         }
       }
     }

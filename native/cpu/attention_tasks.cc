@@ -3,6 +3,24 @@
 #include <algorithm>
 
 namespace octoformer {
+namespace {
+
+/// For each head blocks [head_dim][block] of the matrix's rows, the last one filled up with zeros.
+std::vector<float> pack_heads(const ConstMatrixView& matrix, int64_t head_dim, int64_t block) {
+  if (matrix.data == nullptr) return {};
+  const int64_t blocks = (matrix.rows + block - 1) / block;
+  std::vector<float> packed(static_cast<size_t>(blocks * block * matrix.columns));
+  for (int64_t row = 0; row < matrix.rows; ++row) {
+    for (int64_t column = 0; column < matrix.columns; ++column) {
+      const int64_t head = column / head_dim, d = column % head_dim;
+      const int64_t at = ((head * blocks + row / block) * head_dim + d) * block + row % block;
+      packed[static_cast<size_t>(at)] = matrix.row(row)[column];
+    }
+  }
+  return packed;
+}
+
+}  // namespace
 
 GroupRange attended_groups(const AttentionTile& tile) {
   // Ranges move up with the token, so the first row has the first key and the last row the last one.
@@ -20,10 +38,26 @@ AttentionTasks::AttentionTasks(const AttentionArguments& arguments) : arguments_
     tiles += (rows + kMaximumTileRows - 1) / kMaximumTileRows * arguments.layer.kv_heads;
     ends_.push_back(tiles);
     int64_t keys = arguments.keys(sequence);
-    if (arguments.window > 0) keys = std::min(keys, 2 * arguments.window);
+    if (arguments.window > 0 && !arguments.sparse.any()) keys = std::min(keys, 2 * arguments.window);
     products_ += 2.0 * static_cast<double>(sequence.count * arguments.heads) *
                  static_cast<double>(keys * arguments.layer.head_dim);
   }
+  if (arguments.positions.index != nullptr) pack_positions();
+}
+
+void AttentionTasks::pack_positions() {
+  const PositionTerms& positions = arguments_.positions;
+  position_keys_ = pack_heads(positions.keys, arguments_.layer.head_dim, kPageKeys);
+  position_queries_ = pack_heads(positions.queries, arguments_.layer.head_dim, kMaximumTileRows);
+}
+
+TilePositions AttentionTasks::positions_of(int64_t head) const {
+  const PositionTerms& positions = arguments_.positions;
+  if (positions.index == nullptr) return {};
+  const auto share = [&](const std::vector<float>& packed) {
+    return packed.empty() ? nullptr : packed.data() + static_cast<int64_t>(packed.size()) / arguments_.heads * head;
+  };
+  return {positions.index + positions.reach, positions.reach, share(position_keys_), share(position_queries_)};
 }
 
 AttentionTask AttentionTasks::task(int64_t index) const {
@@ -63,6 +97,8 @@ AttentionTask AttentionTasks::task(int64_t index) const {
               .bfloat16_slopes = arguments_.alibi_bfloat16,
               .distance_bias = bias.values == nullptr ? nullptr : bias.values + first_head * bias.stride + bias.zero,
               .distance_stride = bias.stride,
+              .sparse = arguments_.sparse,
+              .positions = positions_of(first_head),
           },
       .sequence = &sequence,
       .first_head = first_head,

@@ -37,9 +37,15 @@ class AttentionTasks {
   double products() const { return products_; }
 
  private:
+  void pack_positions();
+  TilePositions positions_of(int64_t head) const;
+
   const AttentionArguments& arguments_;
   std::vector<int64_t> ends_;  // for each sequence: tiles of all sequences up to and including it
   double products_ = 0.0;
+  // PositionTerms of every head, as TilePositions wants them.
+  std::vector<float> position_keys_;
+  std::vector<float> position_queries_;
 };
 
 /// Products below which one thread is done before a second one has woken up: about ten microseconds.

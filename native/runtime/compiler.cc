@@ -110,7 +110,12 @@ class Compiler {
   }
 
   void check(const EmbeddingOp& op) {
-    require_symbol("out", op.out, RowSymbol::tokens);
+    const bool places = op.index == IndexSource::places;
+    require_symbol("out", op.out, places ? RowSymbol::places : RowSymbol::tokens);
+    if (places && compiled_.program.places + op.offset > weight(op.table).shape[0]) {
+      refuse("the table has ", weight(op.table).shape[0], " rows, but the program has ", compiled_.program.places,
+             " places");
+    }
     require_equal("the table's width", weight(op.table).shape[1], "out's", op.out.columns);
     if (op.accumulate) read("out (accumulated to)", op.out);
     write(op.out);
@@ -177,6 +182,7 @@ class Compiler {
     check_queries(op, layer);
     check_keys(op, layer);
     if (op.relative_bias) check_relative_bias(*op.relative_bias, op.heads);
+    if (op.positions) check_positions(*op.positions, op, layer);
     refuse_overlap("query", op.query, op.out);  // key and value lie in the cache by then
     compiled_.causal = compiled_.causal && op.causal;
     if (!op.probabilities.empty()) add_output(op.probabilities);
@@ -242,6 +248,21 @@ class Compiler {
                   2 * static_cast<int64_t>(op.inv_freq.size()));
     if (op.accumulate) read("out (accumulated to)", op.out);
     write(op.out);
+  }
+
+  void check_positions(const AttentionPositions& positions, const AttentionOp& op, const CacheLayerDescription& layer) {
+    require_equal("with positions, heads", op.heads, "the cache layer's kv_heads", layer.kv_heads);
+    if (positions.index.back() >= compiled_.program.places) {
+      refuse("positions.index has place ", positions.index.back(), ", but the program has ", compiled_.program.places);
+    }
+    const auto operand = [&](const char* name, const std::optional<Value>& value) {
+      if (!value) return;
+      require_symbol(name, *value, RowSymbol::places);
+      require_equal("the columns of positions", value->columns, "heads * head_dim", op.heads * layer.head_dim);
+      read(name, *value);
+    };
+    operand("positions.keys", positions.keys);
+    operand("positions.queries", positions.queries);
   }
 
   void check(const GatedActivationOp& op) {
@@ -334,6 +355,7 @@ class Compiler {
 
   void check(const OutputOp& op) {
     read("input", op.input);
+    if (symbol(op.input) == RowSymbol::places) refuse("places are the program's own and can't be asked for");
     add_output(op.name);
     if (op.name == kLogitsOutput) {
       require_symbol("the output 'logits'", op.input, RowSymbol::rows);

@@ -282,6 +282,8 @@ int64_t Executor::rows_of(RowSymbol symbol) const {
       return static_cast<int64_t>(rows_.size());
     case RowSymbol::sequences:
       return static_cast<int64_t>(sequences_.size());
+    case RowSymbol::places:
+      return compiled_.program.places;
   }
   fail(ErrorCode::internal, "a row symbol without a meaning");
 }

@@ -1,5 +1,6 @@
 // How each op of a Program becomes a call of the backend.
 #include <algorithm>
+#include <numeric>
 #include <string>
 
 #include "backend/error.h"
@@ -18,6 +19,8 @@ const char* index_source_name(IndexSource source) {
       return "position";
     case IndexSource::token_type_ids:
       return "token type";
+    case IndexSource::places:
+      return "place";
   }
   return "index";
 }
@@ -45,6 +48,12 @@ void Executor::check_indices(std::span<const int32_t> indices, const EmbeddingOp
 }
 
 void Executor::execute(const EmbeddingOp& op, RunResult&) {
+  if (op.index == IndexSource::places) {  // 0, 1, ..., which the table has
+    index_scratch_.resize(static_cast<size_t>(compiled_.program.places));
+    std::iota(index_scratch_.begin(), index_scratch_.end(), static_cast<int32_t>(op.offset));
+    backend_.embedding({index_scratch_, linear(op.table), op.scale, op.accumulate, view(op.out)});
+    return;
+  }
   const std::vector<int32_t>& all = op.index == IndexSource::input_ids      ? request_->input_ids
                                     : op.index == IndexSource::position_ids ? positions_
                                                                             : token_types_;
@@ -114,6 +123,14 @@ void Executor::execute(const AttentionOp& op, RunResult& result) {
   arguments.scale = op.scale;
   arguments.causal = op.causal;
   arguments.window = op.window;
+  arguments.sparse = op.sparse;
+  if (op.positions) {
+    const AttentionPositions& positions = *op.positions;
+    arguments.positions.index = positions.index.data();
+    arguments.positions.reach = static_cast<int64_t>(positions.index.size() / 2);
+    if (positions.keys) arguments.positions.keys = view(*positions.keys);
+    if (positions.queries) arguments.positions.queries = view(*positions.queries);
+  }
   arguments.softcap = op.softcap;
   arguments.alibi_slopes = op.alibi_slopes.empty() ? nullptr : op.alibi_slopes.data();
   arguments.alibi_bfloat16 = op.alibi_bfloat16;

@@ -16,6 +16,8 @@ class OpReader : public JsonObjectReader {
   OpReader(const Json& op, std::string_view name, const Program& program)
       : JsonObjectReader(op, name), program_(program) {}
 
+  /// Of an object within the op.
+  OpReader part(const Json& json, std::string_view name) const { return OpReader(json, name, program_); }
   Value value(std::string_view key) { return as_value(required(key)); }
   std::optional<Value> optional_value(std::string_view key);
   /// Index of a weight of the role 'linear'.

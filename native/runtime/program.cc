@@ -18,12 +18,16 @@ constexpr JsonChoices<RowSymbol, kRowSymbols> kRowSymbolNames = {{
     {"tokens", RowSymbol::tokens},
     {"rows", RowSymbol::rows},
     {"sequences", RowSymbol::sequences},
+    {"places", RowSymbol::places},
 }};
 
-BufferDescription read_buffer(const Json& json) {
+BufferDescription read_buffer(const Json& json, int64_t places) {
   JsonObjectReader reader(json, "a buffer");
   BufferDescription buffer;
   buffer.rows = as_choice(reader.required("rows"), kRowSymbolNames);
+  if (buffer.rows == RowSymbol::places && places == 0) {
+    reader.required("rows").fail("the program doesn't say how many 'places' there are");
+  }
   buffer.columns = reader.required("columns").as_int64(1, kMaxColumns);
   reader.refuse_unknown_keys();
   return buffer;
@@ -93,7 +97,10 @@ ModelProgram parse_program(std::string json) {
   // In this order: later parts refer to earlier ones by index.
   Program program;
   for (const Json& weight : reader.required("weights").as_array()) program.weights.push_back(read_weight(weight));
-  for (const Json& buffer : reader.required("buffers").as_array()) program.buffers.push_back(read_buffer(buffer));
+  if (const Json* places = reader.optional("places")) program.places = places->as_int64(1, kMaxColumns);
+  for (const Json& buffer : reader.required("buffers").as_array()) {
+    program.buffers.push_back(read_buffer(buffer, program.places));
+  }
   std::optional<Program> encoder;
   if (const Json* json = reader.optional("encoder")) {
     JsonObjectReader part(*json, "encoder");

@@ -14,9 +14,9 @@
 
 namespace octoformer {
 
-/// What the rows of a buffer stand for; their number is known at run time only.
-enum class RowSymbol : int { tokens, rows, sequences };
-inline constexpr int kRowSymbols = 3;
+/// What the rows of a buffer stand for; their number is known at run time only, but for Program::places.
+enum class RowSymbol : int { tokens, rows, sequences, places };
+inline constexpr int kRowSymbols = 4;
 const char* row_symbol_name(RowSymbol symbol);
 
 struct BufferDescription {
@@ -68,7 +68,7 @@ struct WeightDescription {
   Int8Settings int8{};  // of the form int8
 };
 
-enum class IndexSource { input_ids, position_ids, token_type_ids };
+enum class IndexSource { input_ids, position_ids, token_type_ids, places };
 
 struct EmbeddingOp {
   static constexpr std::string_view kName = "embedding";
@@ -148,6 +148,13 @@ struct SinusoidalOp {
   bool accumulate = false;
 };
 
+/// What each distance between a query and a key adds to the score (PositionTerms in backend/backend.h).
+struct AttentionPositions {
+  std::vector<int32_t> index;  // an odd number of them, increasing
+  std::optional<Value> keys;
+  std::optional<Value> queries;
+};
+
 struct AttentionOp {
   static constexpr std::string_view kName = "attention";
   Value query;
@@ -159,6 +166,8 @@ struct AttentionOp {
   float scale = 1.0f;
   bool causal = true;
   int64_t window = 0;  // 0: none
+  SparsePattern sparse;
+  std::optional<AttentionPositions> positions;
   float softcap = 0.0f;
   std::vector<float> alibi_slopes;  // empty: none
   bool alibi_bfloat16 = false;
@@ -259,6 +268,7 @@ std::string_view op_name(const Op& op);
 
 struct Program {
   std::vector<WeightDescription> weights;
+  int64_t places = 0;  // 0: no buffer has them as its rows
   std::vector<BufferDescription> buffers;
   std::vector<CacheLayerDescription> cache_layers;
   /// Keys and values that pass from the encoder to the decoder.

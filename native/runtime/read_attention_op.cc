@@ -1,5 +1,6 @@
 #include "runtime/read_op.h"
 
+#include <algorithm>
 #include <string>
 
 #include "runtime/json_choice.h"
@@ -60,8 +61,47 @@ void read_op(OpReader& reader, SinusoidalOp& op) {
   if (const Json* accumulate = reader.optional("accumulate")) op.accumulate = accumulate->as_bool();
 }
 
-void read_op(OpReader& reader, AttentionOp& op) {
+namespace {
+
+void read_pattern(const Json& json, AttentionOp& op) {
   static constexpr JsonChoices<bool, 2> kPatterns = {{{"causal", true}, {"full", false}}};
+  JsonObjectReader pattern(json, "pattern");
+  op.causal = as_choice(pattern.required("kind"), kPatterns);
+  const auto count = [&](std::string_view key, int64_t& value) {
+    if (const Json* given = pattern.optional(key)) value = given->as_int64(1, INT32_MAX);
+  };
+  count("window", op.window);
+  count("sinks", op.sparse.sinks);
+  count("stride", op.sparse.stride);
+  count("block", op.sparse.block);
+  count("summary", op.sparse.summary);
+  pattern.refuse_unknown_keys();
+  if (op.sparse.block > 0 && (op.window > 0 || op.sparse.stride > 0)) {
+    json.fail("'block' is what a position sees near itself, in place of 'window' and 'stride'");
+  }
+  if (op.sparse.summary > op.sparse.block) json.fail("'summary' must be at most 'block'");
+  if (op.sparse.sinks > 0 && op.window == 0 && op.sparse.stride == 0 && op.sparse.block == 0) {
+    json.fail("'sinks' without a 'window', 'stride' or 'block' leave nothing out");
+  }
+}
+
+AttentionPositions read_positions(OpReader reader) {
+  AttentionPositions positions;
+  const Json& index = reader.required("index");
+  for (const Json& place : index.as_array()) {
+    positions.index.push_back(static_cast<int32_t>(place.as_int64(0, kMaxColumns)));
+  }
+  if (positions.index.size() % 2 == 0) index.fail("an odd number of places is needed: those of -reach to reach");
+  if (!std::is_sorted(positions.index.begin(), positions.index.end())) index.fail("places must not fall");
+  positions.keys = reader.optional_value("keys");
+  positions.queries = reader.optional_value("queries");
+  reader.refuse_unknown_keys();
+  return positions;
+}
+
+}  // namespace
+
+void read_op(OpReader& reader, AttentionOp& op) {
   op.query = reader.value("query");
   op.key = reader.value("key");
   op.value = reader.value("value");
@@ -69,10 +109,9 @@ void read_op(OpReader& reader, AttentionOp& op) {
   op.layer = reader.cache_layer("layer");
   op.heads = reader.required("heads").as_int64(1, kMaxColumns);
   op.scale = as_float(reader.required("scale"));
-  JsonObjectReader pattern(reader.required("pattern"), "pattern");
-  op.causal = as_choice(pattern.required("kind"), kPatterns);
-  if (const Json* window = pattern.optional("window")) op.window = window->as_int64(1, INT32_MAX);
-  pattern.refuse_unknown_keys();
+  read_pattern(reader.required("pattern"), op);
+  if (const Json* positions = reader.optional("positions"))
+    op.positions = read_positions(reader.part(*positions, "positions"));
   if (const Json* softcap = reader.optional("softcap")) op.softcap = as_positive_float(*softcap);
   if (const Json* slopes = reader.optional("alibi_slopes")) {
     op.alibi_slopes = as_floats(*slopes);

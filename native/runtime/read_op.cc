@@ -5,9 +5,10 @@
 namespace octoformer {
 
 void read_op(OpReader& reader, EmbeddingOp& op) {
-  static constexpr JsonChoices<IndexSource, 3> kSources = {{{"input_ids", IndexSource::input_ids},
+  static constexpr JsonChoices<IndexSource, 4> kSources = {{{"input_ids", IndexSource::input_ids},
                                                             {"position_ids", IndexSource::position_ids},
-                                                            {"token_type_ids", IndexSource::token_type_ids}}};
+                                                            {"token_type_ids", IndexSource::token_type_ids},
+                                                            {"places", IndexSource::places}}};
   op.index = as_choice(reader.required("index"), kSources);
   if (const Json* offset = reader.optional("offset")) op.offset = offset->as_int64(0, kMaxColumns);
   op.table = reader.matrix("table");

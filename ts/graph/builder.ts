@@ -79,6 +79,7 @@ export class GraphBuilder {
   #part = this.#main;
   readonly #outputs = new Set<string>();
   readonly #readTensors = new Map<string, ReadTensor>();
+  #places: number | undefined;
   readonly #root: MutableNode;
   readonly #path: MutableNode[];
 
@@ -150,6 +151,11 @@ export class GraphBuilder {
     }
     this.#buffers.push({ rows, columns });
     return { buffer: this.#buffers.length - 1, offset: 0, columns };
+  }
+
+  /** Says how many rows buffers of `places` have. */
+  setPlaces(places: number): void {
+    this.#places = places;
   }
 
   /** What the rows of a value stand for. */
@@ -320,6 +326,7 @@ export class GraphBuilder {
       version: 1,
       weights: [...this.#weights],
       buffers: [...this.#buffers],
+      ...(this.#places === undefined ? {} : { places: this.#places }),
       cache_layers: this.#cacheLayers(this.#main),
       ops: [...this.#main.ops],
       ...(this.#encoder.ops.length > 0

@@ -10,6 +10,8 @@ export interface Program {
   readonly version: 1;
   readonly weights: readonly WeightDescription[];
   readonly buffers: readonly BufferDescription[];
+  /** Relative positions that attention tells apart (`AttentionOp.positions`), where it does: rows of what is computed of them. */
+  readonly places?: number;
   /** One entry an attention layer that keeps keys and values, in the order of `AttentionOp.layer`. */
   readonly cache_layers: readonly CacheLayerDescription[];
   readonly ops: readonly Op[];
@@ -34,7 +36,8 @@ export function allOps({ ops, encoder }: Program): readonly Op[] {
   return [...(encoder?.ops ?? []), ...ops];
 }
 
-export type RowSymbol = 'tokens' | 'rows' | 'sequences';
+/** `places` are as many as `Program.places` says. */
+export type RowSymbol = 'tokens' | 'rows' | 'sequences' | 'places';
 
 /** An index into `Program.buffers`; ops refer to (a slice of the columns of) a buffer by a `Value`. */
 export interface BufferDescription {
@@ -169,8 +172,8 @@ export type Op =
 
 export interface EmbeddingOp {
   readonly op: 'embedding';
-  /** Where the indices come from; `offset` is added to them (OPT's positions start at 2). */
-  readonly index: 'input_ids' | 'position_ids' | 'token_type_ids';
+  /** Where the indices come from (`places`: 0, 1, ...); `offset` is added to them (OPT's positions start at 2). */
+  readonly index: 'input_ids' | 'position_ids' | 'token_type_ids' | 'places';
   readonly offset?: number;
   readonly table: number;
   readonly scale?: number;
@@ -245,6 +248,35 @@ export interface SinusoidalOp {
   readonly accumulate?: boolean;
 }
 
+/**
+ * Which keys position p sees: those near it, and some others. All are at most p where `causal`.
+ *
+ * Near are keys at a distance below `window`; or those of p's own `block`, positions being cut into blocks of that length; or, where
+ * neither is given nor `stride`, all of them. The others: the first `sinks` of the sequence; those whose distance is a multiple of `stride`; the
+ * last `summary` of every block. (Child et al. 2019: "strided" is `window` and `stride`, "fixed" is `block` and `summary`. Xiao et al. 2023:
+ * sinks.) Pages of keys that no query of a tile sees are not read.
+ */
+export interface AttentionPattern {
+  readonly kind: 'causal' | 'full';
+  readonly window?: number;
+  readonly sinks?: number;
+  readonly stride?: number;
+  readonly block?: number;
+  readonly summary?: number;
+}
+
+/**
+ * Disentangled attention (He et al. 2021, "DeBERTa", section 3.1): query i and key j get query_i . keys[place] + key_j . queries[place] more,
+ * head by head. The place belongs to the distance i - j.
+ */
+export interface AttentionPositions {
+  /** Places of the distances -reach, ..., 0, ..., reach, never falling; farther ones have the outermost. */
+  readonly index: readonly number[];
+  /** `[places, heads * head_dim]`; absent: no such term. The cache layer has as many heads as there are queries'. */
+  readonly keys?: Value;
+  readonly queries?: Value;
+}
+
 /** Stores key and value in the cache layer, then attends. Without a cache the pages are temporary. */
 export interface AttentionOp {
   readonly op: 'attention';
@@ -256,7 +288,9 @@ export interface AttentionOp {
   readonly layer: number;
   readonly heads: number;
   readonly scale: number;
-  readonly pattern: { readonly kind: 'causal' | 'full'; readonly window?: number };
+  readonly pattern: AttentionPattern;
+  /** Adds what positions say to the scores, before `scale`. */
+  readonly positions?: AttentionPositions;
   readonly softcap?: number;
   /** One a head: slope * (key position - query position) is added to the scores. */
   readonly alibi_slopes?: readonly number[];

@@ -1,6 +1,7 @@
 import { albert } from './albert';
 import type { Architecture } from './architecture';
 import { bert } from './bert';
+import { debertaV2 } from './deberta_v2';
 import { distilbert } from './distilbert';
 import { electra } from './electra';
 import { modernbert } from './modernbert';
@@ -11,6 +12,7 @@ import { roberta, xlmRoberta } from './roberta';
 export const encoderFamilies: readonly Architecture[] = [
   albert,
   bert,
+  debertaV2,
   distilbert,
   electra,
   modernbert,

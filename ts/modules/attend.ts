@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { AttentionOp, RelativeBias, Value } from '../graph/program';
+import type { AttentionOp, AttentionPositions, RelativeBias, Value } from '../graph/program';
 
 /** What becomes of the products of queries and keys before the softmax. */
 export interface ScoreOptions {
@@ -18,6 +18,8 @@ export interface AttendOptions extends ScoreOptions {
   readonly kvHeads: number;
   readonly headDim: number;
   readonly pattern: AttentionOp['pattern'];
+  /** Attention to relative positions beside that to content. */
+  readonly positions?: AttentionPositions;
 }
 
 /**
@@ -30,7 +32,7 @@ export function attend(
   options: AttendOptions,
 ): Value {
   const { heads, kvHeads, headDim, pattern, scale = headDim ** -0.5 } = options;
-  const { softcap, alibiSlopes, alibiRounding, relativeBias } = options;
+  const { softcap, alibiSlopes, alibiRounding, relativeBias, positions } = options;
   const layer = g.cacheLayer({ kv_heads: kvHeads, head_dim: headDim });
   const probabilities = g.declareOutput(`attentions.${layer}`);
   const out = g.buffer('tokens', heads * headDim);
@@ -48,6 +50,7 @@ export function attend(
     ...(alibiSlopes ? { alibi_slopes: alibiSlopes } : {}),
     ...(alibiRounding ? { alibi_rounding: alibiRounding } : {}),
     ...(relativeBias ? { relative_bias: relativeBias } : {}),
+    ...(positions ? { positions } : {}),
     probabilities,
   });
   return out;

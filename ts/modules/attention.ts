@@ -1,5 +1,6 @@
+import { OctoformerError } from '../binding/error';
 import type { GraphBuilder, RowArrangement } from '../graph/builder';
-import type { AttentionOp, Value } from '../graph/program';
+import type { AttentionPattern, Value } from '../graph/program';
 import { attend, type ScoreOptions } from './attend';
 import { linear, linears } from './linear';
 import { layerNorm, rmsNorm } from './norm';
@@ -37,6 +38,15 @@ export interface AttentionOptions extends ScoreOptions {
   readonly pattern?: 'causal' | 'full';
   /** A token sees this many tokens, itself among them. */
   readonly window?: number;
+  /** With a window: the first tokens of a sequence that are always seen (Xiao et al. 2023, "attention sinks"). */
+  readonly sinks?: number;
+  /** In place of a window: a token sees `local` tokens, itself among them, and every `stride`-th before them (Child et al. 2019, section 4.2). */
+  readonly strided?: { readonly stride: number; readonly local: number };
+  /**
+   * In place of a window: a token sees its block of so many tokens, and the last `summary` ones of every block (Child et al. 2019, section
+   * 4.3).
+   */
+  readonly fixed?: { readonly block: number; readonly summary: number };
   readonly residual?: Value;
 }
 
@@ -85,8 +95,23 @@ export function attention(g: GraphBuilder, name: string, input: Value, options: 
 
 const headNormNames = ['q_norm', 'k_norm', 'q_layernorm', 'k_layernorm'];
 
-function patternOf({ pattern = 'causal', window }: AttentionOptions): AttentionOp['pattern'] {
-  return window === undefined ? { kind: pattern } : { kind: pattern, window };
+function patternOf({ pattern: kind = 'causal', window, sinks, strided, fixed }: AttentionOptions): AttentionPattern {
+  const given = Object.entries({ window, strided, fixed }).filter(([, value]) => value !== undefined);
+  if (given.length > 1 || (sinks !== undefined && given.length === 0)) {
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      given.length > 1
+        ? `attention: ${given.map(([name]) => `'${name}'`).join(' and ')} exclude each other; give one of them`
+        : "attention: 'sinks' go with 'window', 'strided' or 'fixed': without one of them every token is seen anyway",
+    );
+  }
+  return {
+    kind,
+    ...(window === undefined ? {} : { window }),
+    ...(strided ? { window: strided.local, stride: strided.stride } : {}),
+    ...fixed,
+    ...(sinks === undefined ? {} : { sinks }),
+  };
 }
 
 /** Queries and keys lie side by side, so that one op rotates both. */

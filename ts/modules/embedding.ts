@@ -17,11 +17,11 @@ export interface EmbeddingOptions {
   readonly weight?: string;
 }
 
-/** Rows of a table by index: `[tokens, width]`. */
+/** Rows of a table by index: `[tokens, width]`, or `[places, width]`. */
 export function embedding(g: GraphBuilder, name: string, options: EmbeddingOptions): Value {
   const { width, index = 'input_ids', offset, scale, addTo } = options;
   const table = tableModule(g, name, options);
-  const out = addTo ?? g.buffer('tokens', width);
+  const out = addTo ?? g.buffer(index === 'places' ? 'places' : 'tokens', width);
   g.add({
     op: 'embedding',
     index,

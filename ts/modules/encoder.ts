@@ -2,6 +2,7 @@ import type { GraphBuilder } from '../graph/builder';
 import type { RelativeBias, Value } from '../graph/program';
 import { activationByName } from './activation';
 import { attend } from './attend';
+import { type DisentangledAttention, projectPositions } from './disentangled_attention';
 import { embedding } from './embedding';
 import { linear, linears } from './linear';
 import { type ModuleKinds, nested, nestedLeaf } from './nested';
@@ -11,7 +12,7 @@ import { layerNorm } from './norm';
 export interface EncoderLayerNames {
   /** The module of the three projections, and their names in it: query, key, value. */
   readonly selfAttention: string;
-  readonly projections: readonly [string, string, string];
+  readonly projections: readonly [query: string, key: string, value: string];
   readonly attentionOutput: string;
   readonly attentionNorm: string;
   readonly inner: string;
@@ -29,6 +30,10 @@ export interface EncoderLayerOptions {
   readonly activation: string;
   readonly epsilon: number;
   readonly relativeBias?: RelativeBias;
+  /** Multiplies the scores; 1 / sqrt(head's width) by default. */
+  readonly scale?: number;
+  /** Attends to relative positions too. */
+  readonly disentangled?: DisentangledAttention;
 }
 
 /**
@@ -40,19 +45,19 @@ export function postNormLayer(g: GraphBuilder, input: Value, options: EncoderLay
   const { kinds } = names;
   const width = input.columns;
   const headDim = width / heads;
-  const [query, key, value] = nested(g, names.selfAttention, kinds, () =>
-    linears(
-      g,
-      names.projections.map((name) => ({ name, outFeatures: width })),
-      input,
-      { bias: true },
-    ),
-  ).each as [Value, Value, Value];
-  const { relativeBias } = options;
+  const { query, key, value, positions } = nested(g, names.selfAttention, kinds, () => project(g, input, options));
   const mixed = attend(
     g,
     { query, key, value },
-    { heads, kvHeads: heads, headDim, pattern: { kind: 'full' }, ...(relativeBias ? { relativeBias } : {}) },
+    {
+      heads,
+      kvHeads: heads,
+      headDim,
+      pattern: { kind: 'full' },
+      ...(options.scale === undefined ? {} : { scale: options.scale }),
+      ...(options.relativeBias ? { relativeBias: options.relativeBias } : {}),
+      ...(positions ? { positions } : {}),
+    },
   );
   const attended = nestedLeaf(g, names.attentionOutput, kinds, (name) =>
     linear(g, name, mixed, { outFeatures: width, bias: true, residual: input }),
@@ -66,6 +71,26 @@ export function postNormLayer(g: GraphBuilder, input: Value, options: EncoderLay
     linear(g, name, inner, { outFeatures: width, bias: true, residual: normed }),
   );
   return nestedLeaf(g, names.outputNorm, kinds, (name) => layerNorm(g, name, outer, { epsilon }));
+}
+
+/** Positions are projected by the matrices of queries and keys, which then are one without that of the values. */
+function project(g: GraphBuilder, input: Value, { names, disentangled }: EncoderLayerOptions) {
+  const [queryName, keyName, valueName] = names.projections;
+  const width = input.columns;
+  const projections = (all: readonly string[]) =>
+    linears(
+      g,
+      all.map((name) => ({ name, outFeatures: width })),
+      input,
+      { bias: true },
+    ).each;
+  if (!disentangled) {
+    const [query, key, value] = projections(names.projections) as [Value, Value, Value];
+    return { query, key, value };
+  }
+  const [query, key] = projections([queryName, keyName]) as [Value, Value];
+  const [value] = projections([valueName]) as [Value];
+  return { query, key, value, positions: projectPositions(g, disentangled, [queryName, keyName], width) };
 }
 
 export interface EncoderEmbeddingsOptions {

@@ -6,6 +6,8 @@
 
 #include "backend/half.h"
 #include "cpu/attention_kernels.h"
+#include "cpu/kernels/attention_positions.h"
+#include "cpu/kernels/attention_sparse.h"
 #include "cpu/kernels/attention_tile.h"
 #include "cpu/kernels/key_value_blocks.h"
 #include "cpu/kernels/math.h"
@@ -32,6 +34,16 @@ inline KeyRange keys_in_group(const AttentionTile& tile, int64_t row, int64_t gr
   const int64_t start = group * kGroupKeys;
   const int64_t first = all.first - start, end = all.end - start;
   return {first > 0 ? first : 0, end < kGroupKeys ? end : kGroupKeys};
+}
+
+inline bool attends_in_group(const AttentionTile& tile, int64_t row, int64_t group) {
+  const KeyRange range = keys_in_group(tile, row, group);
+  if (range.first >= range.end) return false;
+  if (!tile.sparse.any()) return true;
+  for (int64_t page = group * kGroupPages; page < (group + 1) * kGroupPages; ++page) {
+    if (attended_mask(tile, (tile.first_row + row) / tile.heads_per_kv, page) != 0) return true;
+  }
+  return false;
 }
 
 /// queries[d][row], so that the rows' factors for one d lie side by side
@@ -62,9 +74,10 @@ inline BlockRange block_range(const KeyRange* ranges, int64_t rows) {
   return block;
 }
 
-/// Products of queries and keys, page by page, for the rows that attend to something in it. `wide`: room for a page.
+/// Products of queries and keys, page by page, for the rows that attend to something in it. `masks`: of a sparse
+/// pattern, else null. `wide`: room for a page; `products`: for those with positions.
 inline void multiply_keys(const AttentionTile& tile, int64_t group, const float* queries, const KeyRange* ranges,
-                          float* scores, float* wide) {
+                          const GroupMasks* masks, float* scores, float* wide, float* products) {
   BlockRange blocks[kMaximumTileRows / kScoreRows + 1];
   BlockRange whole = block_range(ranges, tile.rows);
   for (int64_t row = 0; row < tile.rows; row += kScoreRows) {
@@ -73,6 +86,7 @@ inline void multiply_keys(const AttentionTile& tile, int64_t group, const float*
   const int64_t first_page = group * kGroupPages + whole.any.first / kPageKeys;
   const int64_t page_end = group * kGroupPages + (whole.any.end + kPageKeys - 1) / kPageKeys;
   for (int64_t page = first_page; page < page_end; ++page) {
+    if (masks != nullptr && !masks->any(0, tile.rows, page - group * kGroupPages)) continue;
     const KeyValueBlock keys =
         keys_of_page(tile, page, page + 1 < page_end ? page_keys(tile, page + 1) : page_values(tile, first_page), wide);
     const int64_t start = (page - group * kGroupPages) * kPageKeys;
@@ -80,7 +94,11 @@ inline void multiply_keys(const AttentionTile& tile, int64_t group, const float*
       const KeyRange any = blocks[row / kScoreRows].any;
       if (any.first >= start + kPageKeys || any.end <= start) continue;
       const int64_t count = tile.rows - row < kScoreRows ? tile.rows - row : kScoreRows;
+      if (masks != nullptr && !masks->any(row, count, page - group * kGroupPages)) continue;
       score_page(queries + row, keys.numbers, tile.head_dim, count, keys.next, scores + row * kScoreStride + start);
+    }
+    if (tile.positions.index != nullptr) {
+      add_position_terms(tile, page, queries, keys.numbers, scores + start, products);
     }
   }
 }
@@ -165,6 +183,55 @@ inline void add_page(const float* weights, const float* values, int64_t stride, 
   for (int64_t row = 0; row < rows; ++row) add_alone(row, shared_end, kPageKeys);
 }
 
+/// finish_scores of one page of a sparse pattern. Gives -inf to what the row does not attend to, and the maximum of the
+/// rest.
+inline float finish_page(const AttentionTile& tile, int64_t row, int64_t group, int64_t page, KeyMask mask,
+                         float* scores) {
+  const int64_t start = page * kPageKeys, keys = tile.keys - group * kGroupKeys;
+  finish_scores(tile, row, group, {start, keys < start + kPageKeys ? keys : start + kPageKeys}, scores);
+  return mask_scores(mask, scores + start);
+}
+
+/// The scores and exponentials of a row of a sparse pattern, its largest score and their sum.
+inline void sparse_softmax(const AttentionTile& tile, int64_t row, int64_t group, const KeyMask* masks, float* scores,
+                           float& maximum, float& total) {
+  maximum = kLowestMaximum;
+  for (int64_t page = 0; page < kGroupPages; ++page) {
+    if (masks[page] == 0) continue;
+    const float largest = finish_page(tile, row, group, page, masks[page], scores);
+    if (largest > maximum) maximum = largest;
+  }
+  total = 0.0f;
+  for (int64_t page = 0; page < kGroupPages; ++page) {
+    if (masks[page] == 0) continue;
+    total += exponentials({page * kPageKeys, (page + 1) * kPageKeys}, maximum, scores);
+  }
+}
+
+/// attend_group of a sparse pattern.
+inline void attend_sparse_group(const AttentionTile& tile, int64_t group, const float* queries, float* scores,
+                                float* wide, float* products, const AttentionState& out) {
+  const GroupMasks masks = group_masks(tile, group);
+  KeyRange ranges[kMaximumTileRows] = {};
+  for (int64_t row = 0; row < tile.rows; ++row) ranges[row] = keys_in_group(tile, row, group);
+  multiply_keys(tile, group, queries, ranges, &masks, scores, wide, products);
+  const int64_t stride = padded_head_dim(tile.head_dim);
+  for (int64_t row = 0; row < tile.rows; ++row) {
+    sparse_softmax(tile, row, group, masks.rows[row], scores + row * kScoreStride, out.maxima[row], out.totals[row]);
+    for (int64_t d = 0; d < stride; d += Vec::lanes) Vec::store(out.sums + row * stride + d, Vec::zero());
+  }
+  for (int64_t page = 0; page < kGroupPages; ++page) {
+    if (!masks.any(0, tile.rows, page)) continue;
+    const int64_t number = group * kGroupPages + page;
+    const KeyValueBlock values = values_of_page(tile, number, page_values(tile, number), wide);
+    for (int64_t row = 0; row < tile.rows; row += kValueRows) {
+      const int64_t count = tile.rows - row < kValueRows ? tile.rows - row : kValueRows;
+      add_masked_page(scores + row * kScoreStride + page * kPageKeys, values.numbers, stride, masks, row, count, page,
+                      values.next, out.sums + row * stride);
+    }
+  }
+}
+
 /// What the machine should have at hand after a group's last page: the next group's keys, if there are any.
 inline const std::byte* keys_after(const AttentionTile& tile, int64_t group, const std::byte* otherwise) {
   return (group + 1) * kGroupKeys < tile.keys ? page_keys(tile, (group + 1) * kGroupPages) : otherwise;
@@ -172,10 +239,11 @@ inline const std::byte* keys_after(const AttentionTile& tile, int64_t group, con
 
 /// One group's maxima, totals and sums; rows that attend to nothing in it are left as they are.
 inline void attend_group(const AttentionTile& tile, int64_t group, const float* queries, float* scores, float* wide,
-                         const AttentionState& out) {
+                         float* products, const AttentionState& out) {
+  if (tile.sparse.any()) return attend_sparse_group(tile, group, queries, scores, wide, products, out);
   KeyRange ranges[kMaximumTileRows] = {};
   for (int64_t row = 0; row < tile.rows; ++row) ranges[row] = keys_in_group(tile, row, group);
-  multiply_keys(tile, group, queries, ranges, scores, wide);
+  multiply_keys(tile, group, queries, ranges, nullptr, scores, wide, products);
 
   const int64_t stride = padded_head_dim(tile.head_dim);
   for (int64_t row = 0; row < tile.rows; ++row) {
@@ -213,8 +281,7 @@ void merge_states(const AttentionTile& tile, int64_t group, float* state, const 
   const AttentionState later = state_parts(tile, const_cast<float*>(later_state));
   const int64_t stride = padded_head_dim(tile.head_dim);
   for (int64_t row = 0; row < tile.rows; ++row) {
-    const KeyRange range = keys_in_group(tile, row, group);
-    if (range.first >= range.end) continue;
+    if (!attends_in_group(tile, row, group)) continue;
     // The larger maximum stays, so one of the two factors is exactly 1.
     const bool grows = later.maxima[row] > into.maxima[row];
     const float maximum = grows ? later.maxima[row] : into.maxima[row];
@@ -237,6 +304,7 @@ void attend_tile(const AttentionTile& tile, int64_t first_group, int64_t group_e
   float* scores = group_state + attention_state_floats(kMaximumTileRows, tile.head_dim);
   float* wide = scores + kMaximumTileRows * kScoreStride;
   float* queries = wide + value_numbers(tile.head_dim);
+  float* products = queries + kMaximumTileRows * tile.head_dim;
   const AttentionState into = state_parts(tile, state);
   for (int64_t row = 0; row < tile.rows; ++row) {
     into.maxima[row] = kLowestMaximum;
@@ -245,7 +313,8 @@ void attend_tile(const AttentionTile& tile, int64_t first_group, int64_t group_e
   for (int64_t i = 0; i < tile.rows * padded_head_dim(tile.head_dim); ++i) into.sums[i] = 0.0f;
   pack_queries(tile, queries);
   for (int64_t group = first_group; group < group_end; ++group) {
-    attend_group(tile, group, queries, scores, wide, state_parts(tile, group_state));
+    if (!attends_to_group(tile, group)) continue;
+    attend_group(tile, group, queries, scores, wide, products, state_parts(tile, group_state));
     merge_states(tile, group, state, group_state);
   }
 }
@@ -274,8 +343,17 @@ void score_group(const AttentionTile& tile, int64_t group, float* scores, float*
   for (int64_t row = 0; row < tile.rows; ++row) ranges[row] = keys_in_group(tile, row, group);
   float* queries = workspace + value_numbers(tile.head_dim);
   pack_queries(tile, queries);
-  multiply_keys(tile, group, queries, ranges, scores, workspace);
+  const GroupMasks masks = tile.sparse.any() ? group_masks(tile, group) : GroupMasks{};
+  multiply_keys(tile, group, queries, ranges, tile.sparse.any() ? &masks : nullptr, scores, workspace,
+                queries + kMaximumTileRows * tile.head_dim);
   for (int64_t row = 0; row < tile.rows; ++row) {
+    if (tile.sparse.any()) {
+      for (int64_t page = 0; page < kGroupPages; ++page) {
+        const KeyMask mask = masks.rows[row][page];
+        if (mask != 0) finish_page(tile, row, group, page, mask, scores + row * kScoreStride);
+      }
+      continue;
+    }
     if (ranges[row].first < ranges[row].end) finish_scores(tile, row, group, ranges[row], scores + row * kScoreStride);
   }
 }

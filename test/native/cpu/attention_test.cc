@@ -29,6 +29,17 @@ const Pattern kPatterns[] = {
     {.causal = false, .softcap = 30.0f, .alibi = true},
     {.distances = true},
     {.causal = false, .distances = true},
+    {.window = 9, .sparse = {.sinks = 3}},
+    {.window = 70, .sparse = {.sinks = 40}},
+    {.causal = false, .window = 5, .sparse = {.sinks = 2}},
+    {.window = 6, .sparse = {.stride = 7}},
+    {.window = 33, .softcap = 2.0f, .alibi = true, .sparse = {.stride = 45}},
+    {.sparse = {.stride = 300}},
+    {.causal = false, .window = 3, .sparse = {.stride = 64}},
+    {.sparse = {.block = 10, .summary = 2}},
+    {.sparse = {.block = 96, .summary = 5}},
+    {.sparse = {.block = 32}},
+    {.causal = false, .sparse = {.block = 50, .summary = 50}},
 };
 
 TEST(Attention, EveryPatternAndShapeIsWhatTheDefinitionSays) {

@@ -34,6 +34,7 @@ struct Pattern {
   bool alibi = false;
   bool bfloat16_slopes = false;
   bool distances = false;
+  SparsePattern sparse{};
 };
 
 inline std::string describe(const Shape& shape, const Pattern& pattern) {
@@ -41,7 +42,9 @@ inline std::string describe(const Shape& shape, const Pattern& pattern) {
          std::to_string(shape.head_dim) + (pattern.causal ? " causal" : " full") + " window " +
          std::to_string(pattern.window) + " softcap " + std::to_string(pattern.softcap) +
          (pattern.alibi ? " alibi" : "") + (pattern.bfloat16_slopes ? " in bfloat16" : "") +
-         (pattern.distances ? " distances" : "");
+         (pattern.distances ? " distances" : "") + " sinks " + std::to_string(pattern.sparse.sinks) + " stride " +
+         std::to_string(pattern.sparse.stride) + " block " + std::to_string(pattern.sparse.block) + "/" +
+         std::to_string(pattern.sparse.summary);
 }
 
 /// One sequence's projections for all its positions.
@@ -142,6 +145,7 @@ class Layer {
                          .scale = scale(),
                          .causal = pattern_.causal,
                          .window = pattern_.window,
+                         .sparse = pattern_.sparse,
                          .softcap = pattern_.softcap,
                          .alibi_slopes = slopes(),
                          .alibi_bfloat16 = pattern_.bfloat16_slopes,
@@ -196,7 +200,8 @@ inline void compare_with_reference(const Shape& shape, const Pattern& pattern, i
                                    .bfloat16_slopes = pattern.bfloat16_slopes,
                                    .distance_bias = first.distance_bias().values,
                                    .distance_stride = first.distance_bias().stride,
-                                   .distance_zero = first.distance_bias().zero};
+                                   .distance_zero = first.distance_bias().zero,
+                                   .sparse = pattern.sparse};
   const std::vector<double> exact_probabilities = exact.probabilities();
   const std::vector<double> exact_out = exact.output(exact_probabilities);
   for (const Isa isa : available_isas()) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/half.h"
+#include "reference/attention_pattern.h"
 
 namespace octoformer::reference {
 
@@ -30,11 +31,9 @@ struct Attention {
   bool bfloat16_slopes = false;
   const float* distance_bias = nullptr;  // [heads][distance_stride]; at distance 0 in each: distance_zero
   int64_t distance_stride = 0, distance_zero = 0;
+  SparsePattern sparse{};
 
-  bool attends(int64_t position, int64_t at) const {
-    if (causal && at > position) return false;
-    return window == 0 || std::abs(position - at) < window;
-  }
+  bool attends(int64_t position, int64_t at) const { return reference::attends(causal, window, sparse, position, at); }
 
   /// [heads, count, keys]
   std::vector<double> probabilities() const {

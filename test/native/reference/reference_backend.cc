@@ -8,6 +8,7 @@
 #include "backend/error.h"
 #include "backend/half.h"
 #include "reference/attention.h"
+#include "reference/attention_pattern.h"
 
 namespace octoformer {
 
@@ -36,10 +37,20 @@ float* page_vector(const SequenceSlice& sequence, const KeyValueLayer& layer, in
   return floats + ((part * layer.kv_heads + kv_head) * kKeyValuePageTokens + slot) * layer.head_dim;
 }
 
-bool visible(const AttentionArguments& arguments, int64_t position, int64_t key) {
-  if (arguments.causal && key > position) return false;
-  if (arguments.window == 0) return true;
-  return std::abs(position - key) < arguments.window;
+/// PositionTerms of one score, before it is scaled.
+double position_terms(const AttentionArguments& arguments, int64_t head, int64_t distance, const float* query,
+                      const float* key) {
+  const PositionTerms& positions = arguments.positions;
+  if (positions.index == nullptr) return 0;
+  const int64_t place = positions.index[positions.reach + std::clamp(distance, -positions.reach, positions.reach)];
+  const int64_t head_dim = arguments.layer.head_dim;
+  double sum = 0;
+  for (int64_t d = 0; d < head_dim; ++d) {
+    const int64_t column = head * head_dim + d;
+    if (positions.keys.data != nullptr) sum += static_cast<double>(query[d]) * positions.keys.row(place)[column];
+    if (positions.queries.data != nullptr) sum += static_cast<double>(key[d]) * positions.queries.row(place)[column];
+  }
+  return sum;
 }
 
 }  // namespace
@@ -188,10 +199,11 @@ void ReferenceBackend::attention(const AttentionArguments& arguments) {
         std::vector<double> scores(static_cast<size_t>(length), -std::numeric_limits<double>::infinity());
         double largest = -std::numeric_limits<double>::infinity();
         for (int64_t key = 0; key < length; ++key) {
-          if (!visible(arguments, position, key)) continue;
+          if (!reference::attends(arguments.causal, arguments.window, arguments.sparse, position, key)) continue;
           const float* vector = page_vector(sequence, layer, 0, kv_head, key);
           double score = 0;
           for (int64_t d = 0; d < layer.head_dim; ++d) score += static_cast<double>(query[d]) * vector[d];
+          score += position_terms(arguments, head, position - key, query, vector);
           score *= arguments.scale;
           if (arguments.softcap > 0) score = arguments.softcap * std::tanh(score / arguments.softcap);
           if (arguments.alibi_slopes != nullptr && arguments.alibi_bfloat16) {

@@ -10,7 +10,8 @@ namespace octoformer {
 namespace {
 
 /// A Program around ops: weights 0 [8, 6] and 1 [6, 8] are linear, 2 (6) and 3 (8) vectors; buffers 0 and 1 are
-/// [tokens, 6], 2 [tokens, 8], 3 [rows, 6], 4 [rows, 8], 5 [sequences, 6]; one cache layer of 2 heads of 3 columns.
+/// [tokens, 6], 2 [tokens, 8], 3 [rows, 6], 4 [rows, 8], 5 [sequences, 6], 6 [places, 6] of 2 places; one
+/// cache layer of 2 heads of 3 columns.
 std::string program_of(const std::string& ops) {
   const auto weight = [](const char* name, const char* role, const char* shape) {
     return std::string(R"({"name":")") + name + R"(","role":")" + role + R"(","shape":)" + shape +
@@ -19,7 +20,8 @@ std::string program_of(const std::string& ops) {
   return R"({"version":1,"weights":[)" + weight("w86", "linear", "[8,6]") + "," + weight("w68", "linear", "[6,8]") +
          "," + weight("v6", "vector", "[6]") + "," + weight("v8", "vector", "[8]") +
          R"(],"buffers":[{"rows":"tokens","columns":6},{"rows":"tokens","columns":6},{"rows":"tokens","columns":8},
-             {"rows":"rows","columns":6},{"rows":"rows","columns":8},{"rows":"sequences","columns":6}],
+             {"rows":"rows","columns":6},{"rows":"rows","columns":8},{"rows":"sequences","columns":6},
+             {"rows":"places","columns":6}],"places":2,
              "cache_layers":[{"kv_heads":2,"head_dim":3}],"ops":[)" +
          ops + "]}";
 }
@@ -32,16 +34,19 @@ std::string value(int buffer, int columns, int offset = 0) {
 const std::string kEmbed0 = R"({"op":"embedding","index":"input_ids","table":0,"out":)" + value(0, 6) + "}";
 const std::string kEmbed1 = R"({"op":"embedding","index":"input_ids","table":0,"out":)" + value(1, 6) + "}";
 
+const std::string kEmbedPlaces = R"(,{"op":"embedding","index":"places","table":0,"out":)" + value(6, 6) + "}";
+
 struct BadProgram {
   const char* name;
   std::string ops;
   std::vector<std::string> message;  // parts
 };
 
-std::string attention(const std::string& layer, const std::string& heads, const std::string& more) {
+std::string attention(const std::string& layer, const std::string& heads, const std::string& more,
+                      const std::string& pattern = "") {
   return R"({"op":"attention","query":)" + value(0, 6) + R"(,"key":)" + value(0, 6) + R"(,"value":)" + value(0, 6) +
          R"(,"out":)" + value(1, 6) + R"(,"layer":)" + layer + R"(,"heads":)" + heads +
-         R"(,"scale":1,"pattern":{"kind":"causal"})" + more + "}";
+         R"(,"scale":1,"pattern":{"kind":"causal")" + (pattern.empty() ? "" : ",") + pattern + "}" + more + "}";
 }
 
 /// A grouped linear layer whose experts are column 0 of buffer 1.
@@ -62,8 +67,8 @@ const std::vector<BadProgram>& bad_programs() {
        R"({"op":"output","name":"x","input":{"buffer":0,"offset":0,"columns":6,"rows":2}})",
        {"ops[0].input", "unknown key 'rows'"}},
       {"buffer_out_of_range",
-       R"({"op":"output","name":"x","input":)" + value(6, 6) + "}",
-       {"ops[0].input", "buffer 6 does not exist"}},
+       R"({"op":"output","name":"x","input":)" + value(7, 6) + "}",
+       {"ops[0].input", "buffer 7 does not exist"}},
       {"slice_out_of_range",
        R"({"op":"output","name":"x","input":)" + value(0, 4, 3) + "}",
        {"ops[0].input", "columns [3, 7) lie outside buffer 0, which has 6"}},
@@ -81,7 +86,7 @@ const std::vector<BadProgram>& bad_programs() {
        {"ops[0].table", "v6", "must have the role 'linear'"}},
       {"index_name",
        R"({"op":"embedding","index":"ids","table":0,"out":)" + value(0, 6) + "}",
-       {"ops[0].index", "'ids' is not one of: input_ids, position_ids, token_type_ids"}},
+       {"ops[0].index", "'ids' is not one of: input_ids, position_ids, token_type_ids, places"}},
       {"infinite_number",
        R"({"op":"scale","input":)" + value(0, 6) + R"(,"factor":1e300,"out":)" + value(0, 6) + "}",
        {"ops[0].factor", "finite"}},
@@ -95,7 +100,34 @@ const std::vector<BadProgram>& bad_programs() {
       {"rounding_without_slopes",
        attention("0", "2", R"(,"alibi_rounding":"bfloat16")"),
        {"ops[0].alibi_rounding", "no alibi_slopes"}},
+      {"block_and_window",
+       attention("0", "2", "", R"("window":4,"block":4)"),
+       {"ops[0].pattern", "in place of 'window'"}},
+      {"summary", attention("0", "2", "", R"("block":4,"summary":5)"), {"ops[0].pattern", "at most 'block'"}},
+      {"sinks_alone", attention("0", "2", "", R"("sinks":4)"), {"ops[0].pattern", "leave nothing out"}},
+      {"no_stride", attention("0", "2", "", R"("window":4,"stride":0)"), {"ops[0].pattern.stride"}},
+      {"places_even", attention("0", "2", R"(,"positions":{"index":[0,1]})"), {"ops[0].positions.index", "odd number"}},
+      {"places_fall", attention("0", "2", R"(,"positions":{"index":[0,2,1]})"), {"positions.index", "must not fall"}},
+      {"positions_key",
+       attention("0", "2", R"(,"positions":{"index":[0],"key":1})"),
+       {"unknown key 'key' of positions"}},
       // From here on the compiler refuses.
+      {"places_missing",
+       kEmbed0 + "," + attention("0", "2", R"(,"positions":{"index":[0,1,2]})"),
+       {"ops[1] (attention)", "positions.index has place 2, but the program has 2"}},
+      {"position_rows",
+       kEmbed0 + "," + attention("0", "2", R"(,"positions":{"index":[1],"keys":)" + value(0, 6) + "}"),
+       {"ops[1] (attention)", "positions.keys must have 'places' as its rows"}},
+      {"position_columns",
+       kEmbed0 + kEmbedPlaces + "," +
+           attention("0", "2", R"(,"positions":{"index":[1],"queries":)" + value(6, 5) + "}"),
+       {"ops[2] (attention)", "the columns of positions is 5, but heads * head_dim is 6"}},
+      {"places_asked_for",
+       kEmbed0 + kEmbedPlaces + R"(,{"op":"output","name":"x","input":)" + value(6, 6) + "}",
+       {"ops[2] (output)", "can't be asked for"}},
+      {"places_out",
+       R"({"op":"embedding","index":"places","table":0,"out":)" + value(0, 6) + "}",
+       {"ops[0] (embedding)", "out must have 'places' as its rows"}},
       {"read_before_write",
        R"({"op":"output","name":"x","input":)" + value(0, 6) + "}",
        {"ops[0] (output)", "input reads columns [0, 6) of buffer 0 before"}},
@@ -207,7 +239,9 @@ TEST(Program, TheFrameIsCheckedToo) {
   refuse(R"({"version":1,"weights":[],"buffers":[{"rows":"tokens","columns":0}],"cache_layers":[],"ops":[]})",
          {"buffers[0].columns"});
   refuse(R"({"version":1,"weights":[],"buffers":[{"rows":"batch","columns":1}],"cache_layers":[],"ops":[]})",
-         {"buffers[0].rows", "tokens, rows, sequences"});
+         {"buffers[0].rows", "tokens, rows, sequences, places"});
+  refuse(R"({"version":1,"weights":[],"buffers":[{"rows":"places","columns":1}],"cache_layers":[],"ops":[]})",
+         {"buffers[0].rows", "doesn't say how many"});
   refuse(R"({"version":1,"weights":[{"name":"w","role":"vector","shape":[1,2],"form":"auto","compute":"float32",
              "parts":[{"tensor":"w","shape":[2]}]}],"buffers":[],"cache_layers":[],"ops":[]})",
          {"weights[0].shape", "1 dimension(s), found 2"});
