@@ -20,7 +20,7 @@ inline constexpr int64_t kTasksPerThread = 4;
 inline constexpr int64_t kTaskColumns = 256;
 
 /// Runs of k that keep a block of a panel in the first-level cache: two thirds of it, the rest is for activations.
-inline int64_t choose_depth_block(int64_t panel, int64_t element_bytes) {
+inline int64_t choose_panel_depth_block(int64_t panel, int64_t element_bytes) {
   static const CacheSizes caches = cache_sizes();
   constexpr int64_t kGranule = 64;  // of every kernel's depth_granule a multiple
   const int64_t fitting = caches.first_level * 2 / 3 / (panel * element_bytes);
@@ -33,6 +33,22 @@ inline int64_t choose_tiled_depth_block(int64_t depth, int64_t granule, int64_t 
   static const CacheSizes caches = cache_sizes();
   const int64_t longest = std::max<int64_t>(caches.first_level / 3 / 32 / element_bytes / granule, 1) * granule;
   return round_up(divide_up(depth, divide_up(depth, longest)), granule);
+}
+
+/// Whether a product goes through the kernel's few_rows. One over nothing does: it has no blocks of k to walk, and
+/// few_rows starts and finishes sums regardless.
+template <class Kernel>
+bool takes_few_rows(const Kernel& kernel, int64_t rows, int64_t depth) {
+  return rows <= kernel.row_tile || depth == 0;
+}
+
+/// The run of k of a product: all of it for a few rows.
+template <class Kernel>
+int64_t choose_depth_block(const Kernel& kernel, int64_t rows, int64_t depth, int64_t element_bytes) {
+  if (takes_few_rows(kernel, rows, depth)) return std::max<int64_t>(depth, 1);
+  return std::min(kernel.tiled ? choose_tiled_depth_block(depth, kernel.depth_granule, element_bytes)
+                               : choose_panel_depth_block(kernel.panel, element_bytes),
+                  depth);
 }
 
 /// Rows whose block of activations and partial sums take half of the second-level cache.

@@ -19,7 +19,7 @@ constexpr int64_t kSharedOutliers = 16;
 
 }  // namespace
 
-/// The state of one prepare(): tiles of rows are independent of each other but where the settings look across rows.
+/// The state of one quantize(): tiles of rows are independent of each other but where the settings look across rows.
 class Int8Activations::Call {
  public:
   Call(Int8Activations& owner, const Int8Kernels& kernels, const Int8Weight& weight, const Source& source,
@@ -184,7 +184,7 @@ class Int8Activations::Call {
     Int8OutlierTile& view = owner_.tile_views_[static_cast<size_t>(index)];
     view = {static_cast<int64_t>(tile.features.size()), tile.features.data(), kept.empty() ? nullptr : tile.kept.data(),
             tile.values.data()};
-    if (weight_.kernel().tiled) list_by_row(index, tile, view);
+    if (tiled_) list_by_row(index, tile, view);
     if (settings_.count_outliers) {
       worker.entries.clear();
       for (size_t i = 0; i < tile.features.size(); ++i) {
@@ -220,14 +220,21 @@ class Int8Activations::Call {
     owner_.zero_[at] = grid.zero_point + (flip_ != 0 ? 128 : 0);
     const float* x = row_of(row, worker);
     const auto zero = static_cast<uint8_t>(static_cast<uint8_t>(grid.zero_point) ^ flip_);
+    const std::vector<int32_t>& features = owner_.tiles_[static_cast<size_t>(tile)].features;
+    auto feature = features.begin();
+    int32_t sum = 0;
     for (int64_t first = 0; first < task_.depth; first += task_.depth_block) {
       const int64_t filled = std::min(task_.depth_block, task_.depth - first);
       const int64_t count = std::clamp<int64_t>(input_.columns - first, 0, filled);
-      uint8_t* out = bytes_ + first / task_.depth_block * owner_.block_stride_ + row * owner_.row_stride_;
+      uint8_t* place = bytes_ + first / task_.depth_block * owner_.block_stride_;
       if (tiled_) {
         worker.bytes.resize(static_cast<size_t>(filled));
-        out = worker.bytes.data();
+        place += activation_offset(row, 0, row_tile_, tile_depth_, owner_.row_stride_, owner_.block_stride_,
+                                   task_.depth_block);
+      } else {
+        place += row * owner_.row_stride_;
       }
+      uint8_t* out = tiled_ ? worker.bytes.data() : place;
       if (grid.scale > 0.0f) {
         kernels_.quantize_row(x + first, count,
                               {grid.multiplier, grid.step, grid.zero_point, grid.least, owner_.below_[at], flip_}, out);
@@ -235,28 +242,19 @@ class Int8Activations::Call {
         std::memset(out, zero, static_cast<size_t>(count));  // zeros, or poisoned
       }
       std::memset(out + count, 0, static_cast<size_t>(filled - count));
+      if (by_column_) {
+        for (; feature != features.end() && *feature < first + count; ++feature) out[*feature - first] = zero;
+      }
+      if (!owner_.sum_.empty()) {
+        for (int64_t k = 0; k < count; ++k) sum += static_cast<int8_t>(out[k] ^ flip_) - grid.zero_point;
+      }
       if (tiled_) {
-        for (int64_t k = 0; k < filled; k += tile_depth_) {
-          std::memcpy(&byte(row, first + k), out + k, static_cast<size_t>(tile_depth_));
+        for (int64_t k = 0; k < filled; k += tile_depth_, place += row_tile_ * tile_depth_) {
+          std::memcpy(place, out + k, static_cast<size_t>(tile_depth_));
         }
       }
     }
-    if (by_column_) {
-      for (const int32_t k : owner_.tiles_[static_cast<size_t>(tile)].features) byte(row, k) = zero;
-    }
-    if (!owner_.sum_.empty()) {
-      int32_t sum = 0;
-      for (int64_t k = 0; k < input_.columns; ++k) sum += static_cast<int8_t>(byte(row, k) ^ flip_) - grid.zero_point;
-      owner_.sum_[at] = sum;
-    }
-  }
-
-  uint8_t& byte(int64_t row, int64_t k) const {
-    if (tiled_) {
-      return bytes_[activation_offset(row, k, row_tile_, tile_depth_, owner_.row_stride_, owner_.block_stride_,
-                                      task_.depth_block)];
-    }
-    return bytes_[k / task_.depth_block * owner_.block_stride_ + row * owner_.row_stride_ + k % task_.depth_block];
+    if (!owner_.sum_.empty()) owner_.sum_[at] = sum;
   }
 
   Int8Activations& owner_;

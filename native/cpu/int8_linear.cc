@@ -6,13 +6,6 @@
 #include "cpu/thread_pool.h"
 
 namespace octoformer {
-namespace {
-
-bool takes_few_rows(const Int8Weight& weight, int64_t rows) {
-  return rows <= weight.kernel().row_tile || weight.depth() == 0;
-}
-
-}  // namespace
 
 std::unique_ptr<LinearWeight> Int8LinearDriver::pack(const LinearWeightDescription& description, const RowSource& rows,
                                                      const std::atomic<bool>* abort) const {
@@ -35,13 +28,7 @@ Int8Task Int8LinearDriver::task_of(const Int8Weight& weight, int64_t rows) {
   epilogue.float_weights = weight.float_weights();
   epilogue.kept_weights = weight.kept_weights();
   epilogue.kept_count = static_cast<int64_t>(weight.settings().outlier_features.size());
-  // A product over nothing has no blocks of k to walk; few_rows starts and finishes sums regardless.
-  task.depth_block =
-      takes_few_rows(weight, rows)
-          ? std::max<int64_t>(task.depth, 1)
-          : std::min(kernel.tiled ? choose_tiled_depth_block(task.depth, kernel.depth_granule, sizeof(int8_t))
-                                  : choose_depth_block(kernel.panel, sizeof(int8_t)),
-                     task.depth);
+  task.depth_block = choose_depth_block(kernel, rows, task.depth, sizeof(int8_t));
   return task;
 }
 
@@ -66,7 +53,7 @@ void Int8LinearDriver::linear(const LinearArguments& arguments) {
     activations_.quantize(kernels_, threads_, weight, {arguments.input}, task);
     activations_.describe(task);
   }
-  if (takes_few_rows(weight, rows)) {
+  if (takes_few_rows(weight.kernel(), rows, weight.depth())) {
     multiply_few_rows(weight, rows, task);
   } else {
     multiply_many_rows(weight, rows, task);

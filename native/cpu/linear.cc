@@ -61,14 +61,9 @@ void LinearDriver::multiply(const GemmKernel<A, W>& kernel, const W* weights, co
   task.out_features = shape.out_features;
   task.epilogue = {arguments.bias,     arguments.activation, arguments.residual.data, arguments.residual.stride,
                    arguments.out.data, arguments.out.stride, layout.column_scale};
-  // A product over nothing has no blocks of k to walk; few_rows starts and finishes sums regardless.
-  const bool few = product.rows <= kernel.row_tile || task.depth == 0;
-  task.depth_block = few ? std::max<int64_t>(task.depth, 1)
-                         : std::min(kernel.tiled ? choose_tiled_depth_block(task.depth, kernel.depth_granule, sizeof(A))
-                                                 : choose_depth_block(kernel.panel, sizeof(A)),
-                                    task.depth);
+  task.depth_block = choose_depth_block(kernel, product.rows, task.depth, sizeof(A));
   prepare_activations(product);
-  if (few) {
+  if (takes_few_rows(kernel, product.rows, task.depth)) {
     multiply_few_rows(product);
   } else {
     multiply_many_rows(product);

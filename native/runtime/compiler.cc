@@ -109,6 +109,15 @@ class Compiler {
     read(operand, input);
   }
 
+  /// What is added to a result, row by row; it may be the result's own memory.
+  void read_residual(const std::optional<Value>& residual, const Value& out) {
+    if (!residual) return;
+    require_equal("residual's columns", residual->columns, "out's", out.columns);
+    require_symbol("residual", *residual, symbol(out));
+    refuse_shifted_overlap("residual", *residual, out);
+    read("residual", *residual);
+  }
+
   void check(const EmbeddingOp& op) {
     const bool places = op.index == IndexSource::places;
     require_symbol("out", op.out, places ? RowSymbol::places : RowSymbol::tokens);
@@ -130,12 +139,7 @@ class Compiler {
     refuse_overlap("input", op.input, op.out);
     compiled_.looks_across_rows = compiled_.looks_across_rows || weight(op.weight).int8.looks_across_rows();
     read("input", op.input);
-    if (op.residual) {
-      require_equal("residual's columns", op.residual->columns, "out's", op.out.columns);
-      require_symbol("residual", *op.residual, symbol(op.out));
-      refuse_shifted_overlap("residual", *op.residual, op.out);
-      read("residual", *op.residual);
-    }
+    read_residual(op.residual, op.out);
     write(op.out);
   }
 
@@ -335,12 +339,7 @@ class Compiler {
     refuse_overlap("weights", op.weights, op.out);
     read("input", op.input);
     read("weights", op.weights);
-    if (op.residual) {
-      require_equal("residual's columns", op.residual->columns, "out's", op.out.columns);
-      require_symbol("residual", *op.residual, symbol(op.out));
-      refuse_shifted_overlap("residual", *op.residual, op.out);
-      read("residual", *op.residual);
-    }
+    read_residual(op.residual, op.out);
     write(op.out);
   }
 

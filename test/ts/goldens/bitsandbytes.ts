@@ -1,4 +1,3 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import {
   AutoModelForCausalLM,
@@ -11,6 +10,7 @@ import {
   type Tensor,
   type TokenLogitsOutputs,
 } from '../../../ts';
+import { checkpointFolders, readJson } from '../models/golden_folder';
 import { readSafetensors } from '../safetensors';
 import { type Comparison, compareTensor, largestMagnitude } from './comparison';
 
@@ -34,10 +34,7 @@ export const versions: Readonly<Record<string, LoadOptions>> = {
 
 /** Checkpoints below a folder of goldens; none if there is no such folder. */
 export function bitsandbytesFolders(parent: string): BitsandbytesFolder[] {
-  if (!existsSync(parent)) return [];
-  return readdirSync(parent)
-    .filter((name) => existsSync(join(parent, name, 'golden.json')))
-    .map((name) => new BitsandbytesFolder(join(parent, name)));
+  return checkpointFolders(parent).map((folder) => new BitsandbytesFolder(folder));
 }
 
 /** An int8 checkpoint as bitsandbytes saved it, with what its definition gives. */
@@ -48,7 +45,7 @@ export class BitsandbytesFolder {
 
   constructor(readonly folder: string) {
     this.name = basename(folder);
-    this.#golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as GoldenFile;
+    this.#golden = readJson<GoldenFile>(join(folder, 'golden.json'));
     this.kind = this.#golden.kind;
   }
 

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import {
   AutoModel,
   AutoModelForMaskedLM,
@@ -14,7 +13,8 @@ import {
 } from '../../../ts';
 import { type Comparison, compareTensor, sameBits } from '../goldens/comparison';
 import { readSafetensors } from '../safetensors';
-import { modelType, openableFolders } from './golden_folder';
+import { openableFolders } from './golden_folder';
+import { ReferenceFolder } from './reference_folder';
 
 interface GoldenInput {
   readonly input_ids: readonly number[];
@@ -53,30 +53,10 @@ export function encoderFolders(parent: string): EncoderFolder[] {
 }
 
 /** The reference results beside an encoder's checkpoint, and comparisons of a model with them. */
-export class EncoderFolder {
-  readonly name: string;
-  readonly golden: GoldenFile;
-  readonly modelType: string;
-
-  constructor(readonly folder: string) {
-    this.name = basename(folder);
-    this.golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as GoldenFile;
-    this.modelType = modelType(folder);
-  }
-
+export class EncoderFolder extends ReferenceFolder<GoldenInput, GoldenFile> {
   /** Opens the checkpoint as what its golden results were made with. */
   open(options: LoadOptions): Promise<EncoderModel<EncoderOutputs>> {
     return openEncoder(this.folder, this.golden.architecture, options);
-  }
-
-  /** All inputs by name. */
-  get inputs(): ReadonlyMap<string, GoldenInput> {
-    const { single, batch, long } = this.golden;
-    return new Map([
-      ['single', single],
-      ...batch.map((input, index): [string, GoldenInput] => [`batch.${index}`, input]),
-      ...(long ? [['long', long] as const] : []),
-    ]);
   }
 
   /** Every tensor of the golden file, from each input run alone. */

@@ -9,7 +9,7 @@ interface GoldenInput {
   readonly input_ids: readonly number[];
 }
 
-interface GoldenGreedy {
+export interface GoldenGreedy {
   readonly input: string;
   readonly max_new_tokens: number;
   readonly ids: readonly number[];
@@ -52,7 +52,7 @@ export function modelType(folder: string): string {
   return readJson<{ model_type: string }>(join(folder, 'config.json')).model_type;
 }
 
-function readJson<T>(path: string): T {
+export function readJson<T>(path: string): T {
   return JSON.parse(readFileSync(path, 'utf8')) as T;
 }
 

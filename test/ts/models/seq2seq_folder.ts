@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import {
   AutoModelForSeq2SeqLM,
   type GenerateOptions,
@@ -12,17 +11,12 @@ import {
 import { type Comparison, compareTensor, sameBits, sameIds } from '../goldens/comparison';
 import { compareSearch, type SearchCase, searchOptions } from '../goldens/search';
 import { readSafetensors } from '../safetensors';
-import { modelType, openableFolders } from './golden_folder';
+import { type GoldenGreedy, openableFolders } from './golden_folder';
+import { ReferenceFolder } from './reference_folder';
 
 interface GoldenInput {
   readonly input_ids: readonly number[];
   readonly decoder_input_ids: readonly number[];
-}
-
-interface GoldenGreedy {
-  readonly input: string;
-  readonly max_new_tokens: number;
-  readonly ids: readonly number[];
 }
 
 interface GoldenFile {
@@ -42,28 +36,9 @@ export function seq2seqFolders(parent: string): Seq2SeqFolder[] {
 const everything = { output_hidden_states: true, output_attentions: true };
 
 /** The reference results beside an encoder-decoder's checkpoint, and comparisons of a model with them. */
-export class Seq2SeqFolder {
-  readonly name: string;
-  readonly golden: GoldenFile;
-  readonly modelType: string;
-
-  constructor(readonly folder: string) {
-    this.name = basename(folder);
-    this.golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as GoldenFile;
-    this.modelType = modelType(folder);
-  }
-
+export class Seq2SeqFolder extends ReferenceFolder<GoldenInput, GoldenFile> {
   open(options: LoadOptions): Promise<Seq2SeqLanguageModel> {
     return AutoModelForSeq2SeqLM.from_pretrained(this.folder, options);
-  }
-
-  /** All inputs by name. */
-  get inputs(): ReadonlyMap<string, GoldenInput> {
-    const { single, batch } = this.golden;
-    return new Map([
-      ['single', single],
-      ...batch.map((input, index): [string, GoldenInput] => [`batch.${index}`, input]),
-    ]);
   }
 
   input(name: string): GoldenInput {
