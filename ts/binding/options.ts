@@ -121,6 +121,15 @@ export function checkNumber(where: string, name: string, value: unknown, range: 
   );
 }
 
+/** The value, if it is true or false. @throws OctoformerError INVALID_ARGUMENT naming option and value */
+export function checkBoolean(where: string, name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new OctoformerError(
+    'INVALID_ARGUMENT',
+    `option '${name}' of ${where} must be true or false, not ${describeValue(value)}`,
+  );
+}
+
 /** The value, if it is one of the choices. @throws OctoformerError INVALID_ARGUMENT with the nearest choice */
 export function checkChoice<T extends string>(where: string, name: string, value: unknown, choices: readonly T[]): T {
   const found = choices.find((choice) => choice === value);

@@ -19,7 +19,7 @@ const translate = encodeCommand({
   },
   examples: [
     "octoformer translate -m google-t5/t5-small --src-lang en --tgt-lang de 'The house is wonderful.'",
-    'octoformer translate -m Helsinki-NLP/opus-mt-en-de --num-beams 4 --json < lines.txt',
+    'octoformer translate -m facebook/nllb-200-distilled-600M --src-lang eng_Latn --tgt-lang deu_Latn --num-beams 4 --json < lines.txt',
   ],
   read: (text) => text,
   run: (translation, texts, given, signal) =>

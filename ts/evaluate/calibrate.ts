@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../binding/abort';
 import { OctoformerError } from '../binding/error';
-import { checkNumber, checkOptions, describeValue } from '../binding/options';
+import { checkBoolean, checkNumber, checkOptions, describeValue } from '../binding/options';
 import { CausalLanguageModel } from '../generation/auto_model';
 import { Seq2SeqLanguageModel } from '../generation/seq2seq_model';
 import { EncoderModel } from '../models/auto_encoders';
@@ -68,12 +68,7 @@ export async function calibrate(
       `${where}: texts must be a list of strings, not ${describeValue(texts)}`,
     );
   }
-  if (save !== undefined && typeof save !== 'boolean') {
-    throw new OctoformerError(
-      'INVALID_ARGUMENT',
-      `option 'save' of ${where} must be true or false, not ${describeValue(save)}`,
-    );
-  }
+  if (save !== undefined) checkBoolean(where, 'save', save);
   const observer = new InputObserver(threshold);
   let tokens = 0;
   for (const [index, text] of texts.entries()) {

@@ -1,6 +1,6 @@
 import { OctoformerError } from '../binding/error';
 import { callNative, nativeAddon } from '../binding/load';
-import { checkChoice, checkNumber, checkOptions, describeValue } from '../binding/options';
+import { checkBoolean, checkChoice, checkNumber, checkOptions, describeValue } from '../binding/options';
 import { alibiSlopes } from '../modules/alibi';
 import { ropeTable } from '../modules/rope_parameters';
 
@@ -24,7 +24,8 @@ export function matmul(a: Float32Array, b: Float32Array, options: MatmulOptions)
   checkOptions(where, options, ['m', 'n', 'k', 'transposeB']);
   const [m, n, k] = [size(where, 'm', options?.m), size(where, 'n', options?.n), size(where, 'k', options?.k)];
   checkFloats(where, 'a', a, m * k, `[m, k] = [${m}, ${k}]`);
-  const transposed = checkFlag(where, 'transposeB', options.transposeB);
+  const { transposeB = false } = options;
+  const transposed = checkBoolean(where, 'transposeB', transposeB);
   checkFloats(where, 'b', b, n * k, transposed ? `[n, k] = [${n}, ${k}]` : `[k, n] = [${k}, ${n}]`);
   return callNative(() => nativeAddon().floatProduct(a, b, m, n, k, transposed));
 }
@@ -71,7 +72,7 @@ export function attention(q: Float32Array, k: Float32Array, v: Float32Array, opt
   const tokens = rowsOf(where, 'q', q, heads * headDim, 'heads * headDim');
   const keys = rowsOf(where, 'k', k, kvHeads * headDim, 'kvHeads * headDim');
   checkFloats(where, 'v', v, keys * kvHeads * headDim, `that of k, [${keys}, ${kvHeads * headDim}]`);
-  const { window, softcap } = options;
+  const { window, softcap, causal = false } = options;
   return callNative(() =>
     nativeAddon().floatAttention(q, k, v, {
       tokens,
@@ -79,7 +80,7 @@ export function attention(q: Float32Array, k: Float32Array, v: Float32Array, opt
       heads,
       kvHeads,
       headDim,
-      causal: checkFlag(where, 'causal', options.causal),
+      causal: checkBoolean(where, 'causal', causal),
       window: window === undefined ? 0 : count(where, 'window', window),
       scale: checkNumber(where, 'scale', options.scale ?? headDim ** -0.5),
       softcap: softcap === undefined ? 0 : checkNumber(where, 'softcap', softcap, { least: 2 ** -126 }),
@@ -232,14 +233,6 @@ function size(where: string, name: string, value: unknown): number {
 
 function count(where: string, name: string, value: unknown): number {
   return checkNumber(where, name, value, { least: 1, most: 2 ** 31 - 1, integer: true });
-}
-
-function checkFlag(where: string, name: string, value: unknown): boolean {
-  if (value === undefined || typeof value === 'boolean') return value ?? false;
-  throw new OctoformerError(
-    'INVALID_ARGUMENT',
-    `option '${name}' of ${where} must be true or false, not ${describeValue(value)}`,
-  );
 }
 
 function checkType(where: string, name: string, value: unknown): void {

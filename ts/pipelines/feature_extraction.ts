@@ -1,5 +1,4 @@
-import { OctoformerError } from '../binding/error';
-import { checkChoice, describeValue } from '../binding/options';
+import { checkBoolean, checkChoice } from '../binding/options';
 import { AutoModel, type BaseModelOutputs, type EncoderModel } from '../models/auto_encoders';
 import type { LoadOptions } from '../models/load_options';
 import type { Tensor } from '../models/tensor';
@@ -48,12 +47,7 @@ export async function extractFeatures(
   checkPipelineOptions(where, options, ['pooling', 'normalize', 'max_length']);
   const pooling = checkChoice(where, 'pooling', options.pooling ?? 'none', poolings);
   const { normalize = false } = options;
-  if (typeof normalize !== 'boolean') {
-    throw new OctoformerError(
-      'INVALID_ARGUMENT',
-      `option 'normalize' of ${where} must be true or false, not ${describeValue(normalize)}`,
-    );
-  }
+  checkBoolean(where, 'normalize', normalize);
   const max_length = Math.min(options.max_length ?? Number.POSITIVE_INFINITY, longestInput(model, tokenizer));
   const encoded = tokenizer.encode_batch(texts, { truncation: true, max_length });
   return runBatches(model, tokenizer, encoded, options, ({ last_hidden_state }, place) => {

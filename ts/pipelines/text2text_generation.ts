@@ -1,5 +1,5 @@
 import { OctoformerError } from '../binding/error';
-import { checkNumber, describeValue } from '../binding/options';
+import { checkBoolean, checkNumber } from '../binding/options';
 import type { GenerateOptions } from '../generation/options';
 import { AutoModelForSeq2SeqLM, type Seq2SeqLanguageModel } from '../generation/seq2seq_model';
 import type { LoadOptions } from '../models/load_options';
@@ -98,10 +98,15 @@ class Writer {
   /** The answers to each text. */
   async run(input: string | readonly string[], options: TranslationOptions): Promise<Record<string, string>[][]> {
     const texts = textsOf(this.#where, input);
-    const { batch_size = Math.max(1, texts.length), truncation, clean_up_tokenization_spaces, ...others } = options;
+    const {
+      batch_size = Math.max(1, texts.length),
+      truncation = false,
+      clean_up_tokenization_spaces = false,
+      ...others
+    } = options;
     checkNumber(this.#where, 'batch_size', batch_size, { least: 1, integer: true });
-    const cuts = this.#flag('truncation', truncation);
-    const clean = this.#flag('clean_up_tokenization_spaces', clean_up_tokenization_spaces);
+    const cuts = checkBoolean(this.#where, 'truncation', truncation);
+    const clean = checkBoolean(this.#where, 'clean_up_tokenization_spaces', clean_up_tokenization_spaces);
     const { src_lang, tgt_lang, ...given } = others;
     this.#refuse(given, { src_lang, tgt_lang });
     const languages = src_lang === undefined && tgt_lang === undefined ? this.languages : others;
@@ -127,14 +132,6 @@ class Writer {
       }
     }
     return results;
-  }
-
-  #flag(name: string, value: unknown): boolean {
-    if (value === undefined || typeof value === 'boolean') return value ?? false;
-    throw new OctoformerError(
-      'INVALID_ARGUMENT',
-      `option '${name}' of ${this.#where} must be true or false, not ${describeValue(value)}`,
-    );
   }
 
   /** Options of Python's pipelines that are not there, and languages for what isn't a translation. */

@@ -1,5 +1,4 @@
-import { OctoformerError } from '../binding/error';
-import { checkNumber, describeValue } from '../binding/options';
+import { checkBoolean, checkNumber } from '../binding/options';
 import type { CausalLanguageModel } from '../generation/auto_model';
 import { chatEndTokenIds } from '../generation/chat_end';
 import { beginGeneration } from '../generation/generate';
@@ -54,12 +53,7 @@ export class TextGenerator {
   async #runAll(prompts: readonly Prompt[], options: TextGenerationOptions): Promise<GeneratedText[][]> {
     const { return_full_text = true, batch_size = Math.max(1, prompts.length), ...given } = options;
     checkNumber(where, 'batch_size', batch_size, { least: 1, integer: true });
-    if (typeof return_full_text !== 'boolean') {
-      throw new OctoformerError(
-        'INVALID_ARGUMENT',
-        `option 'return_full_text' of ${where} must be true or false, not ${describeValue(return_full_text)}`,
-      );
-    }
+    checkBoolean(where, 'return_full_text', return_full_text);
     const results: GeneratedText[][] = [];
     for (let first = 0; first < prompts.length; first += batch_size) {
       const batch = prompts.slice(first, first + batch_size);
