@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { root, run, ScriptError, seconds } from './process.mjs';
+import { root, run, runBeside, ScriptError, seconds } from './process.mjs';
 
 /**
  * The GoogleTest programs of a build folder, as CTest knows them. What their labels mean stands in test/native/CMakeLists.txt.
@@ -21,31 +21,43 @@ export function listNativeTests(buildFolder) {
 }
 
 /**
- * Runs one program and gives its counts. A crash counts as a failure beside what had not been written.
+ * Runs one program, its tests dealt out to as many processes as there are cores, and gives its counts. A crash counts as a
+ * failure beside what had not been written.
  * @param {{ name: string, program: string }} test
  * @param {{ title?: string, launcher?: string[], env?: Record<string, string>, filter?: string, slow?: string }} [options]
  *   `launcher`: words that start an emulator.
  *   `slow`: why tests are slow here, 'emulated' or 'sanitized': the longest then try less (test/native/reference/effort.h).
  */
-export function runNativeTest(test, { title = '', launcher = [], env = {}, filter, slow = '' } = {}) {
+export async function runNativeTest(test, { title = '', launcher = [], env = {}, filter, slow = '' } = {}) {
   const scratch = mkdtempSync(join(tmpdir(), 'octoformer-test-'));
-  const report = join(scratch, 'report.json');
   const started = performance.now();
   try {
-    const words = [
-      ...launcher,
-      test.program,
-      '--gtest_brief=1',
-      `--gtest_output=json:${report}`,
-      ...(filter ? [`--gtest_filter=${filter}`] : []),
-    ];
-    const effort = slow ? { OCTOFORMER_TEST_SLOW: slow } : {};
-    const result = run(words[0], words.slice(1), { env: { ...goldens(), ...effort, ...env } });
-    const counts = readReport(report);
-    if (result.status !== 0 && counts.failed === 0) counts.failed = 1;
-    const line = `${test.name}${title ? ` [${title}]` : ''}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds(started)})`;
-    console.log(line);
-    if (counts.failed) console.log(`${result.output.trimEnd()}\n(exit status ${result.status ?? result.signal})`);
+    const runShard = async (shard, shards) => {
+      const report = join(scratch, `report-${shard}.json`);
+      const words = [
+        ...launcher,
+        test.program,
+        '--gtest_brief=1',
+        `--gtest_output=json:${report}`,
+        ...(filter ? [`--gtest_filter=${filter}`] : []),
+      ];
+      const effort = slow ? { OCTOFORMER_TEST_SLOW: slow } : {};
+      const sharding = { GTEST_SHARD_INDEX: String(shard), GTEST_TOTAL_SHARDS: String(shards) };
+      const result = await runBeside(words[0], words.slice(1), {
+        env: { ...goldens(), ...effort, ...sharding, ...env },
+      });
+      const counts = readReport(report);
+      if (result.status !== 0 && counts.failed === 0) counts.failed = 1;
+      return {
+        ...counts,
+        failure: counts.failed ? `${result.output.trimEnd()}\n(exit status ${result.status ?? result.signal})` : '',
+      };
+    };
+    const shards = availableParallelism();
+    const results = await Promise.all(Array.from({ length: shards }, (_, shard) => runShard(shard, shards)));
+    const counts = sum(results);
+    console.log(`${test.name}${title ? ` [${title}]` : ''}: ${countLine(counts)} (${seconds(started)})`);
+    for (const { failure } of results) if (failure) console.log(failure);
     return counts;
   } finally {
     rmSync(scratch, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -37,6 +37,27 @@ export function run(command, args, { cwd = root, env = {}, show = false, timeout
     output: show ? '' : `${result.stdout ?? ''}${result.stderr ?? ''}`,
     stdout: result.stdout ?? '',
   };
+}
+
+/**
+ * Runs a command while others run, and gives its status and output.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ cwd?: string, env?: Record<string, string | undefined> }} [options]
+ * @returns {Promise<{ status: number | null, signal: string | null, output: string }>}
+ */
+export function runBeside(command, args, { cwd = root, env = {} } = {}) {
+  return new Promise((settle) => {
+    const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const pieces = [];
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece) => pieces.push(piece));
+    const end = (status, signal) => settle({ status, signal, output: Buffer.concat(pieces).toString() });
+    child.on('error', (error) => {
+      pieces.push(Buffer.from(error.message));
+      end(null, null);
+    });
+    child.on('close', end);
+  });
 }
 
 /** Like `run`, but a failure ends the script with the end of the output and, when given, what to do about it. */

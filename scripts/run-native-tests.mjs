@@ -24,13 +24,15 @@ await main(async () => {
   const launcher = values.launcher.split(' ').filter(Boolean);
   const slow = values.slow ?? (launcher.length ? 'emulated' : '');
   const isas = values.isas.split(',').filter(Boolean);
-  const results = listNativeTests(build)
-    .filter((test) => !values.label || test.labels.includes(values.label))
-    .flatMap((test) => {
-      const options = { launcher, filter: values.filter, slow };
-      if (!test.labels.includes('isa') || !isas.length) return [runNativeTest(test, options)];
-      return isas.map((isa) => runNativeTest(test, { ...options, title: isa, env: { OCTOFORMER_ISA: isa } }));
-    });
+  const results = [];
+  for (const test of listNativeTests(build)) {
+    if (values.label && !test.labels.includes(values.label)) continue;
+    const options = { launcher, filter: values.filter, slow };
+    if (!test.labels.includes('isa') || !isas.length) results.push(await runNativeTest(test, options));
+    else
+      for (const isa of isas)
+        results.push(await runNativeTest(test, { ...options, title: isa, env: { OCTOFORMER_ISA: isa } }));
+  }
   if (!results.length) throw new ScriptError(`${build} has no C++ tests: configure with -DOCTOFORMER_TESTS=ON`);
   const counts = sum(results);
   console.log(countLine(counts));

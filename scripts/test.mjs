@@ -20,7 +20,7 @@ await main(async () => {
   console.log(`ISAs of this machine: ${isas.join(', ')}`);
 
   const counts = [];
-  if (nativeTests.available) counts.push(...runNativeTests(isas));
+  if (nativeTests.available) counts.push(...(await runNativeTests(isas)));
   else {
     console.log(`C++ tests: skipped. ${nativeTests.remedy}`);
     counts.push({ passed: 0, failed: 0, skipped: 1 });
@@ -48,13 +48,14 @@ function availableIsas() {
   ];
 }
 
-function runNativeTests(isas) {
+async function runNativeTests(isas) {
   console.log('C++ tests');
-  return listNativeTests('build').flatMap((test) =>
-    test.labels.includes('isa')
-      ? isas.map((isa) => runNativeTest(test, { title: isa, env: { OCTOFORMER_ISA: isa } }))
-      : [runNativeTest(test)],
-  );
+  const counts = [];
+  for (const test of listNativeTests('build')) {
+    if (!test.labels.includes('isa')) counts.push(await runNativeTest(test));
+    else for (const isa of isas) counts.push(await runNativeTest(test, { title: isa, env: { OCTOFORMER_ISA: isa } }));
+  }
+  return counts;
 }
 
 function runJest(isa, args) {
