@@ -12,6 +12,7 @@
 #include "addon/int8_ops.h"
 #include "addon/js_error.h"
 #include "addon/load_model_task.h"
+#include "addon/memory_rate_task.h"
 #include "addon/open_checkpoint_task.h"
 #include "addon/sampler_object.h"
 #include "addon/wrapped.h"
@@ -75,11 +76,25 @@ Napi::Value load_model(const Napi::CallbackInfo& call) {
   });
 }
 
+/// Long enough for a median, short for one who waits.
+constexpr double kMemorySeconds = 0.5;
+
+Napi::Value measure_memory(const Napi::CallbackInfo& call) {
+  return promised(call.Env(), [&]() -> Napi::Value {
+    const int threads = static_cast<int>(as_integer(call[0], "threads", 0, kMaxThreads));
+    auto task = std::make_unique<MemoryRateTask>(call.Env(), threads, kMemorySeconds);
+    const Napi::Promise promise = task->promise();
+    Task::queue(std::move(task));
+    return promise;
+  });
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   AddonData::install(env);
   exports.Set("info", Napi::Function::New<info>(env, "info"));
   exports.Set("openCheckpoint", Napi::Function::New<open_checkpoint>(env, "openCheckpoint"));
   exports.Set("loadModel", Napi::Function::New<load_model>(env, "loadModel"));
+  exports.Set("measureMemoryRate", Napi::Function::New<measure_memory>(env, "measureMemoryRate"));
   exports.Set("quantizeInt8", Napi::Function::New<quantize_int8>(env, "quantizeInt8"));
   exports.Set("dequantizeInt8", Napi::Function::New<dequantize_int8>(env, "dequantizeInt8"));
   exports.Set("int8Product", Napi::Function::New<multiply_int8>(env, "int8Product"));

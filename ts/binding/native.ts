@@ -21,6 +21,11 @@ export interface NativeAddon extends NativeFloatOps {
     abort: NativeAbortFlag | null,
     onProgress: ((loaded: number, total: number) => void) | null,
   ): Promise<NativeModel>;
+  /**
+   * Bytes a second that so many threads (0: the default) read from memory that no cache holds, off the main thread: the median of half a
+   * second, for which it takes 512 MiB.
+   */
+  measureMemoryRate(threads: number): Promise<number>;
   Sampler: new (options: NativeSamplerOptions) => NativeSampler;
   /** The scalar reference of the int8 schemes, synchronous. Matrices are row-major; lengths are checked against the shapes. */
   quantizeInt8(

@@ -2,6 +2,7 @@
 import { OctoformerError } from '../binding/error';
 import { packageVersion } from '../binding/info';
 import { closest } from '../binding/options';
+import { bench } from './bench';
 import { chat } from './chat';
 import { type Command, UsageError } from './command';
 import { encoderCommands } from './encoder_commands';
@@ -26,6 +27,7 @@ const COMMANDS: readonly Command[] = [
   quantize,
   inspect,
   tokenize,
+  bench,
   info,
 ];
 

@@ -3,6 +3,7 @@ import { callNative, nativeAddon } from '../binding/load';
 import type { NativeTensorInfo } from '../binding/native';
 import { describeModules } from '../graph/module_tree';
 import { type ModelFiles, resolveModelFiles } from '../hub';
+import type { Task } from './architecture';
 import type { ConfigValues } from './config';
 import { readJsonObject } from './json_file';
 import { buildGraph } from './load_model';
@@ -16,6 +17,8 @@ export interface CheckpointDescription {
   readonly config: ConfigValues;
   /** Python's class, such as `LlamaForCausalLM`; what the checkpoint says of itself where its family is not implemented. */
   readonly architecture: string;
+  /** What the configuration is for; undefined where there is no module tree. */
+  readonly task: Task | undefined;
   /** The module tree, as Python prints a model; undefined where the family is not implemented or the tensors don't fit it. */
   readonly modules: string | undefined;
   /** Why there is no module tree. */
@@ -42,7 +45,7 @@ export async function inspectCheckpoint(source: string, options: InspectOptions 
     const config = files.config ? await readJsonObject(files.config) : shortValues(checkpoint.metadata);
     const known = { files, format, config, tensors };
     try {
-      const { builder } = await buildGraph(files, checkpoint, source, undefined, {
+      const { builder, task } = await buildGraph(files, checkpoint, source, undefined, {
         dtype: 'auto',
         quantization: undefined,
         cacheForm: 'float32',
@@ -51,12 +54,19 @@ export async function inspectCheckpoint(source: string, options: InspectOptions 
       return {
         ...known,
         architecture: builder.modules.kind,
+        task,
         modules: describeModules(builder.modules),
         obstacle: undefined,
       };
     } catch (error) {
       if (!OctoformerError.is(error)) throw error;
-      return { ...known, architecture: namedArchitecture(config), modules: undefined, obstacle: error };
+      return {
+        ...known,
+        architecture: namedArchitecture(config),
+        task: undefined,
+        modules: undefined,
+        obstacle: error,
+      };
     }
   } finally {
     checkpoint.dispose();

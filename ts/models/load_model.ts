@@ -90,6 +90,7 @@ export async function loadModel(
 interface BuiltGraph {
   readonly described: DescribedCheckpoint;
   readonly architecture: Architecture;
+  readonly task: Task;
   readonly config: ModelConfig;
   readonly builder: GraphBuilder;
   readonly policy: ModelWeightPolicy;
@@ -138,7 +139,7 @@ export async function buildGraph(
   architecture.build(config, builder, found.task);
   policy.checkNames();
   policy.checkCache(builder.lower());
-  return { described, architecture, config, builder, policy, calibration };
+  return { described, architecture, task: found.task, config, builder, policy, calibration };
 }
 
 /** bitsandbytes' code of the order of an int8 matrix's numbers: row by row. The others are tiles of one GPU's. */

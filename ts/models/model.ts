@@ -173,6 +173,18 @@ export class Model {
     );
   }
 
+  /**
+   * Bytes of the matrices that a token of the decoder (of a model without one: of the encoder) reads; undefined where that depends on the
+   * token (mixture of experts).
+   */
+  bytesPerToken(): number | undefined {
+    const native = this.#alive();
+    const { ops } = this.#loaded.program;
+    if (ops.some((op) => op.op === 'grouped_linear')) return undefined;
+    const matrices = new Set(ops.flatMap((op) => (op.op === 'linear' ? [op.weight] : [])));
+    return [...matrices].reduce((sum, weight) => sum + callNative(() => native.weightInfo(weight)).bytes, 0);
+  }
+
   /** The tree of modules, as Python prints a model. */
   describe(): string {
     return describeModules(this.#loaded.modules);
