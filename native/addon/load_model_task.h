@@ -15,8 +15,8 @@ namespace octoformer {
 class LoadModelTask : public Task {
  public:
   LoadModelTask(Napi::Env env, std::shared_ptr<const Checkpoint> checkpoint, std::string program,
-                CpuBackendOptions options, std::shared_ptr<const std::atomic<bool>> abort,
-                std::unique_ptr<ProgressChannel> progress);
+                CpuBackendOptions options, std::unique_ptr<PackedCache> packed,
+                std::shared_ptr<const std::atomic<bool>> abort, std::unique_ptr<ProgressChannel> progress);
 
  private:
   void work() override;
@@ -25,6 +25,7 @@ class LoadModelTask : public Task {
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::string program_;
   const CpuBackendOptions options_;
+  std::unique_ptr<PackedCache> packed_;
   const std::shared_ptr<const std::atomic<bool>> abort_;
   const std::unique_ptr<ProgressChannel> progress_;
   std::unique_ptr<Model> model_;

@@ -46,8 +46,8 @@ Napi::Function ModelObject::define(Napi::Env env) {
        InstanceMethod<&ModelObject::memory>("memory"), InstanceMethod<&ModelObject::weight_info>("weightInfo"),
        InstanceMethod<&ModelObject::read_weight>("readWeight"),
        InstanceMethod<&ModelObject::read_int8_weight>("readInt8Weight"),
-       InstanceMethod<&ModelObject::compare_weight>("compareWeight"),
-       InstanceMethod<&ModelObject::dispose>("dispose")});
+       InstanceMethod<&ModelObject::compare_weight>("compareWeight"), InstanceAccessor<&ModelObject::packed>("packed"),
+       InstanceMethod<&ModelObject::write_packed>("writePacked"), InstanceMethod<&ModelObject::dispose>("dispose")});
 }
 
 Napi::Object ModelObject::create(Napi::Env env, std::unique_ptr<Model> model) {
@@ -147,6 +147,28 @@ Napi::Value ModelObject::compare_weight(const Napi::CallbackInfo& info) {
     return run_task(std::make_unique<CompareWeightTask>(info.Env(), queue(), weight_index(info[0]),
                                                         unwrap<CheckpointObject>(info[1], "checkpoint").checkpoint(),
                                                         std::move(abort)));
+  });
+}
+
+Napi::Value ModelObject::packed(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const PackedCache* packed = queue()->model().packed();
+    if (packed == nullptr || packed->path().empty()) return env.Null();
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("file", packed->path());
+    object.Set("found", Napi::Boolean::New(env, packed->found()));
+    return object;
+  });
+}
+
+Napi::Value ModelObject::write_packed(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&]() -> Napi::Value {
+    const PackedCache* packed = queue()->model().packed();
+    if (packed == nullptr || packed->path().empty()) {
+      fail(ErrorCode::invalid_argument, "the model was not given a folder for packed weights");
+    }
+    return run_task(std::make_unique<WritePackedTask>(info.Env(), queue()));
   });
 }
 

@@ -29,6 +29,8 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value read_weight(const Napi::CallbackInfo& info);
   Napi::Value read_int8_weight(const Napi::CallbackInfo& info);
   Napi::Value compare_weight(const Napi::CallbackInfo& info);
+  Napi::Value packed(const Napi::CallbackInfo& info);
+  Napi::Value write_packed(const Napi::CallbackInfo& info);
   size_t weight_index(Napi::Value value) const;
   void dispose(const Napi::CallbackInfo& info);
 

@@ -24,6 +24,8 @@ namespace {
 
 /// Far above any machine's; only keeps the number within an int.
 constexpr int64_t kMaxThreads = 1 << 20;
+/// Of JavaScript's integers (Number.MAX_SAFE_INTEGER).
+constexpr int64_t kLargestSafeInteger = (int64_t{1} << 53) - 1;
 
 Napi::Value info(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
@@ -61,6 +63,13 @@ Napi::Value load_model(const Napi::CallbackInfo& call) {
     CpuBackendOptions options;
     options.threads = static_cast<int>(as_integer(object.Get("threads"), "threads", 0, kMaxThreads));
     options.isa = as_string(object.Get("isa"), "isa");
+    std::unique_ptr<PackedCache> packed;
+    if (const Napi::Value given = object.Get("packed"); !is_absent(given)) {
+      const Napi::Object place = as_object(given, "packed");
+      packed = std::make_unique<PackedCache>(PackedCacheOptions{
+          as_string(place.Get("folder"), "packed.folder"), as_string(place.Get("weights"), "packed.weights"),
+          static_cast<uint64_t>(as_integer(place.Get("leastBytes"), "packed.leastBytes", 0, kLargestSafeInteger))});
+    }
     std::shared_ptr<const std::atomic<bool>> abort;
     if (!is_absent(call[3])) abort = unwrap<AbortFlagObject>(call[3], "abort").flag();
     std::unique_ptr<ProgressChannel> progress;
@@ -68,8 +77,9 @@ Napi::Value load_model(const Napi::CallbackInfo& call) {
       if (!call[4].IsFunction()) fail(ErrorCode::invalid_argument, "onProgress must be a function or null");
       progress = std::make_unique<ProgressChannel>(call.Env(), call[4].As<Napi::Function>());
     }
-    auto task = std::make_unique<LoadModelTask>(call.Env(), checkpoint, as_string(call[1], "program"),
-                                                std::move(options), std::move(abort), std::move(progress));
+    auto task =
+        std::make_unique<LoadModelTask>(call.Env(), checkpoint, as_string(call[1], "program"), std::move(options),
+                                        std::move(packed), std::move(abort), std::move(progress));
     const Napi::Promise promise = task->promise();
     Task::queue(std::move(task));
     return promise;

@@ -124,4 +124,11 @@ Napi::Value CompareWeightTask::result(Napi::Env env) {
   return parts;
 }
 
+WritePackedTask::WritePackedTask(Napi::Env env, std::shared_ptr<RunQueue> queue)
+    : Task(env, "octoformer.writePacked"), queue_(std::move(queue)) {}
+
+void WritePackedTask::work() { queue_->model().write_packed(); }
+
+Napi::Value WritePackedTask::result(Napi::Env env) { return env.Undefined(); }
+
 }  // namespace octoformer

@@ -1,5 +1,5 @@
-// NativeModel.readWeight, readInt8Weight and compareWeight of ts/binding/native.ts: a model's weights, off the main
-// thread.
+// NativeModel.readWeight, readInt8Weight, compareWeight and writePacked of ts/binding/native.ts: a model's weights, off
+// the main thread.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -63,6 +63,17 @@ class CompareWeightTask : public Task {
   const std::shared_ptr<const Checkpoint> checkpoint_;
   const std::shared_ptr<const std::atomic<bool>> abort_;
   std::vector<WeightDifference> differences_;
+};
+
+class WritePackedTask : public Task {
+ public:
+  WritePackedTask(Napi::Env env, std::shared_ptr<RunQueue> queue);
+
+ private:
+  void work() override;
+  Napi::Value result(Napi::Env env) override;
+
+  const std::shared_ptr<RunQueue> queue_;
 };
 
 }  // namespace octoformer

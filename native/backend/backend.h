@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -170,6 +171,13 @@ class Backend {
   /// not finite, ABORTED when `abort` becomes true.
   virtual std::unique_ptr<LinearWeight> pack_linear(const LinearWeightDescription& description, const RowSource& rows,
                                                     const std::atomic<bool>* abort) = 0;
+  /// What pack_linear made of this description, around its sections() as `owner` keeps them alive. Null where their
+  /// number or a size is not what the description asks for, and for a backend that can only pack.
+  virtual std::unique_ptr<LinearWeight> adopt_linear(const LinearWeightDescription& description,
+                                                     std::span<const std::span<const std::byte>> sections,
+                                                     std::shared_ptr<const void> owner);
+  /// Calls work(task) for every task in [0, tasks), on the backend's threads of this machine.
+  virtual void for_each(int64_t tasks, const std::function<void(int64_t task)>& work);
   virtual void linear(const LinearArguments& arguments) = 0;
   /// Whether linear ops of both weights can read the same QuantizedRows. False for a weight with itself means that its
   /// layer does not read quantized rows at all.

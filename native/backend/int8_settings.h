@@ -49,6 +49,8 @@ struct Int8Settings {
   /// Counts the entries multiplied in float, by feature, while the model runs.
   bool count_outliers = false;
 
+  bool operator==(const Int8Settings&) const = default;
+
   /// Whether a row's result depends on the other rows of the call.
   bool looks_across_rows() const {
     if (weight_only) return false;

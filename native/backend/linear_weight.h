@@ -1,6 +1,8 @@
 // A matrix of weights W [out_features, in_features] in the form and packing that a backend's kernels read.
 #pragma once
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,6 +58,8 @@ struct LinearWeightDescription {
   WeightForm form = WeightForm::float32;
   ComputeType compute = ComputeType::float32;
   Int8Settings int8{};  // of the form int8
+
+  bool operator==(const LinearWeightDescription&) const = default;
 };
 
 /// Opaque to the runtime; each backend derives its own.
@@ -70,6 +74,9 @@ class LinearWeight {
   virtual uint64_t bytes() const = 0;
   /// Rows [first, first + count), exactly as quantized. Throws INVALID_ARGUMENT for a weight of another form.
   virtual Int8Rows int8_rows(int64_t first, int64_t count) const;
+  /// All memory that packing filled, in the order that Backend::adopt_linear wants it back; empty where the backend
+  /// can't do that. As long as the weight.
+  virtual std::vector<std::span<const std::byte>> sections() const { return {}; }
   /// Empty for a weight that does not count.
   virtual OutlierCounts outlier_counts() const { return {}; }
 

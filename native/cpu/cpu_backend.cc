@@ -10,6 +10,7 @@
 #include "cpu/isa.h"
 #include "cpu/isa_dispatch.h"
 #include "cpu/linear.h"
+#include "cpu/packed_weight.h"
 #include "cpu/row_ops.h"
 #include "cpu/thread_pool.h"
 
@@ -33,6 +34,18 @@ class CpuBackend final : public Backend {
                                             const std::atomic<bool>* abort) override {
     if (description.form == WeightForm::int8) return int8_linear_.pack(description, rows, abort);
     return linear_.pack(description, rows, abort);
+  }
+  std::unique_ptr<LinearWeight> adopt_linear(const LinearWeightDescription& description,
+                                             std::span<const std::span<const std::byte>> sections,
+                                             std::shared_ptr<const void> owner) override {
+    WeightStorage storage(sections, std::move(owner));
+    if (description.form == WeightForm::int8) {
+      return Int8Weight::adopt(kernels_.int8, description, std::move(storage));
+    }
+    return PackedWeight::adopt(kernels_.gemm, description, std::move(storage));
+  }
+  void for_each(int64_t tasks, const std::function<void(int64_t)>& work) override {
+    ThreadPool::shared().parallel_for(threads_, tasks, [&work](int64_t task, int) { work(task); });
   }
   void linear(const LinearArguments& arguments) override {
     const std::lock_guard lock(linear_in_use_);

@@ -13,7 +13,7 @@
 namespace octoformer {
 namespace {
 
-void check(const LinearWeightDescription& description, const RowSource& rows) {
+void check_settings(const LinearWeightDescription& description) {
   const Int8Settings& settings = description.int8;
   const bool both_affine = settings.weights == Int8Mapping::zeropoint && settings.activations == Int8Mapping::zeropoint;
   const int64_t largest = both_affine ? kLargestAffineInt8Depth : kLargestInt8Depth;
@@ -42,6 +42,10 @@ void check(const LinearWeightDescription& description, const RowSource& rows) {
     fail(ErrorCode::invalid_argument, description.name,
          ": weight_only int8 has no outliers; leave out float_outlier_weights and outlier_features");
   }
+}
+
+void check_rows(const LinearWeightDescription& description, const RowSource& rows) {
+  const Int8Settings& settings = description.int8;
   if (rows.int8_rows() == nullptr) return;
   if (settings.weights != Int8Mapping::absmax || settings.weight_scales != Int8Granularity::row) {
     fail(ErrorCode::unsupported_option, description.name,
@@ -163,7 +167,7 @@ struct Int8Weight::Packer {
       quantize(first, count, buffer);
     }
     const int width = weight.panel_;
-    int8_t* out = reinterpret_cast<int8_t*>(weight.values_.data()) + panel * weight.panel_stride();
+    int8_t* out = weight.values_.data() + panel * weight.panel_stride();
     // Rows of no features take no memory.
     const size_t panel_bytes = static_cast<size_t>(weight.panel_stride());
     if (panel_bytes > 0 && (count < width || weight.depth_ > in_features)) std::memset(out, 0, panel_bytes);
@@ -194,7 +198,7 @@ struct Int8Weight::Packer {
   void keep_floats(int64_t panel, int64_t count, const Buffer& buffer) const {
     const int64_t in_features = shape.in_features, width = weight.panel_;
     if (shape.int8.float_outlier_weights) {
-      float* out = reinterpret_cast<float*>(weight.floats_.data()) + panel * in_features * width;
+      float* out = weight.floats_.data() + panel * in_features * width;
       for (int64_t k = 0; k < in_features; ++k) {
         for (int64_t n = 0; n < width; ++n) {
           out[k * width + n] = n < count ? buffer.floats[static_cast<size_t>(n * in_features + k)] : 0.0f;
@@ -202,8 +206,7 @@ struct Int8Weight::Packer {
       }
     }
     const std::vector<int64_t>& features = shape.int8.outlier_features;
-    uint16_t* out =
-        reinterpret_cast<uint16_t*>(weight.kept_.data()) + panel * static_cast<int64_t>(features.size()) * width;
+    uint16_t* out = weight.kept_.data() + panel * static_cast<int64_t>(features.size()) * width;
     for (const int64_t k : features) {
       for (int64_t n = 0; n < width; ++n) {
         *out++ = n < count ? float_to_bfloat16(buffer.floats[static_cast<size_t>(n * in_features + k)]) : uint16_t{0};
@@ -212,30 +215,47 @@ struct Int8Weight::Packer {
   }
 };
 
-Int8Weight::Int8Weight(LinearWeightDescription given, const Int8Kernels& kernels) : LinearWeight(std::move(given)) {
+Int8Weight::Int8Weight(LinearWeightDescription given, const Int8Kernels& kernels, WeightStorage storage)
+    : LinearWeight(std::move(given)), storage_(std::move(storage)) {
   const LinearWeightDescription& shape = description();
   panel_ = settings().weight_only ? kernels.weight_only_panel : kernels.symmetric.panel;
   panels_ = divide_up(shape.out_features, panel_);
   depth_ = round_up(shape.in_features, kernels.symmetric.depth_granule);
   const auto columns = static_cast<size_t>(panels_ * panel_);
-  values_ = AlignedMemory(columns * static_cast<size_t>(depth_), shape.name.c_str());
-  scales_.assign(columns, 0.0f);
-  sums_.assign(columns, 0);
-  if (shape.int8.weights == Int8Mapping::zeropoint) zero_points_.assign(columns, 0);
+  values_ = storage_.array<int8_t>(columns * static_cast<size_t>(depth_));
+  scales_ = storage_.zeros<float>(columns);
+  sums_ = storage_.zeros<int32_t>(columns);
+  if (shape.int8.weights == Int8Mapping::zeropoint) zero_points_ = storage_.zeros<int32_t>(columns);
   if (shape.int8.float_outlier_weights) {
-    floats_ = AlignedMemory(columns * static_cast<size_t>(shape.in_features) * sizeof(float), shape.name.c_str());
+    floats_ = storage_.array<float>(columns * static_cast<size_t>(shape.in_features));
   }
   if (!shape.int8.outlier_features.empty()) {
-    kept_ = AlignedMemory(columns * shape.int8.outlier_features.size() * sizeof(uint16_t), shape.name.c_str());
+    kept_ = storage_.array<uint16_t>(columns * shape.int8.outlier_features.size());
   }
+  general_ = storage_.zeros<uint8_t>(1);
   if (shape.int8.count_outliers) counts_.entries_by_feature.assign(static_cast<size_t>(shape.in_features), 0);
+}
+
+void Int8Weight::choose_kernel(const Int8Kernels& kernels) {
+  kernel_ = general_[0] != 0 ? &kernels.general : &kernels.symmetric;
+}
+
+std::unique_ptr<Int8Weight> Int8Weight::adopt(const Int8Kernels& kernels, LinearWeightDescription description,
+                                              WeightStorage storage) {
+  check_settings(description);
+  std::unique_ptr<Int8Weight> weight(new Int8Weight(std::move(description), kernels, std::move(storage)));
+  if (!weight->storage_.fits()) return nullptr;
+  weight->choose_kernel(kernels);
+  return weight;
 }
 
 std::unique_ptr<Int8Weight> Int8Weight::pack(const Int8Kernels& kernels, int threads,
                                              LinearWeightDescription description, const RowSource& rows,
                                              const std::atomic<bool>* abort) {
-  check(description, rows);
-  std::unique_ptr<Int8Weight> weight(new Int8Weight(std::move(description), kernels));
+  check_settings(description);
+  check_rows(description, rows);
+  WeightStorage storage(description.name);
+  std::unique_ptr<Int8Weight> weight(new Int8Weight(std::move(description), kernels, std::move(storage)));
   const LinearWeightDescription& shape = weight->description();
   const auto poll = [&] {
     if (abort != nullptr && abort->load(std::memory_order_relaxed)) {
@@ -249,13 +269,9 @@ std::unique_ptr<Int8Weight> Int8Weight::pack(const Int8Kernels& kernels, int thr
     poll();
     packer.pack(panel, buffers[static_cast<size_t>(worker)]);
   });
-  weight->kernel_ = packer.general ? &kernels.general : &kernels.symmetric;
+  weight->general_[0] = packer.general ? 1 : 0;
+  weight->choose_kernel(kernels);
   return weight;
-}
-
-uint64_t Int8Weight::bytes() const {
-  return values_.bytes() + floats_.bytes() + kept_.bytes() + scales_.size() * sizeof(float) +
-         sums_.size() * sizeof(int32_t) + zero_points_.size() * sizeof(int32_t);
 }
 
 Int8Rows Int8Weight::int8_rows(int64_t first, int64_t count) const {
@@ -270,8 +286,15 @@ Int8Rows Int8Weight::int8_rows(int64_t first, int64_t count) const {
     for (int64_t k = 0; k < in_features; ++k)
       rows.values[static_cast<size_t>(n * in_features + k)] = value(first + n, k);
   }
-  rows.scale.assign(scales_.begin() + first, scales_.begin() + first + count);
-  if (!zero_points_.empty()) rows.zero_point.assign(zero_points_.begin() + first, zero_points_.begin() + first + count);
+  const auto taken = [&](const auto& all) {
+    return all.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
+  };
+  const std::span<const float> scales = taken(scales_);
+  rows.scale.assign(scales.begin(), scales.end());
+  if (!zero_points_.empty()) {
+    const std::span<const int32_t> zero_points = taken(zero_points_);
+    rows.zero_point.assign(zero_points.begin(), zero_points.end());
+  }
   return rows;
 }
 

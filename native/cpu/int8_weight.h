@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "backend/linear_weight.h"
-#include "cpu/aligned_memory.h"
 #include "cpu/gemm_int8_kernels.h"
+#include "cpu/weight_storage.h"
 
 namespace octoformer {
 
@@ -23,8 +23,13 @@ class Int8Weight final : public LinearWeight {
   /// ABORTED when `abort` (may be null) becomes true.
   static std::unique_ptr<Int8Weight> pack(const Int8Kernels& kernels, int threads, LinearWeightDescription description,
                                           const RowSource& rows, const std::atomic<bool>* abort);
+  /// The weight whose sections() these are; null where they don't fit. Throws INVALID_ARGUMENT and UNSUPPORTED_OPTION
+  /// as pack() does.
+  static std::unique_ptr<Int8Weight> adopt(const Int8Kernels& kernels, LinearWeightDescription description,
+                                           WeightStorage storage);
 
-  uint64_t bytes() const override;
+  uint64_t bytes() const override { return storage_.bytes(); }
+  std::vector<std::span<const std::byte>> sections() const override { return storage_.sections(); }
   Int8Rows int8_rows(int64_t first, int64_t count) const override;
   OutlierCounts outlier_counts() const override;
 
@@ -35,15 +40,15 @@ class Int8Weight final : public LinearWeight {
   /// in_features filled up as the kernels want.
   int64_t depth() const { return depth_; }
 
-  const int8_t* values() const { return reinterpret_cast<const int8_t*>(values_.data()); }
+  const int8_t* values() const { return values_.data(); }
   // Of every output feature, filled up to whole panels; zero_points() is null where all are 0.
   const float* scales() const { return scales_.data(); }
   const int32_t* sums() const { return sums_.data(); }
   const int32_t* zero_points() const { return zero_points_.empty() ? nullptr : zero_points_.data(); }
   /// All weights as float32, [panel][in_features][panel columns]; null unless the settings say so.
-  const float* float_weights() const { return reinterpret_cast<const float*>(floats_.data()); }
+  const float* float_weights() const { return floats_.data(); }
   /// Those of settings().outlier_features as bfloat16, [panel][feature][panel columns].
-  const uint16_t* kept_weights() const { return reinterpret_cast<const uint16_t*>(kept_.data()); }
+  const uint16_t* kept_weights() const { return kept_.data(); }
 
   /// out [in_features] = row `index` of W, dequantized, times `scale`; added to `out` if `accumulate`.
   void read_row(int64_t index, float scale, bool accumulate, float* out) const;
@@ -54,7 +59,8 @@ class Int8Weight final : public LinearWeight {
 
  private:
   struct Packer;
-  Int8Weight(LinearWeightDescription description, const Int8Kernels& kernels);
+  Int8Weight(LinearWeightDescription description, const Int8Kernels& kernels, WeightStorage storage);
+  void choose_kernel(const Int8Kernels& kernels);
   int8_t value(int64_t row, int64_t k) const {
     return values()[row / panel_ * panel_stride() + (k / 4 * panel_ + row % panel_) * 4 + k % 4];
   }
@@ -63,12 +69,14 @@ class Int8Weight final : public LinearWeight {
   int panel_ = 0;
   int64_t panels_ = 0;
   int64_t depth_ = 0;
-  AlignedMemory values_;
-  AlignedMemory floats_;
-  AlignedMemory kept_;
-  std::vector<float> scales_;
-  std::vector<int32_t> sums_;
-  std::vector<int32_t> zero_points_;
+  WeightStorage storage_;
+  std::span<int8_t> values_;
+  std::span<float> floats_;
+  std::span<uint16_t> kept_;
+  std::span<float> scales_;
+  std::span<int32_t> sums_;
+  std::span<int32_t> zero_points_;
+  std::span<uint8_t> general_;  // one flag: there is a weight of -128
   mutable std::mutex counts_mutex_;
   mutable OutlierCounts counts_;
 };

@@ -74,7 +74,8 @@ int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1
 
 }  // namespace
 
-PackedWeight::PackedWeight(LinearWeightDescription given, const GemmKernels& kernels) : LinearWeight(std::move(given)) {
+PackedWeight::PackedWeight(LinearWeightDescription given, const GemmKernels& kernels, WeightStorage storage)
+    : LinearWeight(std::move(given)), storage_(std::move(storage)) {
   const WeightForm form = description().form;
   uses_bfloat16_units_ = form == WeightForm::bfloat16 && description().compute == ComputeType::bfloat16 &&
                          kernels.bfloat16_units.few_rows != nullptr;
@@ -84,13 +85,20 @@ PackedWeight::PackedWeight(LinearWeightDescription given, const GemmKernels& ker
   panels_ = (description().out_features + panel_ - 1) / panel_;
   depth_ = round_up(description().in_features, granule);
   const size_t element = form == WeightForm::float32 ? sizeof(float) : sizeof(uint16_t);
-  memory_ = AlignedMemory(static_cast<size_t>(panels_ * panel_ * depth_) * element, description().name.c_str());
+  memory_ = storage_.array<std::byte>(static_cast<size_t>(panels_ * panel_ * depth_) * element);
+}
+
+std::unique_ptr<PackedWeight> PackedWeight::adopt(const GemmKernels& kernels, LinearWeightDescription description,
+                                                  WeightStorage storage) {
+  std::unique_ptr<PackedWeight> weight(new PackedWeight(std::move(description), kernels, std::move(storage)));
+  return weight->storage_.fits() ? std::move(weight) : nullptr;
 }
 
 std::unique_ptr<PackedWeight> PackedWeight::pack(const GemmKernels& kernels, int threads,
                                                  LinearWeightDescription description, const RowSource& rows,
                                                  const std::atomic<bool>* abort) {
-  std::unique_ptr<PackedWeight> weight(new PackedWeight(std::move(description), kernels));
+  WeightStorage storage(description.name);
+  std::unique_ptr<PackedWeight> weight(new PackedWeight(std::move(description), kernels, std::move(storage)));
   const LinearWeightDescription& shape = weight->description();
   std::vector<std::vector<float>> buffers(static_cast<size_t>(std::max(threads, 1)));
   ThreadPool::shared().parallel_for(threads, weight->panels_, [&](int64_t panel, int worker) {

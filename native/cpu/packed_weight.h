@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "backend/linear_weight.h"
-#include "cpu/aligned_memory.h"
 #include "cpu/gemm_kernels.h"
+#include "cpu/weight_storage.h"
 
 namespace octoformer {
 
@@ -19,8 +19,12 @@ class PackedWeight final : public LinearWeight {
   static std::unique_ptr<PackedWeight> pack(const GemmKernels& kernels, int threads,
                                             LinearWeightDescription description, const RowSource& rows,
                                             const std::atomic<bool>* abort);
+  /// The weight whose sections() these are; null where they don't fit.
+  static std::unique_ptr<PackedWeight> adopt(const GemmKernels& kernels, LinearWeightDescription description,
+                                             WeightStorage storage);
 
-  uint64_t bytes() const override { return memory_.bytes(); }
+  uint64_t bytes() const override { return storage_.bytes(); }
+  std::vector<std::span<const std::byte>> sections() const override { return storage_.sections(); }
 
   /// Whether products run on the machine's bfloat16 units.
   bool uses_bfloat16_units() const { return uses_bfloat16_units_; }
@@ -37,14 +41,15 @@ class PackedWeight final : public LinearWeight {
   void read_row(int64_t index, float scale, bool accumulate, float* out) const;
 
  private:
-  PackedWeight(LinearWeightDescription description, const GemmKernels& kernels);
+  PackedWeight(LinearWeightDescription description, const GemmKernels& kernels, WeightStorage storage);
   void pack_panel(int64_t panel, const float* rows, int64_t count);
 
   bool uses_bfloat16_units_ = false;
   int panel_ = 0;
   int64_t panels_ = 0;
   int64_t depth_ = 0;
-  AlignedMemory memory_;
+  WeightStorage storage_;
+  std::span<std::byte> memory_;
 };
 
 }  // namespace octoformer

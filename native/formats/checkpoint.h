@@ -64,6 +64,8 @@ class Checkpoint {
   /// The tensor of that name; throws MISSING_WEIGHT naming it.
   const TensorInfo& at(std::string_view name) const;
 
+  /// The file `index` of files(), as it is mapped.
+  const MappedFile& mapped(size_t index) const { return *mapped_[index]; }
   /// The file that holds a tensor of this checkpoint.
   const std::string& file_of(const TensorInfo& tensor) const { return files_[tensor.file]; }
   /// The tensor's stored bytes; not aligned.

@@ -118,6 +118,10 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
   if (data == nullptr) fail_system(path_, "can't map the file", GetLastError());
   data_ = static_cast<const std::byte*>(data);
   size_ = static_cast<size_t>(size.QuadPart);
+  FILETIME written;
+  if (GetFileTime(file.get(), nullptr, nullptr, &written) != 0) {
+    modified_ = static_cast<int64_t>(uint64_t{written.dwHighDateTime} << 32 | written.dwLowDateTime);
+  }
 }
 
 MappedFile::~MappedFile() { UnmapViewOfFile(data_); }
@@ -139,6 +143,12 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
   if (data == MAP_FAILED) fail_system(path_, "can't map the file", errno);
   data_ = static_cast<const std::byte*>(data);
   size_ = size;
+#ifdef __APPLE__
+  const struct timespec& changed = status.st_mtimespec;
+#else
+  const struct timespec& changed = status.st_mtim;
+#endif
+  modified_ = static_cast<int64_t>(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec;
 }
 
 MappedFile::~MappedFile() { munmap(const_cast<std::byte*>(data_), size_); }

@@ -1,6 +1,7 @@
 // A file as read-only memory.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -19,11 +20,14 @@ class MappedFile {
 
   const std::string& path() const { return path_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  /// When the file was last changed, in the operating system's smallest unit.
+  int64_t modified() const { return modified_; }
 
  private:
   std::string path_;
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  int64_t modified_ = 0;
 };
 
 }  // namespace octoformer

@@ -7,10 +7,12 @@
 namespace octoformer {
 
 std::unique_ptr<Model> Model::load(std::string program, const Checkpoint& checkpoint, std::unique_ptr<Backend> backend,
-                                   const LoadOptions& options) {
+                                   LoadOptions options, std::unique_ptr<PackedCache> packed) {
   CompiledModel compiled = compile_model(parse_program(std::move(program)));
+  options.packed = packed.get();
   std::vector<LoadedWeight> weights = load_weights(compiled.main.program.weights, checkpoint, *backend, options);
-  return std::unique_ptr<Model>(new Model(std::move(compiled), std::move(backend), std::move(weights)));
+  return std::unique_ptr<Model>(
+      new Model(std::move(compiled), std::move(backend), std::move(weights), std::move(packed)));
 }
 
 Model::Encoder::Encoder(const Model& model, const CompiledProgram& compiled, std::shared_ptr<Arena> arena)
@@ -18,13 +20,23 @@ Model::Encoder::Encoder(const Model& model, const CompiledProgram& compiled, std
       cross_pool(KeyValuePagePool::create(plan_key_value_layout(compiled.program.cross_layers, *model.backend_))),
       executor(compiled, model.weights_, pool, *model.backend_, Executor::kChunkTokens, std::move(arena)) {}
 
-Model::Model(CompiledModel compiled, std::unique_ptr<Backend> backend, std::vector<LoadedWeight> weights)
+Model::Model(CompiledModel compiled, std::unique_ptr<Backend> backend, std::vector<LoadedWeight> weights,
+             std::unique_ptr<PackedCache> packed)
     : compiled_(std::move(compiled)),
       backend_(std::move(backend)),
       weights_(std::move(weights)),
+      packed_(std::move(packed)),
       pool_(KeyValuePagePool::create(plan_key_value_layout(compiled_.main.program.cache_layers, *backend_))),
       executor_(compiled_.main, weights_, pool_, *backend_, Executor::kChunkTokens, arena_) {
   if (compiled_.encoder) encoder_.emplace(*this, *compiled_.encoder, arena_);
+}
+
+void Model::write_packed() const {
+  std::vector<const LinearWeight*> linear;
+  for (const LoadedWeight& weight : weights_) {
+    if (weight.linear) linear.push_back(weight.linear.get());
+  }
+  packed_->write(linear);
 }
 
 void Model::close() {

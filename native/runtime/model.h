@@ -14,6 +14,7 @@
 #include "runtime/compiler.h"
 #include "runtime/executor.h"
 #include "runtime/key_value_cache.h"
+#include "runtime/packed_cache.h"
 #include "runtime/run_request.h"
 #include "runtime/weights.h"
 
@@ -28,15 +29,21 @@ struct MemoryUse {
 
 class Model {
  public:
-  /// Parses and compiles the Program (JSON), checks all weights, packs them. Nothing of the checkpoint is needed
-  /// afterwards. Throws what parse_program, compile_program and load_weights do.
+  /// Parses and compiles the Program (JSON), checks all weights, packs them or finds them packed in `packed` (may be
+  /// null). Nothing of the checkpoint is needed afterwards. Throws what parse_program, compile_program and load_weights
+  /// do.
   static std::unique_ptr<Model> load(std::string program, const Checkpoint& checkpoint,
-                                     std::unique_ptr<Backend> backend, const LoadOptions& options);
+                                     std::unique_ptr<Backend> backend, LoadOptions options,
+                                     std::unique_ptr<PackedCache> packed = nullptr);
 
   const Backend& backend() const { return *backend_; }
   std::span<const LoadedWeight> weights() const { return weights_; }
   /// How the Program describes them.
   std::span<const WeightDescription> weight_descriptions() const { return compiled_.main.program.weights; }
+  /// What load() was given.
+  const PackedCache* packed() const { return packed_.get(); }
+  /// Keeps the packed weights for the next start, in packed()->path(). Throws what PackedFile::write does.
+  void write_packed() const;
   std::shared_ptr<KeyValueCache> create_cache() const { return std::make_shared<KeyValueCache>(pool_); }
   /// To be called when the model is disposed: pages that caches give back from now on are freed at once.
   void close();
@@ -51,7 +58,8 @@ class Model {
   void read_weight(size_t index, std::span<const int32_t> rows, float* out);
 
  private:
-  Model(CompiledModel compiled, std::unique_ptr<Backend> backend, std::vector<LoadedWeight> weights);
+  Model(CompiledModel compiled, std::unique_ptr<Backend> backend, std::vector<LoadedWeight> weights,
+        std::unique_ptr<PackedCache> packed);
 
   /// The encoder of an encoder-decoder, and what its runs need beside the decoder's.
   struct Encoder {
@@ -67,6 +75,7 @@ class Model {
   const CompiledModel compiled_;
   const std::unique_ptr<Backend> backend_;
   const std::vector<LoadedWeight> weights_;
+  const std::unique_ptr<PackedCache> packed_;
   const std::shared_ptr<KeyValuePagePool> pool_;
   std::mutex run_mutex_;
   const std::shared_ptr<Arena> arena_ = std::make_shared<Arena>();

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "backend/error.h"
+#include "runtime/packed_cache.h"
 #include "runtime/weight_source.h"
 
 namespace octoformer {
@@ -100,17 +101,28 @@ std::vector<LoadedWeight> load_weights(std::span<const WeightDescription> weight
     total += sources.back()->stored_bytes();
   }
 
+  std::vector<LinearWeightDescription> linear;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (weights[i].role != WeightRole::linear) continue;
+    const WeightSource& source = *sources[i];
+    linear.push_back(
+        {source.origin(), source.rows(), source.columns(), source.form(), weights[i].compute, weights[i].int8});
+  }
+  std::vector<std::unique_ptr<LinearWeight>> packed;
+  if (options.packed != nullptr) packed = options.packed->find(linear, checkpoint, backend, options.abort);
+
   ProgressMeter meter(options, total);
   std::vector<LoadedWeight> loaded(weights.size());
+  size_t next = 0;  // of the linear weights
   for (size_t i = 0; i < weights.size(); ++i) {
     if (options.abort != nullptr && options.abort->load()) fail(ErrorCode::aborted, "loading was aborted");
     WeightSource& source = *sources[i];
     meter.begin_weight(source.stored_bytes());
     source.on_read([&meter](uint64_t bytes) { meter.read(bytes); });
     if (weights[i].role == WeightRole::linear) {
-      const LinearWeightDescription description{source.origin(), source.rows(),      source.columns(),
-                                                source.form(),   weights[i].compute, weights[i].int8};
-      loaded[i].linear = backend.pack_linear(description, source, options.abort);
+      loaded[i].linear =
+          packed.empty() ? backend.pack_linear(linear[next], source, options.abort) : std::move(packed[next]);
+      ++next;
     } else {
       loaded[i].vector = load_vector(source);
     }

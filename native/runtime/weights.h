@@ -25,12 +25,16 @@ struct LoadedWeight {
 /// "float32", "bfloat16", "float16", "int8".
 std::string_view weight_form_name(WeightForm form);
 
+class PackedCache;
+
 struct LoadOptions {
   /// Polled while loading; null: never aborted.
   const std::atomic<bool>* abort = nullptr;
   /// Bytes of the checkpoint read so far and in all; called from several threads at once, `loaded` never falls. Empty:
   /// none.
   std::function<void(uint64_t loaded, uint64_t total)> progress;
+  /// Where packed weights may lie; null: nowhere.
+  PackedCache* packed = nullptr;
 };
 
 /// Checks all weights against the checkpoint before it reads the first one. Throws what WeightSource does;

@@ -148,6 +148,14 @@ export interface NativeLoadOptions {
   readonly threads: number;
   /** Empty: the default (or `OCTOFORMER_ISA`). */
   readonly isa: string;
+  /** Where packed weights may lie from an earlier start. */
+  readonly packed?: {
+    readonly folder: string;
+    /** The Program's weights as text: files of other ones are not opened. */
+    readonly weights: string;
+    /** Of packed weights; models that have fewer get no file. */
+    readonly leastBytes: number;
+  };
 }
 
 export interface NativeModel {
@@ -193,6 +201,10 @@ export interface NativeModel {
     checkpoint: NativeCheckpoint,
     abort: NativeAbortFlag | null,
   ): Promise<readonly NativeWeightDifference[]>;
+  /** The file of the packed weights, and whether they came from it; null where there is to be none. */
+  readonly packed: { readonly file: string; readonly found: boolean } | null;
+  /** Writes that file, off the main thread, and puts it in its place in one step. Fails with NOT_FOUND where it can't be written. */
+  writePacked(): Promise<void>;
   /** Runs under way are aborted (code ABORTED); later calls fail with DISPOSED. */
   dispose(): void;
 }

@@ -16,6 +16,7 @@ import { readGguf } from './gguf';
 import { readJsonObject } from './json_file';
 import { type CheckedLoadOptions, checkLoadOptions, type LoadOptions, storedQuantization } from './load_options';
 import type { LoadedModel } from './model';
+import { keepPacked } from './packed_cache';
 import { findArchitecture } from './registry';
 
 /**
@@ -31,7 +32,7 @@ export async function loadModel(
   options: LoadOptions,
 ): Promise<LoadedModel> {
   const checked = checkLoadOptions(where, options);
-  const { threads, isa } = checked;
+  const { threads, isa, packed } = checked;
   const { signal, onProgress } = options;
   throwIfAborted(signal, `loading ${source}`);
   const files = await resolveModelFiles(source, {
@@ -56,13 +57,27 @@ export async function loadModel(
     const report = onProgress
       ? (loaded: number, total: number) => onProgress({ phase: 'load', file, loaded, total })
       : null;
+    const nativeOptions = {
+      threads,
+      isa,
+      ...(packed
+        ? {
+            packed: {
+              folder: packed.folder,
+              weights: JSON.stringify(program.weights),
+              leastBytes: packed.leastBytes,
+            },
+          }
+        : {}),
+    };
     const native = await bridge.watch(
       callNative(() =>
-        nativeAddon().loadModel(checkpoint, JSON.stringify(program), { threads, isa }, bridge.flag, report),
+        nativeAddon().loadModel(checkpoint, JSON.stringify(program), nativeOptions, bridge.flag, report),
       ),
     );
     return {
       native,
+      ...(packed ? { packing: (await keepPacked(native, packed)).ended } : {}),
       program,
       modules: builder.modules,
       outputs: builder.outputs,

@@ -12,6 +12,7 @@ import {
   readQuantization,
 } from '../quantization/int8_options';
 import type { ConfigValues } from './config';
+import { type PackedPlace, packedPlace } from './packed_cache';
 
 /** How far loading is. */
 export interface LoadProgress {
@@ -44,6 +45,11 @@ export interface LoadOptions {
   readonly threads?: number;
   /** An instruction set of `info().isas`; by default the best. */
   readonly isa?: string;
+  /**
+   * Keeps the weights as they are packed in a file, so that the next start maps them instead of packing them: by default those of models with
+   * more than 32 MB, in `~/.cache/octoformer/packed` and 8 GB of it at most. `false`: never; a folder: there, models of any size.
+   */
+  readonly packedCache?: boolean | string;
   readonly onProgress?: (progress: LoadProgress) => void;
   readonly signal?: AbortSignal;
   /** Branch, tag or commit of a hub id. */
@@ -59,6 +65,7 @@ const known = [
   'device',
   'threads',
   'isa',
+  'packedCache',
   'onProgress',
   'signal',
   'revision',
@@ -75,6 +82,7 @@ export interface CheckedLoadOptions {
   readonly cacheForm: CacheForm;
   readonly threads: number;
   readonly isa: string;
+  readonly packed: PackedPlace | undefined;
 }
 
 /** @throws OctoformerError UNKNOWN_OPTION, UNSUPPORTED_OPTION, INVALID_ARGUMENT, DEVICE_UNAVAILABLE */
@@ -90,6 +98,7 @@ export function checkLoadOptions(where: string, options: LoadOptions): CheckedLo
     cacheForm,
     threads:
       threads === undefined ? 0 : checkNumber(where, 'threads', threads, { least: 1, most: maxThreads, integer: true }),
+    packed: packedPlace(where, options.packedCache),
     isa: isa === undefined ? '' : checkChoice(where, 'isa', isa, nativeAddon().info().isas),
   };
 }

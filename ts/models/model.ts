@@ -20,6 +20,8 @@ import { type SaveOptions, savePretrained } from './save_pretrained';
 /** Everything that a loaded model is made of. */
 export interface LoadedModel {
   readonly native: NativeModel;
+  /** The end of what goes on with the file of its packed weights. */
+  readonly packing?: Promise<void>;
   readonly program: Program;
   readonly modules: ModuleNode;
   readonly outputs: ReadonlySet<string>;
@@ -286,11 +288,15 @@ export class Model {
     return savePretrained(this.loaded, this.#calibration, folder, options);
   }
 
-  /** Frees the native memory; runs under way end with ABORTED, later calls fail with DISPOSED. Twice is allowed. */
+  /**
+   * Frees the native memory; runs under way end with ABORTED, later calls fail with DISPOSED. Twice is allowed. Ends when the file of the packed
+   * weights, if one is being written, is there.
+   */
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
     callNative(() => this.#loaded.native.dispose());
+    await this.#loaded.packing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

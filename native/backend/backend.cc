@@ -1,0 +1,15 @@
+#include "backend/backend.h"
+
+namespace octoformer {
+
+std::unique_ptr<LinearWeight> Backend::adopt_linear(const LinearWeightDescription&,
+                                                    std::span<const std::span<const std::byte>>,
+                                                    std::shared_ptr<const void>) {
+  return nullptr;
+}
+
+void Backend::for_each(int64_t tasks, const std::function<void(int64_t task)>& work) {
+  for (int64_t task = 0; task < tasks; ++task) work(task);
+}
+
+}  // namespace octoformer
