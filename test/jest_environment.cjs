@@ -9,6 +9,9 @@ const shared = [
   'Int32Array', 'Uint32Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array',
 ];
 
+/** Models of tests are loaded once: their packed weights would only fill the user's cache. */
+process.env.OCTOFORMER_PACKED_CACHE ??= 'off';
+
 module.exports = class extends TestEnvironment {
   async setup() {
     await super.setup();

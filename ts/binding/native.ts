@@ -12,7 +12,7 @@ export interface NativeAddon extends NativeFloatOps {
   openCheckpoint(files: readonly string[]): Promise<NativeCheckpoint>;
   /**
    * Compiles a Program (JSON of `Program`) against a checkpoint and packs its weights, off the main thread. `onProgress` gets
-   * bytes of the checkpoint read so far and in all. The checkpoint may be disposed afterwards: nothing stays mapped.
+   * bytes of the checkpoint read so far and in all. The checkpoint may be disposed afterwards: nothing of it stays mapped.
    */
   loadModel(
     checkpoint: NativeCheckpoint,

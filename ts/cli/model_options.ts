@@ -1,6 +1,6 @@
 import type { LoadOptions } from '../models/load_options';
 import type { Dtype } from '../quantization/float_policy';
-import type { OptionDescriptions, ParsedArguments } from './command';
+import { type OptionDescriptions, type ParsedArguments, UsageError } from './command';
 import { readScheme } from './scheme_argument';
 
 /** Options that name a checkpoint. */
@@ -22,6 +22,12 @@ export const MODEL_OPTIONS = {
   device: { kind: 'text', placeholder: 'DEVICE', help: 'auto (default), cpu' },
   threads: { kind: 'integer', placeholder: 'N', help: 'threads that compute (default: physical cores)' },
   isa: { kind: 'text', placeholder: 'NAME', help: "instruction set, one of those that 'octoformer info' lists" },
+  'packed-cache': {
+    kind: 'text',
+    placeholder: 'FOLDER',
+    help: 'keep packed weights there, for quick starts (default: of models above 32 MB, in ~/.cache/octoformer/packed)',
+  },
+  'no-packed-cache': { kind: 'flag', help: 'keep no packed weights' },
 } as const satisfies OptionDescriptions;
 
 /** Of commands whose models keep keys and values. */
@@ -36,6 +42,9 @@ export function sourceOptions(given: ParsedArguments): { readonly revision?: str
 
 /** What `pipeline` takes. Values are checked there. */
 export function loadOptions(given: ParsedArguments): LoadOptions {
+  const folder = given.text('packed-cache');
+  const none = given.flag('no-packed-cache');
+  if (none && folder !== undefined) throw new UsageError('--packed-cache and --no-packed-cache exclude one another');
   return {
     ...sourceOptions(given),
     ...defined({
@@ -44,6 +53,7 @@ export function loadOptions(given: ParsedArguments): LoadOptions {
       device: given.text('device'),
       threads: given.number('threads'),
       isa: given.text('isa'),
+      packedCache: none ? false : folder,
     }),
   };
 }

@@ -41,7 +41,8 @@ async function runQuantize(given: ParsedArguments, terminal: Terminal): Promise<
     throw new UsageError(source === undefined ? 'SOURCE and OUT are missing' : 'OUT, the folder to write, is missing');
   }
   if (others.length > 0) throw new UsageError(`'${others[0]}' is too many: quantize takes SOURCE and OUT`);
-  const options = { quantization: 'llm.int8' as const, ...loadOptions(given) };
+  // What is loaded to be written needs no quick second start.
+  const options = { quantization: 'llm.int8' as const, packedCache: false, ...loadOptions(given) };
   if (options.quantization === 'none')
     throw new UsageError('--quantization none leaves nothing to do; give an int8 scheme, or leave it out');
   using interrupt = new Interrupt();

@@ -25,7 +25,7 @@ test('help for all and for each command goes to stdout', async () => {
 test('the help of generate lists what it takes', async () => {
   const { stdout } = await runCli(['generate', '-h']);
   const options =
-    '--model --revision --gguf-file --dtype --quantization --kv-cache --device --threads --isa --max-new-tokens --temperature --top-p --top-k ' +
+    '--model --revision --gguf-file --dtype --quantization --kv-cache --device --threads --isa --packed-cache --no-packed-cache --max-new-tokens --temperature --top-p --top-k ' +
     '--min-p --repetition-penalty --seed --num-beams --system --stats --json --raw --chat --help';
   for (const option of options.split(' ')) expect(stdout).toMatch(new RegExp(`${option}\\b`));
 });
