@@ -2,7 +2,7 @@
 //
 //   node scripts/measure-loading.mjs FOLDER OPTIONS       OPTIONS: of from_pretrained, in JSON
 //
-// `peak` and `kept` are bytes of memory beyond those before loading, without pages of mapped files (RssAnon of /proc/self/status: Linux only).
+// Weights are packed, not mapped, unless OPTIONS say so. `peak` and `kept` are bytes of memory beyond those before loading, without pages of mapped files (RssAnon of /proc/self/status: Linux only).
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -23,7 +23,7 @@ const look = () => {
 };
 const timer = setInterval(look, 1);
 const begun = performance.now();
-const model = await AutoModelForCausalLM.from_pretrained(folder, { ...JSON.parse(options), onProgress: look });
+const model = await AutoModelForCausalLM.from_pretrained(folder, { packedCache: false, ...JSON.parse(options), onProgress: look });
 const seconds = (performance.now() - begun) / 1000;
 look();
 clearInterval(timer);
