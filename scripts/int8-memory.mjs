@@ -28,8 +28,8 @@ const largestTensor = config.vocab_size * config.n_embd * 4;
 
 const cases = [
   ['float32', { dtype: 'float32' }],
-  ['int8, float32 embeddings', { quantization: 'llm.int8' }],
-  ['int8, float16 embeddings', { quantization: 'llm.int8', dtype: 'float16' }],
+  ['int8', { quantization: 'llm.int8' }],
+  ['int8, float32 tables', { quantization: 'llm.int8', dtype: 'float32' }],
   ['int8, int8 embeddings', { quantization: { scheme: 'llm.int8', embeddings: true } }],
 ];
 

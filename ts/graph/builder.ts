@@ -182,7 +182,7 @@ export class GraphBuilder {
    * @param tensor the full name of the matrix, or of one of its parts
    */
   keeping(module: string, place: WeightPlace, tensor: string): WeightKeeping {
-    return this.#policy.keeping(module, place, this.#tensors.scaleOf(tensor) ? 'int8' : 'float');
+    return this.#policy.keeping(module, place, this.#tensors.numbersOf(tensor));
   }
 
   /** A matrix for linear and embedding ops, its parts stacked along the rows. */

@@ -2,6 +2,7 @@ import { OctoformerError } from '../binding/error';
 import type { NativeTensorInfo } from '../binding/native';
 import { closest } from '../binding/options';
 import type { WeightPart } from './program';
+import type { StoredNumbers } from './weight_policy';
 
 /** Where a checkpoint keeps a tensor, and how its rows lie there. */
 export interface TensorPlace {
@@ -54,6 +55,13 @@ export class TensorTable {
     const found = this.find(name);
     if (found?.info.dtype !== 'I8') return undefined;
     return this.find(`${name.slice(0, -'weight'.length)}SCB`)?.tensor;
+  }
+
+  /** What the numbers of a tensor are; `float` where there is none of that name. */
+  numbersOf(name: string): StoredNumbers {
+    if (this.scaleOf(name)) return 'int8';
+    const dtype = this.find(name)?.info.dtype;
+    return dtype === 'F16' || dtype === 'BF16' ? '16-bit' : 'float';
   }
 
   /**

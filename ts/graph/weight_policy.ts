@@ -6,6 +6,9 @@ import type { CacheForm, WeightDescription } from './program';
  */
 export type WeightPlace = 'layer' | 'vocabulary' | 'float';
 
+/** What a checkpoint has a matrix in: int8 with scales, float16 or bfloat16, or numbers that are read as float32. */
+export type StoredNumbers = 'int8' | '16-bit' | 'float';
+
 /** How a matrix is kept and multiplied. */
 export type WeightKeeping = Pick<WeightDescription, 'form' | 'compute' | 'int8'>;
 
@@ -15,7 +18,6 @@ export interface WeightPolicy {
   readonly cacheForm?: CacheForm;
   /**
    * @param module the full path of the module that the matrix belongs to
-   * @param stored whether the checkpoint has it in int8, with scales
    */
-  keeping(module: string, place: WeightPlace, stored: 'float' | 'int8'): WeightKeeping;
+  keeping(module: string, place: WeightPlace, stored: StoredNumbers): WeightKeeping;
 }

@@ -34,7 +34,8 @@ export interface LoadOptions {
   readonly dtype?: Dtype;
   /**
    * The int8 scheme of the linear layers, or an object with a scheme and what it leaves out, and the form of the cache of keys and values;
-   * `none` for floats. Checkpoints with int8 weights are int8 without it.
+   * `none` for floats. Checkpoints with int8 weights are int8 without it. Where it makes layers int8 and `dtype` is `auto`, tables of tokens (and
+   * `lm_head`) that the checkpoint has in float32 are kept in float16; `dtype: 'float32'` keeps them as they are.
    */
   readonly quantization?: Quantization;
   /** Hugging Face's spelling of the same: `{ load_in_8bit: true, llm_int8_threshold: 6 }`. */

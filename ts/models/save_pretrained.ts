@@ -205,9 +205,13 @@ function configuration(
 ): ConfigValues {
   const { torch_dtype, dtype, quantization_config: _, ...config } = values;
   const floats = new Map<keyof typeof dtypeNames, number>();
+  // Tables that became 16-bit ones beside int8 layers say nothing of what Python is to compute in: that stays the checkpoint's.
+  const hadHalves = [...origin.tensors.values()].some((stored) => stored.dtype === 'F16');
+  const narrowed = origin.dtype === 'auto' && !hadHalves;
   for (const tensor of tensors) {
     if (tensor.dtype === 'I8' || tensor.dtype === 'U8' || tensor.name.endsWith('.SCB')) continue;
-    floats.set(tensor.dtype, (floats.get(tensor.dtype) ?? 0) + tensorBytes(tensor));
+    const counted = narrowed && tensor.dtype === 'F16' ? 'F32' : tensor.dtype;
+    floats.set(counted, (floats.get(counted) ?? 0) + tensorBytes(tensor));
   }
   const [[form] = ['F32' as const]] = [...floats].sort(([, a], [, b]) => b - a);
   const threshold = pythonThreshold(origin.plan?.settings);

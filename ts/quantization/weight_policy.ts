@@ -1,13 +1,14 @@
 import { OctoformerError } from '../binding/error';
 import { closest } from '../binding/options';
 import type { CacheForm, Program } from '../graph/program';
-import type { WeightKeeping, WeightPlace, WeightPolicy } from '../graph/weight_policy';
+import type { StoredNumbers, WeightKeeping, WeightPlace, WeightPolicy } from '../graph/weight_policy';
 import { type Dtype, floatKeeping } from './float_policy';
 import type { Int8Plan, OutlierFeatures } from './int8_options';
 
 /** How the matrices of one model are kept, as its options and its checkpoint say. */
 export class ModelWeightPolicy implements WeightPolicy {
   readonly #float: WeightKeeping;
+  readonly #vocabulary: WeightKeeping;
   readonly #modules = new Set<string>();
   readonly #skipped = new Set<string>();
   readonly #outlierFeatures: OutlierFeatures;
@@ -27,6 +28,8 @@ export class ModelWeightPolicy implements WeightPolicy {
     readonly cacheForm: CacheForm = 'float32',
   ) {
     this.#float = floatKeeping(dtype);
+    // A table of tokens in float32 would be most of what an int8 model takes. An int8 checkpoint has said how it is kept.
+    this.#vocabulary = floatKeeping(dtype === 'auto' && (stored ?? 'none') === 'none' ? 'float16' : dtype);
     const wanted = this.plan?.outlierFeatures ?? 'none';
     this.#outlierFeatures = wanted === 'stored' ? (notes.outlierFeatures ?? {}) : wanted === 'none' ? {} : wanted;
   }
@@ -37,7 +40,7 @@ export class ModelWeightPolicy implements WeightPolicy {
     return plan === 'none' ? undefined : plan;
   }
 
-  keeping(module: string, place: WeightPlace, stored: 'float' | 'int8'): WeightKeeping {
+  keeping(module: string, place: WeightPlace, stored: StoredNumbers): WeightKeeping {
     const { plan } = this;
     if (!plan) return this.#float;
     if (place !== 'float') this.#modules.add(module);
@@ -45,7 +48,8 @@ export class ModelWeightPolicy implements WeightPolicy {
     for (const name of skip) this.#skipped.add(name);
     const wanted = skip.length === 0 && (place === 'layer' || (place === 'vocabulary' && plan.embeddings));
     const isInt8 = this.asked === undefined ? stored === 'int8' || (this.notes.tellsAll && wanted) : wanted;
-    return isInt8 ? this.#int8(plan, module, place, stored) : this.#float;
+    if (isInt8) return this.#int8(plan, module, place, stored);
+    return place === 'vocabulary' && stored === 'float' ? this.#vocabulary : this.#float;
   }
 
   /** @throws OctoformerError INVALID_ARGUMENT where the model has no cache that could be kept otherwise */
@@ -57,7 +61,7 @@ export class ModelWeightPolicy implements WeightPolicy {
     );
   }
 
-  #int8({ settings }: Int8Plan, module: string, place: WeightPlace, stored: 'float' | 'int8'): WeightKeeping {
+  #int8({ settings }: Int8Plan, module: string, place: WeightPlace, stored: StoredNumbers): WeightKeeping {
     const features = settings.weight_only ? undefined : this.#outlierFeatures[module];
     // A table of tokens has rows of all sizes: one scale for all would leave most of them nothing. Rows that are int8 already have
     // their scales, which are all the same where the scheme has one for the tensor.

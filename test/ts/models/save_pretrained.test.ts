@@ -188,6 +188,14 @@ describe('the files beside the weights', () => {
     expect(readdirSync(floats)).not.toContain('octoformer_quantization.json');
   });
 
+  it('tables that became 16-bit ones beside int8 layers are no reason to compute in them', async () => {
+    const folder = await saved(join(models, 'mistral'), { quantization: 'int8' });
+    expect(readHeader(join(folder, 'model.safetensors'))['model.embed_tokens.weight']?.dtype).toBe('F16');
+    expect(readJson(folder, 'config.json').dtype).toBe('float32');
+    await using model = await AutoModelForCausalLM.from_pretrained(folder);
+    expect(model.module('model.embed_tokens').parameters[0]?.form).toBe('float16');
+  });
+
   it.each(['float32', 'bfloat16', 'float16'] as const)('dtype %s', async (dtype) => {
     const folder = await saved(llama, { dtype });
     const { dtype: newer, torch_dtype: older } = readJson(folder, 'config.json');

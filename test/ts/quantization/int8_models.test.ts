@@ -123,6 +123,39 @@ describe('which modules', () => {
     ]);
   });
 
+  describe('the table of tokens beside int8 layers', () => {
+    const tableOf = (folder: string, options: LoadOptions) =>
+      withModel(join(parent, folder), options, async (model) => [
+        forms(model, 'model.embed_tokens'),
+        forms(model, 'lm_head'),
+        forms(model, 'model.norm'),
+      ]);
+
+    it('is float16 where the checkpoint has float32 and nothing else is asked for', async () => {
+      expect(await tableOf('mistral', { quantization: 'int8' })).toEqual(['float16', 'float16', 'float32']);
+      expect(await tableOf('mistral', { quantization: { scheme: 'int8', skipModules: ['lm_head'] } })).toEqual([
+        'float16',
+        'float16',
+        'float32',
+      ]);
+    });
+
+    it('stays as it is in 16 bits, without int8 layers, and where dtype says so', async () => {
+      expect(await tableOf('gemma', { quantization: 'int8' })).toEqual(['bfloat16', 'bfloat16', 'float32']);
+      expect(await tableOf('mistral', {})).toEqual(['float32', 'float32', 'float32']);
+      expect(await tableOf('mistral', { quantization: { scheme: 'none', kvCache: 'int8' } })).toEqual([
+        'float32',
+        'float32',
+        'float32',
+      ]);
+      expect(await tableOf('mistral', { quantization: 'int8', dtype: 'float32' })).toEqual([
+        'float32',
+        'float32',
+        'float32',
+      ]);
+    });
+  });
+
   it('experts are quantized, what chooses between them is not', async () => {
     await withModel(join(parent, 'qwen2_moe'), { dtype: 'float32', quantization: 'int8' }, async (model) => {
       const inBlock = ['gate', 'shared_expert_gate', 'experts.5.up_proj', 'shared_expert.down_proj'];
