@@ -23,7 +23,11 @@ const look = () => {
 };
 const timer = setInterval(look, 1);
 const begun = performance.now();
-const model = await AutoModelForCausalLM.from_pretrained(folder, { packedCache: false, ...JSON.parse(options), onProgress: look });
+const model = await AutoModelForCausalLM.from_pretrained(folder, {
+  packedCache: false,
+  ...JSON.parse(options),
+  onProgress: look,
+});
 const seconds = (performance.now() - begun) / 1000;
 look();
 clearInterval(timer);
