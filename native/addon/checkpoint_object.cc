@@ -75,8 +75,7 @@ Napi::Value CheckpointObject::tensors(const Napi::CallbackInfo& info) {
 
 Napi::Value CheckpointObject::metadata(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Checkpoint& open = *checkpoint();
-    if (metadata_.IsEmpty()) metadata_ = Napi::Persistent(metadata_to_js(info.Env(), open.metadata()));
+    if (metadata_.IsEmpty()) metadata_ = Napi::Persistent(metadata_to_js(info.Env(), checkpoint()));
     return metadata_.Value();
   });
 }

@@ -135,7 +135,7 @@ export interface NativeCheckpoint {
   readonly tensors: readonly NativeTensorInfo[];
   /**
    * GGUF: every key-value pair, integers above 2^53 as bigint, arrays as arrays. safetensors: the `__metadata__` strings
-   * of all files.
+   * of all files. Lists are made when they are first read, which is before `dispose`.
    */
   readonly metadata: Readonly<Record<string, unknown>>;
   /** Reads (dequantizes) rows [first, first + count) of a tensor as float32; a vector is one row. For tools and tests. */

@@ -44,7 +44,10 @@ async function fromGguf(file: string): Promise<TokenizerContent[]> {
     if (checkpoint.metadata['tokenizer.ggml.model'] === undefined) return []; // the file has none
     const { tokenizerJson, tokenizerConfig } = tokenizerFilesFromGguf(checkpoint.metadata);
     return [
-      { name: TOKENIZER_FILES.tokenizer, text: JSON.stringify({ version: '1.0', ...(tokenizerJson as object) }) },
+      {
+        name: TOKENIZER_FILES.tokenizer,
+        text: JSON.stringify({ version: '1.0', ...(tokenizerJson as object) }, asObject),
+      },
       {
         name: TOKENIZER_FILES.tokenizerConfig,
         text: `${JSON.stringify({ tokenizer_class: 'PreTrainedTokenizerFast', ...(tokenizerConfig as object) }, undefined, 2)}\n`,
@@ -53,4 +56,9 @@ async function fromGguf(file: string): Promise<TokenizerContent[]> {
   } finally {
     checkpoint.dispose();
   }
+}
+
+/** For JSON.stringify: vocabularies are maps here, and objects in files. */
+function asObject(_key: string, value: unknown): unknown {
+  return value instanceof Map ? Object.fromEntries(value) : value;
 }

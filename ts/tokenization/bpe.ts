@@ -45,6 +45,12 @@ class MinHeap {
   }
 }
 
+/** What stands before and after the one space of a text; empty where there is none or more than one. */
+function cutInTwo(text: string): readonly string[] {
+  const space = text.indexOf(' ');
+  return space < 0 || text.includes(' ', space + 1) ? [] : [text.slice(0, space), text.slice(space + 1)];
+}
+
 /** The beginning of a word: ids of its characters and how many bytes of the word each covers. */
 interface Symbols {
   readonly ids: number[];
@@ -60,6 +66,7 @@ class Bpe implements TokenModel {
   readonly vocabulary: Vocabulary;
   private readonly merges: PairTable;
   private readonly mergedIds: number[] = [];
+  private lastMerged = -1;
   private readonly unknownToken: string | null;
   private readonly prefix: string;
   private readonly suffix: string;
@@ -88,10 +95,9 @@ class Bpe implements TokenModel {
 
   private addMerge(part: JsonPart, item: unknown, index: number): void {
     if (typeof item === 'string' && item.startsWith('#version')) return;
-    const pair: unknown = typeof item === 'string' ? item.split(' ') : item;
-    if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string' || typeof pair[1] !== 'string')
+    const [left, right, ...others] = typeof item === 'string' ? cutInTwo(item) : Array.isArray(item) ? item : [];
+    if (typeof left !== 'string' || typeof right !== 'string' || others.length > 0)
       throw part.fail(`merge ${index} is ${JSON.stringify(item)?.slice(0, 60)}, not a pair of tokens`);
-    const [left, right] = pair as [string, string];
     const idOf = (token: string): number => {
       const id = this.vocabulary.id(token);
       if (id === undefined)
@@ -102,9 +108,19 @@ class Bpe implements TokenModel {
     };
     const leftId = idOf(left);
     const rightId = idOf(right);
-    const merged = idOf(left + (right.startsWith(this.prefix) ? right.slice(this.prefix.length) : right));
+    const rest = this.prefix !== '' && right.startsWith(this.prefix) ? right.slice(this.prefix.length) : right;
+    const merged = this.isNext(left, rest) ? this.lastMerged + 1 : idOf(left + rest);
+    this.lastMerged = merged;
     this.merges.set(leftId, rightId, this.mergedIds.length);
     this.mergedIds.push(merged);
+  }
+
+  /** Training gave new tokens the next ids, so most often the token of a merge follows that of the one before: to see that is quicker than to look it up. */
+  private isNext(left: string, right: string): boolean {
+    const next = this.vocabulary.token(this.lastMerged + 1);
+    return (
+      next !== undefined && next.length === left.length + right.length && next.startsWith(left) && next.endsWith(right)
+    );
   }
 
   tokenize(word: string): WordTokens {

@@ -88,12 +88,13 @@ class GgufVocabulary {
     return this.part(key).boolean(fallback);
   }
 
-  vocab(): Record<string, number> {
-    const vocab: Record<string, number> = Object.create(null);
+  vocab(): Map<string, number> {
+    const vocab = new Map<string, number>();
     this.tokens.forEach((token, id) => {
-      if (vocab[token] !== undefined)
-        throw this.part('tokens').fail(`the tokens ${vocab[token]} and ${id} are both ${JSON.stringify(token)}`);
-      vocab[token] = id;
+      vocab.set(token, id);
+      if (vocab.size === id + 1) return;
+      const first = this.tokens.indexOf(token);
+      throw this.part('tokens').fail(`the tokens ${first} and ${id} are both ${JSON.stringify(token)}`);
     });
     return vocab;
   }
@@ -153,7 +154,7 @@ function byteLevelBpe(vocabulary: GgufVocabulary): object {
  * out of two becomes a merge, in the order of the scores.
  */
 function mergesFromScores(
-  vocab: Readonly<Record<string, number>>,
+  vocab: ReadonlyMap<string, number>,
   tokens: readonly string[],
   scores: readonly number[],
 ): [string, string][] {
@@ -161,7 +162,7 @@ function mergesFromScores(
   tokens.forEach((token, id) => {
     for (let cut = 1; cut < token.length; cut++) {
       const pair: [string, string] = [token.slice(0, cut), token.slice(cut)];
-      const order: [number | undefined, number | undefined] = [vocab[pair[0]], vocab[pair[1]]];
+      const order: [number | undefined, number | undefined] = [vocab.get(pair[0]), vocab.get(pair[1])];
       if (order[0] !== undefined && order[1] !== undefined)
         merges.push({ pair, score: scores[id] as number, order: [order[0], order[1]] });
     }
@@ -240,11 +241,11 @@ function unigram(vocabulary: GgufVocabulary): object {
 
 /** BERT's tokens come with `▁` before a word's first piece and without `##` before the others (as llama.cpp's converter writes them). */
 function wordPiece(vocabulary: GgufVocabulary): object {
-  const vocab: Record<string, number> = Object.create(null);
+  const vocab = new Map<string, number>();
   vocabulary.tokens.forEach((token, id) => {
     const isOrdinary = Number(vocabulary.types[id] ?? 1) === 1;
     const piece = token.startsWith('▁') ? token.slice(1) : isOrdinary && !/^\[.*\]$/.test(token) ? `##${token}` : token;
-    vocab[piece] = id;
+    vocab.set(piece, id);
   });
   return {
     normalizer: {
