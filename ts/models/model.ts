@@ -5,7 +5,7 @@ import type { NativeModel, NativeRunRequest, NativeRunResult } from '../binding/
 import { closest } from '../binding/options';
 import type { ReadTensor } from '../graph/builder';
 import { describeModules, findModule, type ModuleNode, walkModules } from '../graph/module_tree';
-import type { Program } from '../graph/program';
+import type { Program, WeightDescription } from '../graph/program';
 import type { ModelFiles } from '../hub';
 import type { Calibration } from '../quantization/calibration';
 import type { Dtype } from '../quantization/float_policy';
@@ -135,6 +135,14 @@ export class Model {
       ...(table?.long ? { recomputeBeyond: table.long.original_max } : {}),
       wholePrompts: Boolean(table?.long ?? table?.dynamic),
     };
+  }
+
+  /**
+   * Whether the keys and values of a sequence's beginning serve all that begin so, bit for bit: not where layers look at all rows of a run, or
+   * frequencies depend on the sequence's length.
+   */
+  get sharesPrefixes(): boolean {
+    return !this.lengthLimits.wholePrompts && !this.#loaded.program.weights.some(looksAcrossRows);
   }
 
   /** What the model is made of. @throws OctoformerError DISPOSED */
@@ -307,6 +315,13 @@ export class Model {
     if (!this.#disposed) return this.#loaded.native;
     throw new OctoformerError('DISPOSED', `the model of ${this.#loaded.source} was disposed; load it again to use it`);
   }
+}
+
+/** As Int8Settings::looks_across_rows of the runtime. */
+function looksAcrossRows({ int8 }: WeightDescription): boolean {
+  if (!int8 || int8.weight_only) return false;
+  const { activation_scales, threshold = 0, outliers = 'token' } = int8;
+  return activation_scales === 'tensor' || (threshold > 0 && outliers !== 'token');
 }
 
 /** Query heads of each attention layer. */

@@ -5,6 +5,7 @@ import { beginGeneration } from '../generation/generate';
 import type { GenerateOptions } from '../generation/options';
 import type { KVCache } from '../models/kv_cache';
 import type { ChatMessage, Tokenizer } from '../tokenization';
+import { commonLength } from './prefix_cache';
 import { type Chat, promptIds } from './prompt';
 import { TextStream } from './text_stream';
 
@@ -104,10 +105,4 @@ export class ChatSession {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-function commonLength(left: readonly number[], right: readonly number[]): number {
-  let length = 0;
-  while (length < left.length && length < right.length && left[length] === right[length]) length++;
-  return length;
 }

@@ -1,7 +1,6 @@
 import { OctoformerError } from '../binding/error';
 import { closest } from '../binding/options';
 import { AutoModelForCausalLM, type CausalLanguageModel } from '../generation/auto_model';
-import type { GenerateOptions } from '../generation/options';
 import type { LoadOptions } from '../models/load_options';
 import type { Tokenizer } from '../tokenization';
 import type { ChatOptions, ChatSession } from './chat_session';
@@ -12,7 +11,12 @@ import type { Chat, Prompt } from './prompt';
 import { openQuestionAnswering, type QuestionAnsweringPipeline } from './question_answering';
 import { openSentenceSimilarity, type SentenceSimilarityPipeline } from './sentence_similarity';
 import { openTextClassification, type TextClassificationPipeline } from './text_classification';
-import { type GeneratedText, type TextGenerationOptions, TextGenerator } from './text_generation';
+import {
+  type GeneratedText,
+  type TextGenerationOptions,
+  TextGenerator,
+  type TextStreamOptions,
+} from './text_generation';
 import type { TextStream } from './text_stream';
 import {
   openText2Text,
@@ -34,7 +38,7 @@ export interface TextGenerationPipeline {
   readonly model: CausalLanguageModel;
   readonly tokenizer: Tokenizer;
   /** The answer piece by piece: `for await (const piece of generator.stream(prompt)) ...`. */
-  stream(input: Prompt, options?: GenerateOptions): TextStream;
+  stream(input: Prompt, options?: TextStreamOptions): TextStream;
   /** A conversation that keeps its cache over the turns. */
   chat(options?: ChatOptions): ChatSession;
   /** Frees the model. */
@@ -106,7 +110,7 @@ async function openTextGeneration(source: string, options: LoadOptions): Promise
     task: 'text-generation',
     model,
     tokenizer,
-    stream: (input: Prompt, given?: GenerateOptions) => generator.stream(input, given),
+    stream: (input: Prompt, given?: TextStreamOptions) => generator.stream(input, given),
     chat: (given?: ChatOptions) => generator.chat(given),
     dispose,
     [Symbol.asyncDispose]: dispose,

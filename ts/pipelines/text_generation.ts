@@ -3,8 +3,10 @@ import type { CausalLanguageModel } from '../generation/auto_model';
 import { chatEndTokenIds } from '../generation/chat_end';
 import { beginGeneration } from '../generation/generate';
 import type { GenerateOptions } from '../generation/options';
+import type { KVCache } from '../models/kv_cache';
 import type { Tokenizer } from '../tokenization';
 import { type ChatOptions, ChatSession } from './chat_session';
+import { PrefixCache } from './prefix_cache';
 import { type Chat, checkPrompt, continuesAnswer, isChat, type Prompt, promptIds } from './prompt';
 import { seedsOf } from './seeds';
 import { TextStream } from './text_stream';
@@ -15,7 +17,12 @@ export interface TextGenerationOptions extends GenerateOptions {
   readonly return_full_text?: boolean;
   /** Prompts of a list that are run together; all by default. */
   readonly batch_size?: number;
+  /** False: a conversation neither goes on from what was computed for one that begins alike, nor stays for the next. */
+  readonly prefixCache?: boolean;
 }
+
+/** Options of a stream: those of `generate`, and whether conversations are kept (as above). */
+export type TextStreamOptions = GenerateOptions & Pick<TextGenerationOptions, 'prefixCache'>;
 
 /** What one prompt gives: a text, or for a conversation the messages with the answer. */
 export interface GeneratedText {
@@ -29,10 +36,14 @@ const where = "pipeline('text-generation')";
 
 /** The work of a text generation pipeline, on an open model and tokenizer. */
 export class TextGenerator {
+  readonly #prefixes: PrefixCache;
+
   constructor(
     readonly model: CausalLanguageModel,
     readonly tokenizer: Tokenizer,
-  ) {}
+  ) {
+    this.#prefixes = new PrefixCache(model);
+  }
 
   /** One prompt gives a list with `num_return_sequences` texts, a list of prompts a list of such lists. */
   async run(
@@ -51,17 +62,29 @@ export class TextGenerator {
   }
 
   async #runAll(prompts: readonly Prompt[], options: TextGenerationOptions): Promise<GeneratedText[][]> {
-    const { return_full_text = true, batch_size = Math.max(1, prompts.length), ...given } = options;
+    const { return_full_text = true, batch_size = Math.max(1, prompts.length), prefixCache = true, ...given } = options;
     checkNumber(where, 'batch_size', batch_size, { least: 1, integer: true });
     checkBoolean(where, 'return_full_text', return_full_text);
+    checkBoolean(where, 'prefixCache', prefixCache);
     const results: GeneratedText[][] = [];
     for (let first = 0; first < prompts.length; first += batch_size) {
       const batch = prompts.slice(first, first + batch_size);
       const input_ids = batch.map((prompt) => promptIds(this.tokenizer, prompt));
-      const { sequences } = await this.model.generate(
-        { input_ids },
-        { ...this.#options(batch, given), ...seedsOf(given, first, batch.length, prompts.length) },
+      const past = batch.map((prompt, index) =>
+        prefixCache && typeof prompt !== 'string' ? this.#prefixes.take(input_ids[index] ?? []) : null,
       );
+      const { sequences } = await this.model
+        .generate(
+          { input_ids, past },
+          { ...this.#options(batch, given), ...seedsOf(given, first, batch.length, prompts.length) },
+        )
+        .catch((error: unknown) => {
+          for (const cache of past) cache?.dispose();
+          throw error;
+        });
+      for (const [index, cache] of past.entries()) {
+        if (cache) this.#prefixes.keep(sequences[(index * sequences.length) / batch.length] ?? [], cache);
+      }
       const copies = sequences.length / batch.length; // num_return_sequences, wherever it was said
       for (const [index, prompt] of batch.entries()) {
         const ofPrompt = sequences.slice(index * copies, (index + 1) * copies);
@@ -78,10 +101,31 @@ export class TextGenerator {
   }
 
   /** The answer to one prompt, piece by piece. */
-  stream(input: Prompt, options: GenerateOptions = {}): TextStream {
+  stream(input: Prompt, options: TextStreamOptions = {}): TextStream {
+    const { prefixCache = true, ...given } = options;
     const prompt = checkPrompt(`${where}.stream()`, input);
-    return new TextStream(this.tokenizer, () =>
-      beginGeneration(this.model, { input_ids: [promptIds(this.tokenizer, prompt)] }, this.#options([prompt], options)),
+    checkBoolean(`${where}.stream()`, 'prefixCache', prefixCache);
+    let cache: KVCache | undefined;
+    return new TextStream(
+      this.tokenizer,
+      () => {
+        const ids = promptIds(this.tokenizer, prompt);
+        const settings = this.#options([prompt], given);
+        if (!prefixCache || typeof prompt === 'string')
+          return beginGeneration(this.model, { input_ids: [ids] }, settings);
+        const taken = this.#prefixes.take(ids);
+        try {
+          const run = beginGeneration(this.model, { input_ids: [ids], past: taken }, settings);
+          cache = taken;
+          return run;
+        } catch (error) {
+          taken.dispose();
+          throw error;
+        }
+      },
+      (_text, run) => {
+        if (cache) this.#prefixes.keep(run.sequences[0] ?? [], cache);
+      },
     );
   }
 
@@ -118,6 +162,7 @@ export class TextGenerator {
   }
 
   async dispose(): Promise<void> {
+    this.#prefixes.clear();
     await this.model.dispose();
   }
 }
