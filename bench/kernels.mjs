@@ -15,14 +15,19 @@ function executable(root) {
 /**
  * One JSON object a line of output.
  * @param {string} root of the repository
- * @param {{ threads: number, only: 'peaks' | 'prefill' | 'decode', isa?: string }} options
+ * @param {{ threads: number, only: 'peaks' | 'memory' | 'prefill' | 'decode' | 'int8' | 'product', seconds?: number, isa?: string }} options
+ *   `seconds` of each line
  * @returns {Record<string, unknown>[]}
  */
-export function measureKernels(root, { threads, only, isa }) {
-  const { status, stdout, stderr } = spawnSync(executable(root), ['--threads', String(threads), '--only', only], {
-    encoding: 'utf8',
-    env: { ...process.env, ...(isa ? { OCTOFORMER_ISA: isa } : {}) },
-  });
+export function measureKernels(root, { threads, only, seconds = 1, isa }) {
+  const { status, stdout, stderr } = spawnSync(
+    executable(root),
+    ['--threads', String(threads), '--seconds', String(seconds), '--only', only],
+    {
+      encoding: 'utf8',
+      env: { ...process.env, ...(isa ? { OCTOFORMER_ISA: isa } : {}) },
+    },
+  );
   if (status !== 0) throw new Error(`octoformer_bench failed: ${stderr}`);
   return stdout
     .split('\n')

@@ -84,22 +84,27 @@ void print(const Options& options, const char* bench, const char* scheme, int64_
   std::fflush(stdout);
 }
 
+constexpr int64_t kFeatures = 4096;
+
+void bench_prompt(const Options& options, int64_t rows) {
+  const PeakKernels& peaks = peak_kernels(options.isa);
+  Layers layer(options, settings(Int8Mapping::absmax, 0.0f), rows, kFeatures, 0);
+  const Comparison result =
+      measure_in_turns([&] { return layer.run(); }, [&] { return run_peak(peaks.int8, 20'000, options.threads); },
+                       options.seconds, options.threads);
+  print(options, "int8_prefill", "vector-wise", rows, kFeatures, "peak_gmacs", result);
+}
+
 }  // namespace
 
+void bench_product(const Options& options) { bench_prompt(options, 512); }
+
 void bench_int8(const Options& options) {
-  const PeakKernels& peaks = peak_kernels(options.isa);
-  constexpr int64_t kFeatures = 4096;
   const Scheme schemes[] = {{"vector-wise", settings(Int8Mapping::absmax, 0.0f)},
                             {"affine activations", settings(Int8Mapping::zeropoint, 0.0f)},
                             {"llm.int8 token", settings(Int8Mapping::absmax, 6.0f)},
                             {"affine activations, token", settings(Int8Mapping::zeropoint, 6.0f)}};
-  for (const int64_t rows : {512, 64, 16}) {
-    Layers layer(options, schemes[0].settings, rows, kFeatures, 0);
-    const Comparison result =
-        measure_in_turns([&] { return layer.run(); }, [&] { return run_peak(peaks.int8, 20'000, options.threads); },
-                         options.seconds, options.threads);
-    print(options, "int8_prefill", schemes[0].name, rows, kFeatures, "peak_gmacs", result);
-  }
+  for (const int64_t rows : {512, 64, 16}) bench_prompt(options, rows);
   MemoryReader reader(options);
   for (const int64_t rows : {1, 4}) {
     Layers layers(options, schemes[0].settings, rows, kFeatures, kBeyondCaches);

@@ -1,5 +1,5 @@
-// octoformer_bench [--threads N] [--seconds S] [--only peaks|prefill|decode|int8]: JSON lines on the standard output.
-// OCTOFORMER_ISA chooses the kernels.
+// octoformer_bench [--threads N] [--seconds S] [--only peaks|memory|prefill|decode|int8|product]: JSON lines on the
+// standard output. OCTOFORMER_ISA chooses the kernels.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -48,6 +48,12 @@ void bench_peaks(const Options& options) {
     print_rate(options, "peak_int8", "gmacs", threads, peak(peaks.int8));
     print_rate(options, "read_second_level_cache", "gb_per_s", threads,
                read_rate(options, threads, cache_sizes().second_level / 2, 16));
+    if (options.threads == 1) break;
+  }
+}
+
+void bench_memory(const Options& options) {
+  for (const int threads : {1, options.threads}) {
     print_rate(options, "read_memory", "gb_per_s", threads, read_rate(options, threads, int64_t{512} << 20, 1));
     if (options.threads == 1) break;
   }
@@ -66,16 +72,20 @@ int run(int count, char** arguments) {
     } else if (std::strcmp(arguments[i], "--only") == 0 && *value != '\0') {
       options.only = value;
     } else {
-      std::fprintf(stderr, "usage: octoformer_bench [--threads N] [--seconds S] [--only peaks|prefill|decode|int8]\n");
+      std::fprintf(
+          stderr,
+          "usage: octoformer_bench [--threads N] [--seconds S] [--only peaks|memory|prefill|decode|int8|product]\n");
       return 2;
     }
   }
   std::printf("{\"bench\":\"machine\",\"model\":\"%s\",\"isa\":\"%s\",\"threads\":%d}\n", cpu_info().model.c_str(),
               isa_name(options.isa).data(), options.threads);
   if (options.runs("peaks")) bench_peaks(options);
+  if (options.runs("memory")) bench_memory(options);
   if (options.runs("prefill")) bench_prefill(options);
   if (options.runs("decode")) bench_decode(options);
   if (options.runs("int8")) bench_int8(options);
+  if (options.only == "product") bench_product(options);
   return 0;
 }
 

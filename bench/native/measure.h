@@ -36,8 +36,11 @@ Comparison measure_in_turns(const std::function<double()>& subject, const std::f
 double run_peak(double (*kernel)(int64_t), int64_t rounds, int threads);
 
 void bench_peaks(const Options& options);
+void bench_memory(const Options& options);
 void bench_prefill(const Options& options);
 void bench_decode(const Options& options);
 void bench_int8(const Options& options);
+/// One line of bench_int8: 512 x 4096 x 4096.
+void bench_product(const Options& options);
 
 }  // namespace octoformer::bench

@@ -1,20 +1,27 @@
 /** octoformer itself, through its public interface, greedy; one of the engines under test. */
-import { AutoModelForCausalLM } from '../../dist/index.js';
+import { AutoModel, AutoModelForCausalLM } from '../../dist/index.js';
 import { serve, timed } from './serve.mjs';
 
 let model;
 
+const generate = (prompts, count, more = {}) =>
+  model.generate({ input_ids: prompts }, { max_new_tokens: count, do_sample: false, eos_token_id: null, ...more });
+
 await serve({
-  async load({ model: source, dtype, threads }) {
+  async load({ model: source, encoder = false, dtype, quantization, threads }) {
     await model?.dispose();
-    const { seconds, result } = await timed(() => AutoModelForCausalLM.from_pretrained(source, { dtype, threads }));
+    const { seconds, result } = await timed(() =>
+      (encoder ? AutoModel : AutoModelForCausalLM).from_pretrained(source, {
+        threads,
+        ...(dtype ? { dtype } : {}),
+        ...(quantization ? { quantization } : {}),
+      }),
+    );
     model = result;
-    return { seconds };
+    return { seconds, weightBytes: model.memoryFootprint().weights };
   },
   async prefill({ tokens }) {
-    const { seconds } = await timed(() =>
-      model.generate({ input_ids: [tokens] }, { max_new_tokens: 1, do_sample: false, eos_token_id: null }),
-    );
+    const { seconds } = await timed(() => generate([tokens], 1));
     return { seconds };
   },
   async decode({ tokens, count }) {
@@ -25,10 +32,16 @@ await serve({
       },
       end() {},
     };
-    const { sequences } = await model.generate(
-      { input_ids: [tokens] },
-      { max_new_tokens: count + 1, do_sample: false, eos_token_id: null, streamer },
-    );
+    const { sequences } = await generate([tokens], count + 1, { streamer });
     return { seconds: Number(process.hrtime.bigint() - start) / 1e9, ids: sequences[0].slice(tokens.length) };
+  },
+  async batch({ prompts, count }) {
+    const { seconds, result } = await timed(() => generate(prompts, count));
+    return { seconds, tokens: result.sequences.reduce((sum, ids, i) => sum + ids.length - prompts[i].length, 0) };
+  },
+  async embed({ sequences }) {
+    const { seconds, result } = await timed(() => model.forward({ input_ids: sequences }));
+    const [{ data, dims }] = result.last_hidden_state;
+    return { seconds, first: [...data.subarray(0, dims[1])] };
   },
 });

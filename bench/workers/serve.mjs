@@ -1,10 +1,13 @@
 /**
  * What every engine under test looks like to the benchmark: a child process that reads one JSON request a line and answers
- * with one JSON line. So engines stay loaded side by side and are measured by turns, in the same run.
+ * with one JSON line. So engines stay loaded side by side and are measured by turns, in the same run. serve.py is the same in Python.
  *
- * Requests: `{ task: 'load', model, dtype, threads, context }`, `{ task: 'prefill', tokens }`, `{ task: 'decode', tokens, count }`
- * (`tokens` is an untimed prompt, then `count` greedy tokens are timed), `{ task: 'memory' }`.
- * Answers: `{ seconds }`, `{ seconds, ids }`, `{ peakBytes }`, or `{ error }`.
+ * Requests: `{ task: 'load', model, threads, ...settings }` first; then of decoders `{ task: 'prefill', tokens }`,
+ * `{ task: 'decode', tokens, count }` (`tokens` is an untimed prompt, then `count` greedy tokens are timed) and
+ * `{ task: 'batch', prompts, count }` (prompts of one length are read and `count` greedy tokens made for each, all of it timed); of encoders
+ * `{ task: 'embed', sequences }`; of all `{ task: 'memory' }`.
+ * Answers: `{ seconds }`, with the `ids` of a decode, the `tokens` that a batch made, the `first` sequence's first row of the last hidden
+ * state; `{ peakBytes }`; or `{ error }`.
  */
 import { createInterface } from 'node:readline';
 

@@ -1,11 +1,16 @@
 /**
- * Writes a GGUF with the same metadata and the same weights, stored as bfloat16 (matrices) and float32 (vectors), so that
+ * Writes a GGUF with the same metadata and the same weights, matrices stored as bfloat16 or Q8_0 and vectors as float32, so that
  * engines can be compared on equal bytes. The values come from octoformer's own reader; the metadata is copied as it is.
  */
 import { closeSync, openSync, readSync, renameSync, statSync, writeSync } from 'node:fs';
 
 const alignment = 32; // GGUF's default; the demo model does not set another
-const typeCode = { F32: 0, BF16: 30 };
+/** How numbers are stored: GGUF's code of the type, bytes of so many of them, and the bytes. */
+const forms = {
+  F32: { code: 0, bytes: (count) => 4 * count, store: (values) => values },
+  BF16: { code: 30, bytes: (count) => 2 * count, store: bfloat16 },
+  Q8_0: { code: 8, bytes: (count) => (count / 32) * 34, store: q8 },
+};
 /** Bytes of a GGUF metadata value of a fixed size, by type code. */
 const fixedBytes = { 0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8 };
 const stringType = 8;
@@ -48,15 +53,38 @@ function bfloat16(values) {
   return Uint16Array.from(bits, (b) => (b + 0x7fff + ((b >>> 16) & 1)) >>> 16); // nearest even; weights are finite
 }
 
+/** Blocks of 32: a float16 scale, the largest magnitude / 127, and 32 numbers of 8 bits. Rows are multiples of 32 long. */
+function q8(values) {
+  const blocks = Buffer.alloc(forms.Q8_0.bytes(values.length));
+  for (let first = 0, at = 0; first < values.length; first += 32, at += 34) {
+    const block = values.subarray(first, first + 32);
+    const scale = block.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127;
+    blocks.writeUInt16LE(float16(scale), at);
+    for (const [i, value] of block.entries()) blocks.writeInt8(scale > 0 ? Math.round(value / scale) : 0, at + 2 + i);
+  }
+  return blocks;
+}
+
+/** Bits of the nearest float16 to a number of 0 to 65,504; below its normal range (2^-14) they are multiples of 2^-24. */
+function float16(value) {
+  if (value < 2 ** -14) return Math.round(value * 2 ** 24);
+  const exponent = Math.floor(Math.log2(value));
+  return ((exponent + 15) << 10) + Math.round((value / 2 ** exponent - 1) * 1024); // a carry enters the exponent, as it should
+}
+
 const aligned = (n) => Math.ceil(n / alignment) * alignment;
 
-/** @param {import('../../dist/binding/native').NativeCheckpoint} checkpoint of `source` */
-export function widenGguf(checkpoint, source, target) {
+/**
+ * @param {import('../../dist/binding/native').NativeCheckpoint} checkpoint of `source`
+ * @param {'BF16' | 'Q8_0'} form of matrices
+ */
+export function rewriteGguf(checkpoint, source, target, form) {
   const metadata = keyValueSection(source);
   const tensors = checkpoint.tensors.map((tensor) => {
     const matrix = tensor.shape.length > 1;
     const elements = tensor.shape.reduce((a, b) => a * b, 1);
-    return { ...tensor, type: matrix ? 'BF16' : 'F32', elements, size: elements * (matrix ? 2 : 4) };
+    const stored = forms[matrix ? form : 'F32'];
+    return { ...tensor, stored, size: stored.bytes(elements) };
   });
 
   const head = Buffer.alloc(24);
@@ -73,7 +101,7 @@ export function widenGguf(checkpoint, source, target) {
     at += name.copy(info, at);
     at = info.writeUInt32LE(tensor.shape.length, at);
     for (const size of tensor.shape.toReversed()) at = info.writeBigUInt64LE(BigInt(size), at);
-    at = info.writeUInt32LE(typeCode[tensor.type], at);
+    at = info.writeUInt32LE(tensor.stored.code, at);
     info.writeBigUInt64LE(BigInt(offset), at);
     infos.push(info);
     offset = aligned(offset + tensor.size);
@@ -90,7 +118,7 @@ export function widenGguf(checkpoint, source, target) {
   pad();
   for (const tensor of tensors) {
     const values = checkpoint.readRows(tensor.name, 0, tensor.shape.length > 1 ? tensor.shape[0] : 1);
-    const stored = tensor.type === 'BF16' ? bfloat16(values) : values;
+    const stored = tensor.stored.store(values);
     write(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
     pad();
   }
