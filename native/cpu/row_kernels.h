@@ -55,6 +55,7 @@ struct RowKernels {
   void (*softmax)(const float* input, float* out, int64_t columns);
   /// kernels/math.h over an array; the bounds stated there are tested through these.
   void (*exp)(const float* input, float* out, int64_t columns);
+  void (*softmax_exp2)(const float* input, float* out, int64_t columns);
   void (*erf)(const float* input, float* out, int64_t columns);
 };
 

@@ -4,22 +4,21 @@
 #pragma once
 #include <stdint.h>
 
-#include "backend/half.h"
 #include "cpu/attention_kernels.h"
 #include "cpu/kernels/attention_positions.h"
+#include "cpu/kernels/attention_softmax.h"
 #include "cpu/kernels/attention_sparse.h"
 #include "cpu/kernels/attention_tile.h"
 #include "cpu/kernels/key_value_blocks.h"
 #include "cpu/kernels/math.h"
-#include "cpu/kernels/softmax.h"
 
 namespace octoformer {
 namespace {
 
 /// The parts of a state; see attention_state_floats.
 struct AttentionState {
-  float* maxima;  // [rows]
-  float* totals;  // [rows] sums of exp(score - maximum)
+  float* maxima;  // [rows] of exponents: scores in units of ln 2 (attention_softmax.h)
+  float* totals;  // [rows] sums of 2^(exponent - maximum)
   float* sums;    // [rows][padded head_dim] the same exponentials times values
 };
 
@@ -109,64 +108,6 @@ inline void multiply_keys(const AttentionTile& tile, int64_t group, const float*
   }
 }
 
-constexpr float kLaneIndex[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-
-/// Biases of keys [first, first + lanes) as Falcon computes them (AttentionArguments::alibi_bfloat16). The product of
-/// two bfloat16 numbers is exact in float32, so that it is rounded once.
-inline Vec::F bfloat16_bias(float slope, float scale, int64_t first) {
-  const auto round = [](float value) { return bfloat16_to_float(float_to_bfloat16(value)); };
-  float bias[Vec::lanes];
-  for (int64_t lane = 0; lane < Vec::lanes; ++lane) {
-    bias[lane] = scale * round(round(slope) * round(static_cast<float>(first + lane)));
-  }
-  return Vec::load(bias);
-}
-
-/// Scales, caps and biases a row's scores over whole vectors around its range; keys outside of it get -inf. Returns
-/// the maximum (kLowestMaximum at least).
-inline float finish_scores(const AttentionTile& tile, int64_t row, int64_t group, KeyRange range, float* scores) {
-  const int64_t token = (tile.first_row + row) / tile.heads_per_kv, head = (tile.first_row + row) % tile.heads_per_kv;
-  const Vec::F scale = Vec::set1(tile.scale), softcap = Vec::set1(tile.softcap);
-  const Vec::F lane = Vec::load(kLaneIndex), none = Vec::set1(-__builtin_inff());
-  const Vec::F first = Vec::set1(static_cast<float>(range.first)), end = Vec::set1(static_cast<float>(range.end));
-  const bool biased = tile.slopes != nullptr;
-  const Vec::F slope = Vec::set1(biased ? tile.slopes[head] : 0.0f);
-  const Vec::F distance = Vec::set1(static_cast<float>(group * kGroupKeys - (tile.past + token)));
-  const float* distance_bias = tile.distance_bias == nullptr ? nullptr
-                                                             : tile.distance_bias + head * tile.distance_stride +
-                                                                   group * kGroupKeys - (tile.past + token);
-  Vec::F maximum = Vec::set1(kLowestMaximum);
-  for (int64_t key = range.first / Vec::lanes * Vec::lanes; key < range.end; key += Vec::lanes) {
-    const Vec::F index = Vec::add(Vec::set1(static_cast<float>(key)), lane);
-    Vec::F score = Vec::mul(Vec::load(scores + key), scale);
-    if (tile.softcap > 0.0f) score = soft_cap(score, softcap);
-    if (tile.bfloat16_slopes && biased) {
-      score = Vec::add(score, bfloat16_bias(tile.slopes[head], tile.scale, group * kGroupKeys + key));
-    } else if (biased) {
-      score = Vec::fma(slope, Vec::add(index, distance), score);
-    }
-    if (distance_bias != nullptr) score = Vec::add(score, Vec::load(distance_bias + key));
-    if (key < range.first || key + Vec::lanes > range.end) {
-      score = Vec::select_less(index, first, none, Vec::select_less(index, end, score, none));
-    }
-    Vec::store(scores + key, score);
-    maximum = Vec::max(score, maximum);
-  }
-  return Vec::reduce_max(maximum);
-}
-
-/// Turns scores into exponentials, 0 outside of the range; returns their sum.
-inline float exponentials(KeyRange range, float maximum, float* scores) {
-  const Vec::F shift = Vec::set1(maximum);
-  Vec::F total = Vec::zero();
-  for (int64_t key = range.first / Vec::lanes * Vec::lanes; key < range.end; key += Vec::lanes) {
-    const Vec::F weight = softmax_exponential(Vec::sub(Vec::load(scores + key), shift));
-    Vec::store(scores + key, weight);
-    total = Vec::add(total, weight);
-  }
-  return Vec::reduce_add(total);
-}
-
 /// Adds one page's values to the sums of up to kValueRows rows: the keys that all of them attend to as a block, those
 /// before and after row by row. Every row sees its keys in increasing order.
 inline void add_page(const float* weights, const float* values, int64_t stride, const KeyRange* ranges, KeyRange shared,
@@ -187,31 +128,6 @@ inline void add_page(const float* weights, const float* values, int64_t stride, 
   for (int64_t row = 0; row < rows; ++row) add_alone(row, 0, shared_first);
   if (shared_first < shared_end) add_values(weights, values, stride, shared_first, shared_end, rows, next, sums);
   for (int64_t row = 0; row < rows; ++row) add_alone(row, shared_end, kPageKeys);
-}
-
-/// finish_scores of one page of a sparse pattern. Gives -inf to what the row does not attend to, and the maximum of the
-/// rest.
-inline float finish_page(const AttentionTile& tile, int64_t row, int64_t group, int64_t page, KeyMask mask,
-                         float* scores) {
-  const int64_t start = page * kPageKeys, keys = tile.keys - group * kGroupKeys;
-  finish_scores(tile, row, group, {start, keys < start + kPageKeys ? keys : start + kPageKeys}, scores);
-  return mask_scores(mask, scores + start);
-}
-
-/// The scores and exponentials of a row of a sparse pattern, its largest score and their sum.
-inline void sparse_softmax(const AttentionTile& tile, int64_t row, int64_t group, const KeyMask* masks, float* scores,
-                           float& maximum, float& total) {
-  maximum = kLowestMaximum;
-  for (int64_t page = 0; page < kGroupPages; ++page) {
-    if (masks[page] == 0) continue;
-    const float largest = finish_page(tile, row, group, page, masks[page], scores);
-    if (largest > maximum) maximum = largest;
-  }
-  total = 0.0f;
-  for (int64_t page = 0; page < kGroupPages; ++page) {
-    if (masks[page] == 0) continue;
-    total += exponentials({page * kPageKeys, (page + 1) * kPageKeys}, maximum, scores);
-  }
 }
 
 /// attend_group of a sparse pattern.
@@ -257,9 +173,7 @@ inline void attend_group(const AttentionTile& tile, int64_t group, const float* 
       ranges[row] = {0, 0};
       continue;
     }
-    float* row_scores = scores + row * kScoreStride;
-    out.maxima[row] = finish_scores(tile, row, group, ranges[row], row_scores);
-    out.totals[row] = exponentials(ranges[row], out.maxima[row], row_scores);
+    row_softmax(tile, row, group, ranges[row], scores + row * kScoreStride, out.maxima[row], out.totals[row]);
     for (int64_t d = 0; d < stride; d += Vec::lanes) Vec::store(out.sums + row * stride + d, Vec::zero());
   }
 
@@ -292,7 +206,7 @@ void merge_states(const AttentionTile& tile, int64_t group, float* state, const 
     const bool grows = later.maxima[row] > into.maxima[row];
     const float maximum = grows ? later.maxima[row] : into.maxima[row];
     const float smaller = grows ? into.maxima[row] : later.maxima[row];
-    const Vec::F factor = exponential(Vec::set1(smaller - maximum)), one = Vec::set1(1.0f);
+    const Vec::F factor = softmax_exponential2(Vec::set1(smaller - maximum)), one = Vec::set1(1.0f);
     const Vec::F old_factor = grows ? factor : one, new_factor = grows ? one : factor;
     const float old_part = into.totals[row] * Vec::reduce_max(old_factor);
     const float new_part = later.totals[row] * Vec::reduce_max(new_factor);
@@ -318,10 +232,12 @@ void attend_tile(const AttentionTile& tile, int64_t first_group, int64_t group_e
   }
   for (int64_t i = 0; i < tile.rows * padded_head_dim(tile.head_dim); ++i) into.sums[i] = 0.0f;
   pack_queries(tile, queries);
+  bool first = true;  // merging into nothing would leave a group's state as it is
   for (int64_t group = first_group; group < group_end; ++group) {
     if (!attends_to_group(tile, group)) continue;
-    attend_group(tile, group, queries, scores, wide, products, state_parts(tile, group_state));
-    merge_states(tile, group, state, group_state);
+    attend_group(tile, group, queries, scores, wide, products, first ? into : state_parts(tile, group_state));
+    if (!first) merge_states(tile, group, state, group_state);
+    first = false;
   }
 }
 

@@ -3,6 +3,7 @@
 // Bounds in units in the last place of the float32 result, subnormal results included; test/native/cpu/math_test.cc
 // asserts them under every ISA:
 //   exponential  1.0   exponential(0) = 1; gradual underflow to 0, overflow to infinity
+//   softmax_exponential2  2.5   for x in [-126, 0], at 0 exactly 1
 //   tanh         1.5   odd, keeps -0; 1 from about 9.01 on
 //   erf          1.5   odd, keeps -0; 1 from about 3.83 on
 //   sigmoid      2.5   gradual underflow to 0
@@ -48,6 +49,18 @@ inline Vec::F softmax_exponential(Vec::F x) {
   const Vec::F bounded = Vec::max(lowest, x);
   const Vec::F n = Vec::round(Vec::mul(bounded, Vec::set1(1.44269504f)));
   const Vec::F e = Vec::mul(exponential_of_rest(bounded, n), Vec::power_of_two(n));
+  return Vec::select_less(x, lowest, Vec::zero(), e);
+}
+
+/// 2^x for x <= 0, likewise: exactly 0 below -126.
+inline Vec::F softmax_exponential2(Vec::F x) {
+  const Vec::F lowest = Vec::set1(-126.0f);
+  const Vec::F bounded = Vec::max(lowest, x);
+  const Vec::F n = Vec::round(bounded);
+  // 2^r for |r| <= 1/2 with a relative error below 1.1e-7; r is exact.
+  constexpr float kCoefficients[] = {1.0f,           0x1.62e42ap-1f, 0x1.ebf9bcp-3f,
+                                     0x1.c6b752p-5f, 0x1.3cea88p-7f, 0x1.5bba14p-10f};
+  const Vec::F e = Vec::times_power_of_two(polynomial(Vec::sub(bounded, n), kCoefficients), n);
   return Vec::select_less(x, lowest, Vec::zero(), e);
 }
 

@@ -40,6 +40,7 @@ struct Vec {
   static inline F power_of_two(F n) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
   }
+  static inline F times_power_of_two(F a, F n) { return _mm256_mul_ps(a, power_of_two(n)); }
   static inline float reduce_add(F a) {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));

@@ -40,6 +40,7 @@ struct Vec {
   static inline F power_of_two(F n) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
   }
+  static inline F times_power_of_two(F a, F n) { return _mm512_scalef_ps(a, n); }
   static inline float reduce_add(F a) { return _mm512_reduce_add_ps(a); }
   static inline float reduce_max(F a) { return _mm512_reduce_max_ps(a); }
   static inline F load_bfloat16(const uint16_t* p) {

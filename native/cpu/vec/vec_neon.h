@@ -41,6 +41,7 @@ struct Vec {
   static inline F power_of_two(F n) {
     return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23));
   }
+  static inline F times_power_of_two(F a, F n) { return vmulq_f32(a, power_of_two(n)); }
   static inline float reduce_add(F a) { return vaddvq_f32(a); }
   static inline float reduce_max(F a) { return vmaxvq_f32(a); }
   static inline F load_bfloat16(const uint16_t* p) {

@@ -44,6 +44,8 @@ struct Vec {
     const int32_t exponent = n == n ? static_cast<int32_t>(n) : 0;  // NaN gives any power, but no undefined conversion
     return float_of(static_cast<uint32_t>(exponent + 127) << 23);
   }
+  /// a * 2^n for such n, where the product is not subnormal
+  static inline F times_power_of_two(F a, F n) { return a * power_of_two(n); }
   static inline float reduce_add(F a) { return a; }
   static inline float reduce_max(F a) { return a; }
   /// Widens `lanes` halves, exactly.

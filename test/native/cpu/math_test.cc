@@ -20,6 +20,9 @@ using RowFunction = std::function<void(const RowKernels&, const float*, float*, 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 const RowFunction kExponential = [](const RowKernels& k, const float* x, float* y, int64_t n) { k.exp(x, y, n); };
+const RowFunction kSoftmaxExponential2 = [](const RowKernels& k, const float* x, float* y, int64_t n) {
+  k.softmax_exp2(x, y, n);
+};
 const RowFunction kErf = [](const RowKernels& k, const float* x, float* y, int64_t n) { k.erf(x, y, n); };
 const RowFunction kTanh = [](const RowKernels& k, const float* x, float* y, int64_t n) {
   k.activation(Activation::tanh, x, y, n);
@@ -138,10 +141,37 @@ TEST(Math, ExponentialAtTheEdgesOfFloat32) {
   }
 }
 
+TEST(Math, PowersOf2OfASoftmaxStayWithinTheStatedBound) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const Isa isa : available_isas()) {
+    const RowKernels& kernels = kernel_table(isa).rows;
+    std::vector<float> x, y;
+    for (uint32_t bits = 0; float_of(bits) <= 126.0f; bits += reference::slow() ? 524287 : 8191) {
+      x.push_back(-float_of(bits));
+    }
+    y.resize(x.size());
+    kernels.softmax_exp2(x.data(), y.data(), static_cast<int64_t>(x.size()));
+    double largest = 0.0;
+    for (size_t i = 0; i < x.size(); ++i) {
+      largest = std::max(largest, error_in_last_places(y[i], std::exp2(static_cast<long double>(x[i]))));
+    }
+    EXPECT_LE(largest, 2.5) << isa_name(isa);
+
+    const float edges[] = {0.0f, -0.0f, -126.0f, -126.00001f, -127.0f, -1e30f, -kInfinity, nan};
+    float out[8];
+    kernels.softmax_exp2(edges, out, 8);
+    EXPECT_EQ(out[0], 1.0f);
+    EXPECT_EQ(out[1], 1.0f);
+    EXPECT_EQ(out[2], 0x1p-126f);
+    for (int i = 3; i < 7; ++i) EXPECT_EQ(out[i], 0.0f) << edges[i] << " " << isa_name(isa);
+    EXPECT_TRUE(std::isnan(out[7]));
+  }
+}
+
 TEST(Math, AValueDoesNotDependOnItsPlaceInTheRow) {
   for (const Isa isa : available_isas()) {
-    for (const RowFunction* function : {&kExponential, &kTanh, &kErf, &kSigmoid}) {
-      std::vector<float> x(67, 0.7321f), y(67);
+    for (const RowFunction* function : {&kExponential, &kSoftmaxExponential2, &kTanh, &kErf, &kSigmoid}) {
+      std::vector<float> x(67, -0.7321f), y(67);
       for (int64_t count : {1, 2, 3, 7, 16, 31, 67}) {
         (*function)(kernel_table(isa).rows, x.data(), y.data(), count);
         for (int64_t i = 0; i < count; ++i) EXPECT_EQ(y[static_cast<size_t>(i)], y[0]) << isa_name(isa);
