@@ -21,6 +21,9 @@ inline constexpr int64_t kGroupKeys = kGroupPages * kPageKeys;
 /// are a multiple of every register tile.
 inline constexpr int64_t kMaximumTileRows = 24;
 
+/// The same of layers that run on bfloat16 units (AttentionKernels::unit_rows): two AMX tiles of rows.
+inline constexpr int64_t kMaximumUnitRows = 32;
+
 /// Floats from one row's scores to the next one's: not a power of two, which would crowd all rows into few cache sets.
 inline constexpr int64_t kScoreStride = kGroupKeys + 16;
 
@@ -45,7 +48,7 @@ struct AttentionTile {
   size_t head_offset;   // bytes from a page's start to this kv head's keys
   const float* slopes;  // [heads_per_kv] ALiBi slopes or null
   int64_t first_row;
-  int64_t rows;  // 1 ... kMaximumTileRows
+  int64_t rows;  // 1 ... kMaximumTileRows, or kMaximumUnitRows if on_units
   int64_t heads_per_kv;
   int64_t head_dim;
   int64_t past;
@@ -59,6 +62,8 @@ struct AttentionTile {
   int64_t distance_stride;     // floats from one head's to the next one's
   SparsePattern sparse;
   TilePositions positions;
+  /// Queries and weights are rounded to bfloat16 too, for the ISA's bfloat16 units. Depends on the ISA and the layer.
+  bool on_units;
 };
 
 /// Positions of keys: [first, end).
@@ -94,6 +99,12 @@ static constexpr int64_t attention_workspace_floats(int64_t head_dim, bool posit
          value_numbers(head_dim) + (positions ? position_products_floats() : 0);
 }
 
+/// The same where tiles are `on_units`: queries and scores are all that differs.
+static constexpr int64_t unit_workspace_floats(int64_t head_dim) {
+  return kMaximumUnitRows * (padded_key_depth(head_dim) / 2 + kScoreStride) +
+         attention_state_floats(kMaximumUnitRows, head_dim) + value_numbers(head_dim) / 2;
+}
+
 struct AttentionKernels {
   /// Overwrites `state` with groups [first_group, group_end) merged in order. Both pointers 64-byte aligned.
   void (*attend)(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace);
@@ -104,6 +115,8 @@ struct AttentionKernels {
   /// The finished scores (scaled, capped, biased) of one group: scores[row * kScoreStride + key], meaningful only where
   /// the row attends.
   void (*scores)(const AttentionTile& tile, int64_t group, float* scores, float* workspace);
+  /// Rows of a tile that is `on_units`; 0: there are no kernels for such tiles.
+  int64_t unit_rows;
 };
 
 }  // namespace octoformer

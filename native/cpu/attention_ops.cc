@@ -23,16 +23,10 @@ float* scratch_floats(int64_t count) {
   return reinterpret_cast<float*>(scratch.data());
 }
 
-/// Of one worker, filled up so that the next one's is aligned too.
-int64_t workspace_floats(const AttentionArguments& arguments) {
-  const int64_t floats = attention_workspace_floats(arguments.layer.head_dim, arguments.positions.index != nullptr);
-  return (floats + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple;
-}
-
 void attend_by_tiles(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks,
                      const AttentionArguments& arguments) {
-  const int64_t state_floats = attention_state_floats(kMaximumTileRows, arguments.layer.head_dim);
-  const int64_t worker_floats = state_floats + workspace_floats(arguments);
+  const int64_t state_floats = attention_state_floats(tasks.tile_rows(), arguments.layer.head_dim);
+  const int64_t worker_floats = state_floats + tasks.workspace_floats();
   float* memory = scratch_floats(threads * worker_floats);
   ThreadPool::shared().parallel_for(threads, tasks.size(), [&](int64_t index, int worker) {
     const AttentionTile tile = tasks.task(index).tile;
@@ -44,8 +38,7 @@ void attend_by_tiles(const AttentionKernels& kernels, int threads, const Attenti
 }
 
 /// Every group of every tile on its own, then merged in order: what `attend` does for a whole tile.
-void attend_by_groups(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks,
-                      const AttentionArguments& arguments) {
+void attend_by_groups(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks) {
   struct Part {
     AttentionTile tile;
     int64_t group;
@@ -68,7 +61,7 @@ void attend_by_groups(const AttentionKernels& kernels, int threads, const Attent
     }
     wholes.push_back({first_part, parts.size()});
   }
-  const int64_t worker_floats = workspace_floats(arguments);
+  const int64_t worker_floats = tasks.workspace_floats();
   float* memory = scratch_floats(floats + threads * worker_floats);
   ThreadPool::shared().parallel_for(threads, static_cast<int64_t>(parts.size()), [&](int64_t index, int worker) {
     const Part& part = parts[static_cast<size_t>(index)];
@@ -87,11 +80,11 @@ void attend_by_groups(const AttentionKernels& kernels, int threads, const Attent
 }  // namespace
 
 void run_attention(const AttentionKernels& kernels, int threads, const AttentionArguments& arguments) {
-  const AttentionTasks tasks(arguments);
+  const AttentionTasks tasks(kernels, arguments);
   if (tasks.size() == 0) return;
   if (tasks.products() < kMinimumParallelProducts) threads = 1;
   if (threads > 1 && tasks.size() < kTilesPerThread * threads) {
-    attend_by_groups(kernels, threads, tasks, arguments);
+    attend_by_groups(kernels, threads, tasks);
   } else {
     attend_by_tiles(kernels, threads, tasks, arguments);
   }

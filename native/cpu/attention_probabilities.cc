@@ -12,7 +12,7 @@ namespace octoformer {
 
 void run_attention_probabilities(const AttentionKernels& kernels, const RowKernels& rows, int threads,
                                  const AttentionArguments& arguments) {
-  const AttentionTasks tasks(arguments);
+  const AttentionTasks tasks(kernels, arguments);
   // Where each sequence's [heads, count, keys] begins.
   std::vector<float*> begins;
   float* next = arguments.probabilities;
@@ -32,9 +32,8 @@ void run_attention_probabilities(const AttentionKernels& kernels, const RowKerne
     };
     const auto range_of = [&](int64_t row) { return attended_keys(tile, (tile.first_row + row) / tile.heads_per_kv); };
 
-    scratch.reserve(static_cast<size_t>(kMaximumTileRows * kScoreStride +
-                                        attention_workspace_floats(tile.head_dim, tile.positions.index != nullptr)) *
-                        sizeof(float),
+    const int64_t score_floats = tasks.tile_rows() * kScoreStride;
+    scratch.reserve(static_cast<size_t>(score_floats + tasks.workspace_floats()) * sizeof(float),
                     "attention workspace");
     float* scores = reinterpret_cast<float*>(scratch.data());
     const GroupRange groups = attended_groups(tile);
@@ -45,7 +44,7 @@ void run_attention_probabilities(const AttentionKernels& kernels, const RowKerne
     }
     for (int64_t group = groups.first; group < groups.end; ++group) {
       if (!attends_to_group(tile, group)) continue;
-      kernels.scores(tile, group, scores, scores + kMaximumTileRows * kScoreStride);
+      kernels.scores(tile, group, scores, scores + score_floats);
       for (int64_t row = 0; row < tile.rows; ++row) {
         const KeyRange range = range_of(row);
         const int64_t start = group * kGroupKeys;

@@ -29,13 +29,18 @@ GroupRange attended_groups(const AttentionTile& tile) {
   return {first.first / kGroupKeys, (last.end + kGroupKeys - 1) / kGroupKeys};
 }
 
-AttentionTasks::AttentionTasks(const AttentionArguments& arguments) : arguments_(arguments) {
+// Sparse patterns and terms of positions are rare: their layers widen what pages keep and go on in float32.
+AttentionTasks::AttentionTasks(const AttentionKernels& kernels, const AttentionArguments& arguments)
+    : arguments_(arguments),
+      on_units_(kernels.unit_rows > 0 && arguments.layer.form == KeyValueForm::bfloat16 && !arguments.sparse.any() &&
+                arguments.positions.index == nullptr),
+      tile_rows_(on_units_ ? kernels.unit_rows : kMaximumTileRows) {
   const int64_t heads_per_kv = arguments.heads / arguments.layer.kv_heads;
   ends_.reserve(arguments.sequences.size());
   int64_t tiles = 0;
   for (const SequenceSlice& sequence : arguments.sequences) {
     const int64_t rows = sequence.count * heads_per_kv;
-    tiles += (rows + kMaximumTileRows - 1) / kMaximumTileRows * arguments.layer.kv_heads;
+    tiles += (rows + tile_rows_ - 1) / tile_rows_ * arguments.layer.kv_heads;
     ends_.push_back(tiles);
     int64_t keys = arguments.keys(sequence);
     if (arguments.window > 0 && !arguments.sparse.any()) keys = std::min(keys, 2 * arguments.window);
@@ -43,6 +48,13 @@ AttentionTasks::AttentionTasks(const AttentionArguments& arguments) : arguments_
                  static_cast<double>(keys * arguments.layer.head_dim);
   }
   if (arguments.positions.index != nullptr) pack_positions();
+}
+
+int64_t AttentionTasks::workspace_floats() const {
+  const int64_t head_dim = arguments_.layer.head_dim;
+  const int64_t floats = on_units_ ? unit_workspace_floats(head_dim)
+                                   : attention_workspace_floats(head_dim, arguments_.positions.index != nullptr);
+  return (floats + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple;
 }
 
 void AttentionTasks::pack_positions() {
@@ -68,9 +80,9 @@ AttentionTask AttentionTasks::task(int64_t index) const {
   const KeyValueLayer& layer = arguments_.layer;
   const int64_t heads_per_kv = arguments_.heads / layer.kv_heads;
   const int64_t rows = sequence.count * heads_per_kv;
-  const int64_t tiles = (rows + kMaximumTileRows - 1) / kMaximumTileRows;
+  const int64_t tiles = (rows + tile_rows_ - 1) / tile_rows_;
   const int64_t kv_head = index / tiles;
-  const int64_t first_row = (tiles - 1 - index % tiles) * kMaximumTileRows;
+  const int64_t first_row = (tiles - 1 - index % tiles) * tile_rows_;
   const int64_t first_head = kv_head * heads_per_kv;
   const DistanceBias& bias = arguments_.distance_bias;
   return {
@@ -85,7 +97,7 @@ AttentionTask AttentionTasks::task(int64_t index) const {
               .head_offset = layer.page_offset + head_offset(layer.form, kv_head, layer.head_dim),
               .slopes = arguments_.alibi_slopes == nullptr ? nullptr : arguments_.alibi_slopes + first_head,
               .first_row = first_row,
-              .rows = std::min(kMaximumTileRows, rows - first_row),
+              .rows = std::min(tile_rows_, rows - first_row),
               .heads_per_kv = heads_per_kv,
               .head_dim = layer.head_dim,
               .past = sequence.past,
@@ -99,6 +111,7 @@ AttentionTask AttentionTasks::task(int64_t index) const {
               .distance_stride = bias.stride,
               .sparse = arguments_.sparse,
               .positions = positions_of(first_head),
+              .on_units = on_units_,
           },
       .sequence = &sequence,
       .first_head = first_head,

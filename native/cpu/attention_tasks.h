@@ -28,19 +28,25 @@ GroupRange attended_groups(const AttentionTile& tile);
 /// Numbers the tiles of a batch, so that a task is found from its number without storing all.
 class AttentionTasks {
  public:
-  explicit AttentionTasks(const AttentionArguments& arguments);
+  AttentionTasks(const AttentionKernels& kernels, const AttentionArguments& arguments);
 
   int64_t size() const { return ends_.empty() ? 0 : ends_.back(); }
   /// Tiles of one kv head come one after another (they read the same pages), those with the most keys first.
   AttentionTask task(int64_t index) const;
   /// About how many products of a query's and a key's component all tiles need.
   double products() const { return products_; }
+  /// Rows of a tile at most.
+  int64_t tile_rows() const { return tile_rows_; }
+  /// Floats of a worker's workspace, filled up so that the next one's is aligned too.
+  int64_t workspace_floats() const;
 
  private:
   void pack_positions();
   TilePositions positions_of(int64_t head) const;
 
   const AttentionArguments& arguments_;
+  const bool on_units_;
+  const int64_t tile_rows_;
   std::vector<int64_t> ends_;  // for each sequence: tiles of all sequences up to and including it
   double products_ = 0.0;
   // PositionTerms of every head, as TilePositions wants them.

@@ -2,7 +2,10 @@
 // [head_dim][kKeyValuePageTokens] so that lanes run over keys when scores are computed, then the values,
 // [kKeyValuePageTokens][padded head_dim], so that lanes run over head_dim when they are summed. Numbers are float32,
 // bfloat16 or int8; int8 ones are followed by their scales (float32): of each token's key, then of each token's value.
-// Only this file, store_key_value.cc and kernels/key_value_blocks.h know the layout.
+//
+// bfloat16 numbers lie in pairs of what is summed over, as bfloat16 units want them: keys
+// [padded head_dim / 2][kKeyValuePageTokens][2], values [kKeyValuePageTokens / 2][padded head_dim][2].
+// Only this file, store_key_value.cc, kernels/key_value_blocks.h and kernels/attention_amx.h know the layout.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -21,8 +24,13 @@ static constexpr int64_t padded_head_dim(int64_t head_dim) {
   return (head_dim + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple;
 }
 
+/// Numbers of a bfloat16 key with the zeros that fill it up to whole steps of AMX tiles: 64 bytes.
+static constexpr int64_t padded_key_depth(int64_t head_dim) { return (head_dim + 31) / 32 * 32; }
+
 /// Numbers of one kv head's keys, and of its values.
-static constexpr int64_t key_numbers(int64_t head_dim) { return head_dim * kPageKeys; }
+static constexpr int64_t key_numbers(KeyValueForm form, int64_t head_dim) {
+  return (form == KeyValueForm::bfloat16 ? padded_key_depth(head_dim) : head_dim) * kPageKeys;
+}
 static constexpr int64_t value_numbers(int64_t head_dim) { return kPageKeys * padded_head_dim(head_dim); }
 
 static constexpr size_t number_bytes(KeyValueForm form) {
@@ -31,10 +39,10 @@ static constexpr size_t number_bytes(KeyValueForm form) {
 
 /// Bytes from one kv head's keys to its values, and to the scales (of int8 numbers).
 static constexpr size_t values_offset(KeyValueForm form, int64_t head_dim) {
-  return static_cast<size_t>(key_numbers(head_dim)) * number_bytes(form);
+  return static_cast<size_t>(key_numbers(form, head_dim)) * number_bytes(form);
 }
 static constexpr size_t scales_offset(KeyValueForm form, int64_t head_dim) {
-  return static_cast<size_t>(key_numbers(head_dim) + value_numbers(head_dim)) * number_bytes(form);
+  return values_offset(form, head_dim) + static_cast<size_t>(value_numbers(head_dim)) * number_bytes(form);
 }
 
 /// Bytes from the layer's start in a page to one kv head's keys.

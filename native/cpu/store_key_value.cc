@@ -23,35 +23,41 @@ class HeadWriter {
   void write(const float* key, const float* value, std::byte* head, int64_t slot) {
     switch (form_) {
       case KeyValueForm::float32:
-        return place(key, value, head, slot, [](float x) { return x; });
+        place_key(key, head, slot);
+        return place_value(value, head, slot);
       case KeyValueForm::bfloat16:
-        return place(key, value, head, slot, float_to_bfloat16);
+        return place_pairs(key, value, head, slot);
       case KeyValueForm::int8:
         auto* scales = reinterpret_cast<float*>(head + scales_offset(form_, head_dim_));
         scales[slot] = quantize(key);
-        place_key(quantized_.data(), head, slot, [](int8_t q) { return q; });
+        place_key(quantized_.data(), head, slot);
         scales[kPageKeys + slot] = quantize(value);
-        place_value(quantized_.data(), head, slot, [](int8_t q) { return q; });
+        place_value(quantized_.data(), head, slot);
     }
   }
 
  private:
-  template <class Number, class Narrow>
-  void place_key(const Number* key, std::byte* head, int64_t slot, const Narrow& narrow) const {
-    auto* keys = reinterpret_cast<decltype(narrow(*key))*>(head);
-    for (int64_t d = 0; d < head_dim_; ++d) keys[d * kPageKeys + slot] = narrow(key[d]);
+  template <class Number>
+  void place_key(const Number* key, std::byte* head, int64_t slot) const {
+    auto* keys = reinterpret_cast<Number*>(head);
+    for (int64_t d = 0; d < head_dim_; ++d) keys[d * kPageKeys + slot] = key[d];
   }
-  template <class Number, class Narrow>
-  void place_value(const Number* value, std::byte* head, int64_t slot, const Narrow& narrow) const {
+  template <class Number>
+  void place_value(const Number* value, std::byte* head, int64_t slot) const {
     const int64_t columns = padded_head_dim(head_dim_);
-    auto* values = reinterpret_cast<decltype(narrow(*value))*>(head + values_offset(form_, head_dim_)) + slot * columns;
-    for (int64_t d = 0; d < head_dim_; ++d) values[d] = narrow(value[d]);
-    std::fill(values + head_dim_, values + columns, decltype(narrow(*value)){0});
+    auto* values = reinterpret_cast<Number*>(head + values_offset(form_, head_dim_)) + slot * columns;
+    std::copy_n(value, head_dim_, values);
+    std::fill(values + head_dim_, values + columns, Number{0});
   }
-  template <class Narrow>
-  void place(const float* key, const float* value, std::byte* head, int64_t slot, const Narrow& narrow) const {
-    place_key(key, head, slot, narrow);
-    place_value(value, head, slot, narrow);
+  void place_pairs(const float* key, const float* value, std::byte* head, int64_t slot) const {
+    auto* keys = reinterpret_cast<uint16_t*>(head) + 2 * slot;
+    const int64_t depth = padded_key_depth(head_dim_), columns = padded_head_dim(head_dim_);
+    for (int64_t d = 0; d < depth; ++d) {
+      keys[d / 2 * 2 * kPageKeys + d % 2] = d < head_dim_ ? float_to_bfloat16(key[d]) : uint16_t{0};
+    }
+    auto* values =
+        reinterpret_cast<uint16_t*>(head + values_offset(form_, head_dim_)) + slot / 2 * 2 * columns + slot % 2;
+    for (int64_t d = 0; d < columns; ++d) values[2 * d] = d < head_dim_ ? float_to_bfloat16(value[d]) : uint16_t{0};
   }
 
   /// Fills quantized_; gives the scale: 0 for zeros, NaN where a number is not finite.

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpu/gemm_kernels.h"
+
 namespace octoformer {
 namespace {
 

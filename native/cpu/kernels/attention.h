@@ -219,26 +219,35 @@ void merge_states(const AttentionTile& tile, int64_t group, float* state, const 
   }
 }
 
-void attend_tile(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace) {
-  float* group_state = workspace;
-  float* scores = group_state + attention_state_floats(kMaximumTileRows, tile.head_dim);
-  float* wide = scores + kMaximumTileRows * kScoreStride;
-  float* queries = wide + value_numbers(tile.head_dim);
-  float* products = queries + kMaximumTileRows * tile.head_dim;
+/// Calls attend(group, state) for groups [first_group, group_end) and merges their states.
+template <class Attend>
+inline void attend_groups(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state,
+                          float* group_state, const Attend& attend) {
   const AttentionState into = state_parts(tile, state);
   for (int64_t row = 0; row < tile.rows; ++row) {
     into.maxima[row] = kLowestMaximum;
     into.totals[row] = 0.0f;
   }
   for (int64_t i = 0; i < tile.rows * padded_head_dim(tile.head_dim); ++i) into.sums[i] = 0.0f;
-  pack_queries(tile, queries);
   bool first = true;  // merging into nothing would leave a group's state as it is
   for (int64_t group = first_group; group < group_end; ++group) {
     if (!attends_to_group(tile, group)) continue;
-    attend_group(tile, group, queries, scores, wide, products, first ? into : state_parts(tile, group_state));
+    attend(group, first ? into : state_parts(tile, group_state));
     if (!first) merge_states(tile, group, state, group_state);
     first = false;
   }
+}
+
+void attend_tile(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace) {
+  float* group_state = workspace;
+  float* scores = group_state + attention_state_floats(kMaximumTileRows, tile.head_dim);
+  float* wide = scores + kMaximumTileRows * kScoreStride;
+  float* queries = wide + value_numbers(tile.head_dim);
+  float* products = queries + kMaximumTileRows * tile.head_dim;
+  pack_queries(tile, queries);
+  attend_groups(tile, first_group, group_end, state, group_state, [=, &tile](int64_t group, const AttentionState& out) {
+    attend_group(tile, group, queries, scores, wide, products, out);
+  });
 }
 
 void finish_attention(const AttentionTile& tile, const float* state) {
@@ -260,7 +269,7 @@ void finish_attention(const AttentionTile& tile, const float* state) {
   }
 }
 
-void score_group(const AttentionTile& tile, int64_t group, float* scores, float* workspace) {
+void score_tile(const AttentionTile& tile, int64_t group, float* scores, float* workspace) {
   KeyRange ranges[kMaximumTileRows];
   find_ranges(tile, group, ranges);
   float* queries = workspace + value_numbers(tile.head_dim);

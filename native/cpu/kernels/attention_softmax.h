@@ -14,7 +14,7 @@ namespace octoformer {
 namespace {
 
 constexpr float kLaneIndex[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-constexpr float kExponentsOfScore = 1.44269504f;  // 1 / ln 2
+constexpr float kExponentsPerScore = 1.44269504f;  // 1 / ln 2
 
 /// Keys that a step of the softmax takes: two vectors, so that two chains of maxima and of sums run side by side.
 constexpr int64_t kSoftmaxKeys = 2 * Vec::lanes;
@@ -114,13 +114,23 @@ inline float softmax_weights(KeyRange range, float factor, float maximum, float*
   return Vec::reduce_add(Vec::add(even, odd));
 }
 
+/// What the scores that finish_maximum leaves are multiplied with to get exponents.
+inline float exponents_of_score(const AttentionTile& tile) {
+  return only_scaled(tile) ? tile.scale * kExponentsPerScore : kExponentsPerScore;
+}
+
+/// Makes scores of products where there is more to do than scaling, and -inf outside of the range, in steps of
+/// kSoftmaxKeys around it; returns the largest exponent.
+inline float finish_maximum(const AttentionTile& tile, int64_t row, int64_t group, KeyRange range, float* scores) {
+  if (!only_scaled(tile)) finish_scores(tile, row, group, range, scores);
+  return largest_exponent(largest_product(range, scores), exponents_of_score(tile));
+}
+
 /// The weights of a row, 0 outside of its range; the exponent of its largest score and their sum.
 inline void row_softmax(const AttentionTile& tile, int64_t row, int64_t group, KeyRange range, float* scores,
                         float& maximum, float& total) {
-  const float factor = only_scaled(tile) ? tile.scale * kExponentsOfScore : kExponentsOfScore;
-  if (!only_scaled(tile)) finish_scores(tile, row, group, range, scores);
-  maximum = largest_exponent(largest_product(range, scores), factor);
-  total = softmax_weights(range, factor, maximum, scores);
+  maximum = finish_maximum(tile, row, group, range, scores);
+  total = softmax_weights(range, exponents_of_score(tile), maximum, scores);
 }
 
 /// finish_scores of one page of a sparse pattern. Gives -inf to what the row does not attend to, and the maximum of the
@@ -141,11 +151,11 @@ inline void sparse_softmax(const AttentionTile& tile, int64_t row, int64_t group
     const float score = finish_page(tile, row, group, page, masks[page], scores);
     if (score > largest) largest = score;
   }
-  maximum = largest_exponent(largest, kExponentsOfScore);
+  maximum = largest_exponent(largest, kExponentsPerScore);
   total = 0.0f;
   for (int64_t page = 0; page < kGroupPages; ++page) {
     if (masks[page] == 0) continue;
-    total += softmax_weights({page * kPageKeys, (page + 1) * kPageKeys}, kExponentsOfScore, maximum, scores);
+    total += softmax_weights({page * kPageKeys, (page + 1) * kPageKeys}, kExponentsPerScore, maximum, scores);
   }
 }
 

@@ -2,11 +2,26 @@
 #pragma once
 #include "cpu/attention_kernels.h"
 #include "cpu/kernels/attention.h"
+#if defined(OCTOFORMER_TILES)
+#include "cpu/kernels/attention_amx.h"
+#endif
 
 namespace octoformer {
 namespace {
 
-constexpr AttentionKernels kAttentionKernels = {attend_tile, merge_states, finish_attention, score_group};
+#if defined(OCTOFORMER_TILES)
+void attend(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace) {
+  const auto kernel = tile.on_units ? attend_amx : attend_tile;
+  kernel(tile, first_group, group_end, state, workspace);
+}
+void score_group(const AttentionTile& tile, int64_t group, float* scores, float* workspace) {
+  const auto kernel = tile.on_units ? score_amx : score_tile;
+  kernel(tile, group, scores, workspace);
+}
+constexpr AttentionKernels kAttentionKernels = {attend, merge_states, finish_attention, score_group, kMaximumUnitRows};
+#else
+constexpr AttentionKernels kAttentionKernels = {attend_tile, merge_states, finish_attention, score_tile, 0};
+#endif
 
 }  // namespace
 }  // namespace octoformer

@@ -29,9 +29,15 @@ inline void prefetch_numbers(const AttentionTile& tile, const std::byte* next, i
   for (int64_t i = 0; i < bytes; i += kLineBytes) prefetch(next + i);
 }
 
-inline void widen_bfloat16(const std::byte* from, int64_t numbers, float* wide) {
+/// [pairs][columns][2] as [2 * pairs][columns]
+inline void widen_pairs(const std::byte* from, int64_t pairs, int64_t columns, float* wide) {
   const uint16_t* halves = reinterpret_cast<const uint16_t*>(from);
-  for (int64_t i = 0; i < numbers; i += Vec::lanes) Vec::store(wide + i, Vec::load_bfloat16(halves + i));
+  for (int64_t pair = 0; pair < pairs; ++pair, halves += 2 * columns, wide += 2 * columns) {
+    for (int64_t i = 0; i < columns; i += Vec::lanes) {
+      Vec::store(wide + i, Vec::load_first_bfloat16(halves + 2 * i));
+      Vec::store(wide + columns + i, Vec::load_second_bfloat16(halves + 2 * i));
+    }
+  }
 }
 
 inline Vec::F load_int8(const std::byte* from) {
@@ -63,10 +69,9 @@ inline KeyValueBlock keys_of_page(const AttentionTile& tile, int64_t page, const
   if (tile.form == KeyValueForm::float32) {
     return {reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(next)};
   }
-  const int64_t numbers = key_numbers(tile.head_dim);
-  prefetch_numbers(tile, next, numbers);
+  prefetch_numbers(tile, next, key_numbers(tile.form, tile.head_dim));
   if (tile.form == KeyValueForm::bfloat16) {
-    widen_bfloat16(keys, numbers, wide);
+    widen_pairs(keys, (tile.head_dim + 1) / 2, kPageKeys, wide);
   } else {
     const std::byte* scales = keys + scales_offset(tile.form, tile.head_dim);
     widen_int8_keys(keys, reinterpret_cast<const float*>(scales), tile.head_dim, wide);
@@ -80,10 +85,9 @@ inline KeyValueBlock values_of_page(const AttentionTile& tile, int64_t page, con
   if (tile.form == KeyValueForm::float32) {
     return {reinterpret_cast<const float*>(values), reinterpret_cast<const float*>(next)};
   }
-  const int64_t numbers = value_numbers(tile.head_dim);
-  prefetch_numbers(tile, next, numbers);
+  prefetch_numbers(tile, next, value_numbers(tile.head_dim));
   if (tile.form == KeyValueForm::bfloat16) {
-    widen_bfloat16(values, numbers, wide);
+    widen_pairs(values, kPageKeys / 2, padded_head_dim(tile.head_dim), wide);
   } else {
     const std::byte* scales = page_keys(tile, page) + scales_offset(tile.form, tile.head_dim);
     widen_int8_values(values, reinterpret_cast<const float*>(scales) + kPageKeys, padded_head_dim(tile.head_dim), wide);

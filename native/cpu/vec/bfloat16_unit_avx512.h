@@ -20,6 +20,9 @@ struct Bfloat16Unit {
     __builtin_memcpy(&pair, p, sizeof pair);
     return _mm512_set1_epi32(pair);
   }
+  /// Numbers of both vectors, first those of `first`, rounded to nearest even (denormals to zero).
+  static inline Pairs narrow(Vec::F first, Vec::F second) { return (Pairs)_mm512_cvtne2ps_pbh(second, first); }
+  static inline void store(uint16_t* p, Pairs a) { _mm512_storeu_si512(p, a); }
   /// sums + first products + second products
   static inline __m512 accumulate(Pairs a, Pairs b, __m512 sums) {
     return _mm512_dpbf16_ps(sums, (__m512bh)a, (__m512bh)b);

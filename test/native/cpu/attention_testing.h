@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "backend/half.h"
+#include "cpu/attention_ops.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/isa.h"
+#include "cpu/isa_dispatch.h"
 #include "quantization/quantized_matrix.h"
 #include "reference/attention.h"
 #include "reference/effort.h"
@@ -72,6 +73,11 @@ inline Tokens as_kept(Tokens tokens, const Shape& shape, KeyValueForm form) {
   return tokens;
 }
 
+/// Whether the ISA's attention over bfloat16 pages rounds queries and weights, too.
+inline bool on_bfloat16_units(Isa isa, KeyValueForm form) {
+  return form == KeyValueForm::bfloat16 && kernel_table(isa).attention.unit_rows > 0;
+}
+
 /// A backend with one layer's pages; steps any slices of sequences through store and attention.
 class Layer {
  public:
@@ -85,6 +91,9 @@ class Layer {
     }
     if (pattern.distances) distance_bias_ = Random(5).vector(shape.heads * kDistanceStride, -1.0f, 1.0f);
   }
+
+  /// Runs attention with these kernels instead of the backend's. `rows` compute the softmax of probabilities.
+  void use_kernels(const AttentionKernels& kernels, const RowKernels& rows) { attention_ = &kernels, rows_ = &rows; }
 
   float scale() const { return 1.0f / std::sqrt(static_cast<float>(shape_.head_dim)); }
   const Backend& backend() const { return *backend_; }
@@ -137,20 +146,28 @@ class Layer {
                                .sequences = slices,
                                .layer = layer});
     if (probabilities != nullptr) probabilities->assign(probability_count, nan);
-    backend_->attention({.query = {query.data(), rows, query_columns, query_stride},
-                         .out = {out.data(), rows, query_columns, query_stride},
-                         .sequences = slices,
-                         .layer = layer,
-                         .heads = shape_.heads,
-                         .scale = scale(),
-                         .causal = pattern_.causal,
-                         .window = pattern_.window,
-                         .sparse = pattern_.sparse,
-                         .softcap = pattern_.softcap,
-                         .alibi_slopes = slopes(),
-                         .alibi_bfloat16 = pattern_.bfloat16_slopes,
-                         .distance_bias = distance_bias(),
-                         .probabilities = probabilities == nullptr ? nullptr : probabilities->data()});
+    const AttentionArguments arguments{.query = {query.data(), rows, query_columns, query_stride},
+                                       .out = {out.data(), rows, query_columns, query_stride},
+                                       .sequences = slices,
+                                       .layer = layer,
+                                       .heads = shape_.heads,
+                                       .scale = scale(),
+                                       .causal = pattern_.causal,
+                                       .window = pattern_.window,
+                                       .sparse = pattern_.sparse,
+                                       .softcap = pattern_.softcap,
+                                       .alibi_slopes = slopes(),
+                                       .alibi_bfloat16 = pattern_.bfloat16_slopes,
+                                       .distance_bias = distance_bias(),
+                                       .probabilities = probabilities == nullptr ? nullptr : probabilities->data()};
+    if (attention_ == nullptr) {
+      backend_->attention(arguments);
+    } else {
+      run_attention(*attention_, backend_->threads(), arguments);
+      if (probabilities != nullptr) {
+        run_attention_probabilities(*attention_, *rows_, backend_->threads(), arguments);
+      }
+    }
     std::vector<float> dense;
     for (int64_t row = 0; row < rows; ++row) {
       dense.insert(dense.end(), out.begin() + row * query_stride, out.begin() + row * query_stride + query_columns);
@@ -170,6 +187,8 @@ class Layer {
   Pattern pattern_;
   KeyValueForm form_;
   std::unique_ptr<Backend> backend_;
+  const AttentionKernels* attention_ = nullptr;
+  const RowKernels* rows_ = nullptr;
   std::vector<float> slopes_;
   std::vector<float> distance_bias_;
 };
@@ -179,54 +198,84 @@ class Layer {
 /// a score into a relative one of a probability. Values are below 1, so outputs have the same absolute error.
 inline constexpr double kTolerance = 2e-5;
 
-/// Steps `count` tokens after `past` under every ISA and compares outputs and probabilities.
-inline void compare_with_reference(const Shape& shape, const Pattern& pattern, int64_t past, int64_t count,
-                                   KeyValueForm form = KeyValueForm::float32) {
-  const Tokens tokens(shape, past + count, 7), kept = as_kept(tokens, shape, form);
-  const Layer first(Isa::scalar, 1, shape, pattern);
+/// What rounding the weights of a softmax to bfloat16 (8 bits, nearest) does to an output at most: weights change by
+/// factors of 1 +- 2^-8, and their mean of values by that share of the mean distance of values from it (and a little,
+/// since the sum of weights changes as well).
+inline double weight_rounding(const reference::Attention& exact, const std::vector<double>& probabilities,
+                              const std::vector<double>& out, size_t at) {
+  const int64_t column = static_cast<int64_t>(at) % exact.head_dim,
+                row_head = static_cast<int64_t>(at) / exact.head_dim;
+  const int64_t head = row_head % exact.heads, row = row_head / exact.heads;
+  const int64_t kv_head = head / (exact.heads / exact.kv_heads);
+  double distances = 0.0;
+  for (int64_t key = 0; key < exact.keys; ++key) {
+    const double value = static_cast<double>(exact.value[(key * exact.kv_heads + kv_head) * exact.head_dim + column]);
+    distances +=
+        probabilities[static_cast<size_t>((head * exact.count + row) * exact.keys + key)] * std::fabs(value - out[at]);
+  }
+  return 0x1p-8 * 1.01 * distances;
+}
+
+/// Steps `count` tokens after `past` and compares outputs and probabilities. `on_units`: the layer rounds queries and
+/// weights to bfloat16.
+inline void compare_layer(Layer& layer, const Shape& shape, const Pattern& pattern, int64_t past, int64_t count,
+                          KeyValueForm form, bool on_units) {
+  SCOPED_TRACE(describe(shape, pattern) + " past " + std::to_string(past) + " count " + std::to_string(count));
+  const Tokens tokens(shape, past + count, 7);
+  Tokens kept = as_kept(tokens, shape, form);
+  if (on_units) {
+    for (float& x : kept.query) x = bfloat16_to_float(float_to_bfloat16(x));
+  }
   const reference::Attention exact{.heads = shape.heads,
                                    .kv_heads = shape.kv_heads,
                                    .head_dim = shape.head_dim,
                                    .count = count,
                                    .keys = past + count,
-                                   .query = tokens.query.data() + past * shape.heads * shape.head_dim,
+                                   .query = kept.query.data() + past * shape.heads * shape.head_dim,
                                    .key = kept.key.data(),
                                    .value = kept.value.data(),
-                                   .scale = static_cast<double>(first.scale()),
+                                   .scale = static_cast<double>(layer.scale()),
                                    .causal = pattern.causal,
                                    .window = pattern.window,
                                    .softcap = static_cast<double>(pattern.softcap),
-                                   .slopes = first.slopes(),
+                                   .slopes = layer.slopes(),
                                    .bfloat16_slopes = pattern.bfloat16_slopes,
-                                   .distance_bias = first.distance_bias().values,
-                                   .distance_stride = first.distance_bias().stride,
-                                   .distance_zero = first.distance_bias().zero,
+                                   .distance_bias = layer.distance_bias().values,
+                                   .distance_stride = layer.distance_bias().stride,
+                                   .distance_zero = layer.distance_bias().zero,
                                    .sparse = pattern.sparse};
   const std::vector<double> exact_probabilities = exact.probabilities();
   const std::vector<double> exact_out = exact.output(exact_probabilities);
+  const PagedSequence pages = layer.pages(past + count);
+  if (past > 0) layer.run({{&tokens, &pages, 0, past}});
+  std::vector<float> probabilities;
+  const std::vector<float> out = layer.run({{&tokens, &pages, past, count}}, &probabilities);
+  double worst = 0.0, worst_probability = 0.0;
+  for (size_t i = 0; i < out.size(); ++i) {
+    ASSERT_TRUE(std::isfinite(out[i])) << i;
+    const double allowed = on_units ? weight_rounding(exact, exact_probabilities, exact_out, i) : 0.0;
+    worst = std::max(worst, std::fabs(static_cast<double>(out[i]) - exact_out[i]) - allowed);
+  }
+  for (size_t i = 0; i < probabilities.size(); ++i) {
+    ASSERT_TRUE(std::isfinite(probabilities[i])) << i;
+    if (exact_probabilities[i] == 0.0) {
+      ASSERT_EQ(probabilities[i], 0.0f) << "a masked key at " << i;
+    }
+    worst_probability =
+        std::max(worst_probability, std::fabs(static_cast<double>(probabilities[i]) - exact_probabilities[i]));
+  }
+  EXPECT_LT(worst, kTolerance);
+  EXPECT_LT(worst_probability, kTolerance);
+}
+
+/// compare_layer under every ISA.
+inline void compare_with_reference(const Shape& shape, const Pattern& pattern, int64_t past, int64_t count,
+                                   KeyValueForm form = KeyValueForm::float32) {
   for (const Isa isa : available_isas()) {
-    SCOPED_TRACE(std::string(isa_name(isa)) + " " + describe(shape, pattern) + " past " + std::to_string(past) +
-                 " count " + std::to_string(count));
+    SCOPED_TRACE(isa_name(isa));
     Layer layer(isa, 2, shape, pattern, form);
-    const PagedSequence pages = layer.pages(past + count);
-    if (past > 0) layer.run({{&tokens, &pages, 0, past}});
-    std::vector<float> probabilities;
-    const std::vector<float> out = layer.run({{&tokens, &pages, past, count}}, &probabilities);
-    double worst = 0.0, worst_probability = 0.0;
-    for (size_t i = 0; i < out.size(); ++i) {
-      ASSERT_TRUE(std::isfinite(out[i])) << i;
-      worst = std::max(worst, std::fabs(static_cast<double>(out[i]) - exact_out[i]));
-    }
-    for (size_t i = 0; i < probabilities.size(); ++i) {
-      ASSERT_TRUE(std::isfinite(probabilities[i])) << i;
-      if (exact_probabilities[i] == 0.0) {
-        ASSERT_EQ(probabilities[i], 0.0f) << "a masked key at " << i;
-      }
-      worst_probability =
-          std::max(worst_probability, std::fabs(static_cast<double>(probabilities[i]) - exact_probabilities[i]));
-    }
-    EXPECT_LT(worst, kTolerance);
-    EXPECT_LT(worst_probability, kTolerance);
+    const bool on_units = on_bfloat16_units(isa, form) && !pattern.sparse.any();
+    compare_layer(layer, shape, pattern, past, count, form, on_units);
   }
 }
 
