@@ -101,7 +101,7 @@ static constexpr int64_t attention_workspace_floats(int64_t head_dim, bool posit
 
 /// The same where tiles are `on_units`: queries and scores are all that differs.
 static constexpr int64_t unit_workspace_floats(int64_t head_dim) {
-  return kMaximumUnitRows * (padded_key_depth(head_dim) / 2 + kScoreStride) +
+  return kMaximumUnitRows * (padded_head_dim(head_dim) / 2 + kScoreStride) +
          attention_state_floats(kMaximumUnitRows, head_dim) + value_numbers(head_dim) / 2;
 }
 

@@ -1,15 +1,12 @@
 // The ops over paged keys and values: cuts them into tasks for the pool and calls AttentionKernels.
 #pragma once
 #include "backend/backend.h"
-#include "cpu/attention_kernels.h"
-#include "cpu/gemm_int8_kernels.h"
-#include "cpu/row_kernels.h"
+#include "cpu/kernel_table.h"
 
 namespace octoformer {
 
 size_t key_value_layer_bytes(int64_t kv_heads, int64_t head_dim, KeyValueForm form);
-/// `kernels` quantize rows where the layer is int8.
-void run_store_key_value(const Int8Kernels& kernels, int threads, const StoreKeyValueArguments& arguments);
+void run_store_key_value(const KernelTable& kernels, int threads, const StoreKeyValueArguments& arguments);
 void run_attention(const AttentionKernels& kernels, int threads, const AttentionArguments& arguments);
 /// Fills arguments.probabilities: the plain way, scores first, then a softmax of each row.
 void run_attention_probabilities(const AttentionKernels& kernels, const RowKernels& rows, int threads,

@@ -71,7 +71,7 @@ class CpuBackend final : public Backend {
     return key_value_layer_bytes(kv_heads, head_dim, form);
   }
   void store_key_value(const StoreKeyValueArguments& arguments) override {
-    run_store_key_value(kernels_.int8, threads_, arguments);
+    run_store_key_value(kernels_, threads_, arguments);
   }
   void attention(const AttentionArguments& arguments) override {
     run_attention(kernels_.attention, threads_, arguments);

@@ -24,12 +24,9 @@ static constexpr int64_t padded_head_dim(int64_t head_dim) {
   return (head_dim + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple;
 }
 
-/// Numbers of a bfloat16 key with the zeros that fill it up to whole steps of AMX tiles: 64 bytes.
-static constexpr int64_t padded_key_depth(int64_t head_dim) { return (head_dim + 31) / 32 * 32; }
-
 /// Numbers of one kv head's keys, and of its values.
 static constexpr int64_t key_numbers(KeyValueForm form, int64_t head_dim) {
-  return (form == KeyValueForm::bfloat16 ? padded_key_depth(head_dim) : head_dim) * kPageKeys;
+  return (form == KeyValueForm::bfloat16 ? padded_head_dim(head_dim) : head_dim) * kPageKeys;
 }
 static constexpr int64_t value_numbers(int64_t head_dim) { return kPageKeys * padded_head_dim(head_dim); }
 

@@ -14,9 +14,10 @@ namespace {
 /// Writes one token's key and value of one kv head into a page.
 class HeadWriter {
  public:
-  HeadWriter(const Int8Kernels& kernels, const KeyValueLayer& layer)
+  HeadWriter(const KernelTable& kernels, const KeyValueLayer& layer)
       : kernels_(kernels), form_(layer.form), head_dim_(layer.head_dim) {
     if (form_ == KeyValueForm::int8) quantized_.resize(static_cast<size_t>(head_dim_));
+    if (form_ == KeyValueForm::bfloat16) narrow_.resize(static_cast<size_t>(padded_head_dim(head_dim_)));
   }
 
   /// `head`: the kv head's keys in the page; `slot`: the token's place in it.
@@ -49,35 +50,36 @@ class HeadWriter {
     std::copy_n(value, head_dim_, values);
     std::fill(values + head_dim_, values + columns, Number{0});
   }
-  void place_pairs(const float* key, const float* value, std::byte* head, int64_t slot) const {
+  void place_pairs(const float* key, const float* value, std::byte* head, int64_t slot) {
+    const int64_t columns = padded_head_dim(head_dim_);
+    kernels_.gemm.narrow_row_to_bfloat16(key, head_dim_, narrow_.data());
     auto* keys = reinterpret_cast<uint16_t*>(head) + 2 * slot;
-    const int64_t depth = padded_key_depth(head_dim_), columns = padded_head_dim(head_dim_);
-    for (int64_t d = 0; d < depth; ++d) {
-      keys[d / 2 * 2 * kPageKeys + d % 2] = d < head_dim_ ? float_to_bfloat16(key[d]) : uint16_t{0};
-    }
+    for (int64_t d = 0; d < columns; d += 2) std::memcpy(keys + d * kPageKeys, narrow_.data() + d, 2 * sizeof *keys);
+    kernels_.gemm.narrow_row_to_bfloat16(value, head_dim_, narrow_.data());
     auto* values =
         reinterpret_cast<uint16_t*>(head + values_offset(form_, head_dim_)) + slot / 2 * 2 * columns + slot % 2;
-    for (int64_t d = 0; d < columns; ++d) values[2 * d] = d < head_dim_ ? float_to_bfloat16(value[d]) : uint16_t{0};
+    for (int64_t d = 0; d < columns; ++d) values[2 * d] = narrow_[static_cast<size_t>(d)];
   }
 
   /// Fills quantized_; gives the scale: 0 for zeros, NaN where a number is not finite.
   float quantize(const float* x) {
     RowScan found;
-    kernels_.scan_row(x, head_dim_, -1.0f, nullptr, &found);
+    kernels_.int8.scan_row(x, head_dim_, -1.0f, nullptr, &found);
     const Int8Grid grid = int8_grid({found.low, found.high, found.finite}, Int8Mapping::absmax);
     if (grid.scale > 0.0f) {
       const RowGrid row{grid.multiplier, grid.step, grid.zero_point, grid.least, -1.0f, 0};
-      kernels_.quantize_row(x, head_dim_, row, reinterpret_cast<uint8_t*>(quantized_.data()));
+      kernels_.int8.quantize_row(x, head_dim_, row, reinterpret_cast<uint8_t*>(quantized_.data()));
     } else {
       std::fill(quantized_.begin(), quantized_.end(), int8_t{0});
     }
     return grid.scale;
   }
 
-  const Int8Kernels& kernels_;
+  const KernelTable& kernels_;
   const KeyValueForm form_;
   const int64_t head_dim_;
   std::vector<int8_t> quantized_;
+  std::vector<uint16_t> narrow_;  // zeros beyond head_dim
 };
 
 }  // namespace
@@ -87,7 +89,7 @@ size_t key_value_layer_bytes(int64_t kv_heads, int64_t head_dim, KeyValueForm fo
   return (head_offset(form, kv_heads, head_dim) + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-void run_store_key_value(const Int8Kernels& kernels, int threads, const StoreKeyValueArguments& arguments) {
+void run_store_key_value(const KernelTable& kernels, int threads, const StoreKeyValueArguments& arguments) {
   // One task a page: its lines are written by one thread, and the transposed keys of its tokens share them.
   struct PageRows {
     const SequenceSlice* sequence;

@@ -15,39 +15,41 @@ namespace {
 
 static_assert(kMaximumUnitRows == 2 * kTileRow && kPageKeys == 2 * kTileColumns);
 
-constexpr int64_t kScoreBytes = kScoreStride * 4;            // from one row's scores (or weights) to the next one's
-constexpr int64_t kKeyPairBytes = kPageKeys * 4;             // from one pair of a page's keys to the next one
-constexpr int64_t kKeyStepBytes = kTileRow * kKeyPairBytes;  // 32 numbers of each key
+constexpr int64_t kScoreBytes = kScoreStride * 4;  // from one row's scores (or weights) to the next one's
+constexpr int64_t kKeyPairBytes = kPageKeys * 4;   // from one pair of a page's keys to the next one
 
 /// What a worker needs beside the state, in this order in its workspace (unit_workspace_floats).
 struct UnitWorkspace {
   float* group_state;
   float* scores;      // [rows][kScoreStride]; a row's weights, bfloat16, take their place from the start of the row on
-  uint16_t* queries;  // [rows][padded_key_depth]
+  uint16_t* queries;  // [rows][padded_head_dim]
   uint16_t* page;     // values of one page
 
   UnitWorkspace(const AttentionTile& tile, float* memory)
       : group_state(memory),
         scores(memory + attention_state_floats(kMaximumUnitRows, tile.head_dim)),
         queries(reinterpret_cast<uint16_t*>(scores + kMaximumUnitRows * kScoreStride)),
-        page(queries + kMaximumUnitRows * padded_key_depth(tile.head_dim)) {}
+        page(queries + kMaximumUnitRows * padded_head_dim(tile.head_dim)) {}
 };
 
-/// Tiles 0 to 3 hold sums, 4 and 5 the rows' factors, the first 16 rows in 0, 1 and 4; 6 and 7 hold keys or values.
-inline void configure_attention_tiles(int64_t rows) {
-  const int64_t below = rows > kTileRow ? rows - kTileRow : kTileRow;
-  const int64_t tile_rows[8] = {
-      rows < kTileRow ? rows : kTileRow, tile_rows[0], below, below, tile_rows[0], below, kTileRow, kTileRow};
+/// Numbers of queries and keys that a step multiplies: as many as tiles hold, if that divides padded heads.
+inline int64_t step_depth(int64_t head_dim) { return padded_head_dim(head_dim) % 32 == 0 ? 32 : 16; }
+
+/// Tiles 0 to 3 hold sums, 4 and 5 the rows' factors (the first 16 rows are in 0, 1 and 4), of which a step takes
+/// `depth`; 6 and 7 hold keys or values.
+inline void configure_attention_tiles(int64_t rows, int64_t depth) {
+  const int64_t above = rows < kTileRow ? rows : kTileRow, below = rows > kTileRow ? rows - kTileRow : kTileRow;
+  const int64_t tile_rows[8] = {above, above, below, below, above, below, depth / 2, depth / 2};
   TileConfiguration configuration;
   for (int tile = 0; tile < 8; ++tile) {
-    configuration.row_bytes[tile] = kTileRowBytes;
+    configuration.row_bytes[tile] = static_cast<uint16_t>(tile == 4 || tile == 5 ? 2 * depth : kTileRowBytes);
     configuration.rows[tile] = static_cast<uint8_t>(tile_rows[tile]);
   }
   TILE_CONFIGURE(configuration);
 }
 
 inline void round_queries(const AttentionTile& tile, uint16_t* queries) {
-  const int64_t depth = padded_key_depth(tile.head_dim);
+  const int64_t depth = padded_head_dim(tile.head_dim);
   for (int64_t row = 0; row < tile.rows; ++row, queries += depth) {
     const int64_t token = (tile.first_row + row) / tile.heads_per_kv, head = (tile.first_row + row) % tile.heads_per_kv;
     const float* query = tile.query + token * tile.query_stride + head * tile.head_dim;
@@ -65,7 +67,8 @@ inline void fetch(const std::byte* from, int64_t bytes) {
 
 /// scores = queries . keys of a page, `Tall` if there are more than 16 rows.
 template <bool Tall>
-inline void multiply_page_keys(const uint16_t* queries, int64_t depth, const std::byte* keys, float* scores) {
+inline void multiply_page_keys(const uint16_t* queries, int64_t depth, int64_t step, const std::byte* keys,
+                               float* scores) {
   const int64_t query_bytes = 2 * depth;
   TILE_ZERO(0);
   TILE_ZERO(1);
@@ -73,7 +76,7 @@ inline void multiply_page_keys(const uint16_t* queries, int64_t depth, const std
     TILE_ZERO(2);
     TILE_ZERO(3);
   }
-  for (int64_t d = 0; d < depth; d += 32, keys += kKeyStepBytes) {
+  for (int64_t d = 0; d < depth; d += step, keys += step / 2 * kKeyPairBytes) {
     TILE_LOAD(6, keys, kKeyPairBytes);
     TILE_LOAD(4, queries + d, query_bytes);
     TILE_MULTIPLY_BFLOAT16(0, 4, 6);
@@ -104,16 +107,17 @@ inline PageRange pages_of(KeyRange keys) { return {keys.first / kPageKeys, (keys
 /// The products of all rows and the keys of a group's pages; a page is fetched while the one before is multiplied.
 inline void multiply_group_keys(const AttentionTile& tile, int64_t group, PageRange pages, const uint16_t* queries,
                                 float* scores) {
-  const int64_t depth = padded_key_depth(tile.head_dim), bytes = 2 * key_numbers(tile.form, tile.head_dim);
+  const int64_t depth = padded_head_dim(tile.head_dim), step = step_depth(tile.head_dim);
+  const int64_t bytes = 2 * key_numbers(tile.form, tile.head_dim);
   for (int64_t page = pages.first; page < pages.end; ++page) {
     const int64_t number = group * kGroupPages + page;
     fetch(page + 1 < pages.end ? page_keys(tile, number + 1) : page_values(tile, group * kGroupPages + pages.first),
           bytes);
     const std::byte* keys = page_keys(tile, number);
     if (tile.rows > kTileRow) {
-      multiply_page_keys<true>(queries, depth, keys, scores + page * kPageKeys);
+      multiply_page_keys<true>(queries, depth, step, keys, scores + page * kPageKeys);
     } else {
-      multiply_page_keys<false>(queries, depth, keys, scores + page * kPageKeys);
+      multiply_page_keys<false>(queries, depth, step, keys, scores + page * kPageKeys);
     }
   }
 }
@@ -222,7 +226,7 @@ inline void clean_values(const std::byte* from, int64_t columns, KeyRange range,
   const int64_t columns = padded_head_dim(tile.head_dim);
   AttentionTile one = tile;
   one.rows = 1;
-  configure_attention_tiles(1);
+  configure_attention_tiles(1, kPageKeys);
   for (int64_t row = 0; row < tile.rows; ++row) {
     const auto cleaned = [&](int64_t i, int64_t column) {
       const int64_t page = pages.first + i, start = page * kPageKeys;
@@ -233,7 +237,7 @@ inline void clean_values(const std::byte* from, int64_t columns, KeyRange range,
     multiply_values(one, reinterpret_cast<const std::byte*>(work.scores + row * kScoreStride) + pages.first * 64,
                     pages.end - pages.first, cleaned, sums + row * columns);
   }
-  configure_attention_tiles(tile.rows);
+  configure_attention_tiles(tile.rows, kPageKeys);
 }
 
 inline void attend_group_amx(const AttentionTile& tile, int64_t group, const UnitWorkspace& work,
@@ -242,7 +246,10 @@ inline void attend_group_amx(const AttentionTile& tile, int64_t group, const Uni
   find_ranges(tile, group, ranges);
   const BlockRange block = block_range(ranges, tile.rows);
   const PageRange pages = pages_of(block.any);
+  const bool same_tiles = step_depth(tile.head_dim) == kPageKeys;
+  if (!same_tiles) configure_attention_tiles(tile.rows, step_depth(tile.head_dim));
   multiply_group_keys(tile, group, pages, work.queries, work.scores);
+  if (!same_tiles) configure_attention_tiles(tile.rows, kPageKeys);
 
   const float factor = exponents_of_score(tile);
   for (int64_t row = 0; row < tile.rows; ++row) {
@@ -279,7 +286,7 @@ inline void attend_group_amx(const AttentionTile& tile, int64_t group, const Uni
 void attend_amx(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace) {
   const UnitWorkspace work(tile, workspace);
   round_queries(tile, work.queries);
-  configure_attention_tiles(tile.rows);
+  configure_attention_tiles(tile.rows, kPageKeys);
   attend_groups(tile, first_group, group_end, state, work.group_state,
                 [&](int64_t group, const AttentionState& out) { attend_group_amx(tile, group, work, out); });
   TILE_RELEASE();
@@ -290,7 +297,7 @@ void score_amx(const AttentionTile& tile, int64_t group, float* scores, float* w
   KeyRange ranges[kMaximumUnitRows];
   find_ranges(tile, group, ranges);
   round_queries(tile, work.queries);
-  configure_attention_tiles(tile.rows);
+  configure_attention_tiles(tile.rows, step_depth(tile.head_dim));
   multiply_group_keys(tile, group, pages_of(block_range(ranges, tile.rows).any), work.queries, scores);
   TILE_RELEASE();
   for (int64_t row = 0; row < tile.rows; ++row) {

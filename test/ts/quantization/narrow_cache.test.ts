@@ -87,7 +87,7 @@ describe('memory', () => {
         return cache.bytes;
       });
     const [floats, halves, narrow] = [await bytes('float32'), await bytes('bfloat16'), await bytes('int8')];
-    expect(halves).toBe(floats / 2);
+    expect(halves).toBe((floats * 2) / 3); // keys of 8 numbers are filled up to 16, as values are in every form
     expect(narrow).toBeGreaterThan(floats / 4); // the scales
     expect(narrow).toBeLessThan(halves);
   });
