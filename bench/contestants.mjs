@@ -58,7 +58,7 @@ export function decoders(name, source, python) {
 export function encoders(name, folder, python) {
   const ours = (settings) => ({
     worker: 'octoformer.mjs',
-    settings: { encoder: true, ...settings },
+    settings: { kind: 'encoder', ...settings },
     model: async () => folder,
   });
   const onnx = () => converted(name, folder, 'onnx-encoder', python);
@@ -103,6 +103,26 @@ export function encoders(name, folder, python) {
     },
     'PyTorch bfloat16': pytorch('bfloat16'),
     'PyTorch float32': pytorch('float32'),
+  });
+}
+
+/** @returns {Contestant[]} for a Marian with random weights, which is made with PyTorch */
+export function translators(python) {
+  const folder = () => converted('random', '', 'marian', python);
+  const ours = (settings) => ({
+    worker: 'octoformer.mjs',
+    settings: { kind: 'encoder-decoder', ...settings },
+    model: folder,
+  });
+  return named({
+    'octoformer int8': ours({ quantization: 'int8' }),
+    'octoformer float32': ours({ dtype: 'float32' }),
+    'CTranslate2 int8': {
+      worker: 'ctranslate2_translator.py',
+      needs: 'ctranslate2',
+      settings: {},
+      model: async () => converted('random', await folder(), 'ctranslate2-marian-int8', python),
+    },
   });
 }
 

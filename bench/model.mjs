@@ -9,6 +9,8 @@ const promptTokens = 512;
 const shortPrompt = 16;
 const decodeTokens = 64;
 const batchTokens = 32;
+const sourceTokens = 32;
+const translatedTokens = 32;
 const equalSequences = 32;
 const equalTokens = 128;
 const raggedSequences = 32;
@@ -59,6 +61,31 @@ export const decoderTasks = {
   },
   'batch-8': batch(8),
   'batch-32': batch(32),
+};
+
+const translation = (sequences, beams) => ({
+  title: `${sequences} ${sequences === 1 ? 'text' : 'texts'}${beams > 1 ? `, ${beams} beams` : ''}, tokens/s`,
+  async run(engine, round) {
+    const sources = Array.from({ length: sequences }, (_, i) => ids(sourceTokens, round * sequences + i));
+    const request = { task: 'translate', sources, count: translatedTokens, beams };
+    const { seconds, tokens, ids: made } = await engine.ask(request);
+    if (tokens !== sequences * translatedTokens)
+      throw new Error(`made ${tokens} tokens in place of ${sequences * translatedTokens}`);
+    return {
+      rate: tokens / seconds,
+      sample: round === 0 && beams === 1 && sequences === 1 ? { ids: made } : undefined,
+    };
+  },
+});
+
+/** The same of encoder-decoders. */
+export const translationTasks = {
+  'greedy-1': translation(1, 1),
+  'greedy-8': translation(8, 1),
+  'greedy-32': translation(32, 1),
+  'beams-1': translation(1, 4),
+  'beams-8': translation(8, 4),
+  'beams-32': translation(32, 4),
 };
 
 /** The same of encoders. */
@@ -157,5 +184,6 @@ async function attempt(entry, work) {
     await work();
   } catch (error) {
     entry.result.error = error.message;
+    process.stderr.write(`${entry.result.name}: ${error.message}\n`);
   }
 }

@@ -4,7 +4,7 @@
  *   node bench/report.mjs FIGURES.json...
  */
 import { readFileSync } from 'node:fs';
-import { decoderTasks, encoderTasks } from './model.mjs';
+import { decoderTasks, encoderTasks, translationTasks } from './model.mjs';
 import { digits } from './statistics.mjs';
 
 const files = process.argv.slice(2);
@@ -62,9 +62,10 @@ function printProducts({ results }, rounds) {
 }
 
 for (const file of files) {
-  const { date, machine, rounds, products, decoder, encoder } = JSON.parse(readFileSync(file, 'utf8'));
+  const { date, machine, rounds, products, decoder, encoder, encoderDecoder } = JSON.parse(readFileSync(file, 'utf8'));
   console.log(`## ${date}, ${machine.cpu}, ${machine.isa}\n`);
   if (products) printProducts(products, rounds);
   printModels('SmolLM2-135M-Instruct', decoder, decoderTasks, rounds);
   printModels('all-MiniLM-L6-v2', encoder, encoderTasks, rounds);
+  printModels('Marian with random weights', encoderDecoder, translationTasks, rounds);
 }

@@ -7,15 +7,15 @@ import { parseArgs } from 'node:util';
 import { demoModel } from '../scripts/demo-models.mjs';
 import { main, root, ScriptError, step } from '../scripts/process.mjs';
 import { setup } from '../scripts/setup.mjs';
-import { choose, decoders, encoders } from './contestants.mjs';
+import { choose, decoders, encoders, translators } from './contestants.mjs';
 import { measureKernels } from './kernels.mjs';
-import { decoderTasks, encoderTasks, measureModel } from './model.mjs';
+import { decoderTasks, encoderTasks, measureModel, translationTasks } from './model.mjs';
 import { peersPython } from './peers/places.mjs';
 import { printKernels, printModel, printProducts, printResponsiveness } from './print.mjs';
 import { measureProducts, productEngines } from './products.mjs';
 import { median } from './statistics.mjs';
 
-const parts = ['kernels', 'products', 'decoder', 'encoder', 'responsiveness'];
+const parts = ['kernels', 'products', 'decoder', 'encoder', 'encoder-decoder', 'responsiveness'];
 const { values: options } = parseArgs({
   options: {
     peers: { type: 'boolean', default: false },
@@ -42,7 +42,7 @@ function checked(given, known, what) {
 function chosenTasks(all) {
   const asked = checked(
     list(options.tasks),
-    [decoderTasks, encoderTasks].flatMap((tasks) => Object.keys(tasks)),
+    [decoderTasks, encoderTasks, translationTasks].flatMap((tasks) => Object.keys(tasks)),
     'task',
   );
   return Object.fromEntries(Object.entries(all).filter(([name]) => asked.includes(name)));
@@ -130,6 +130,9 @@ await main(async () => {
   if (asked.includes('encoder')) {
     const all = encoders('minilm', await demoModel('minilm'), python);
     measured.encoder = await measurePart('all-MiniLM-L6-v2', all, encoderTasks);
+  }
+  if (asked.includes('encoder-decoder') && python !== null) {
+    measured.encoderDecoder = await measurePart('Marian with random weights', translators(python), translationTasks);
   }
   if (asked.includes('responsiveness') && !options.tasks) {
     const { measureResponsiveness } = await import('./responsiveness.mjs');

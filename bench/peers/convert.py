@@ -75,11 +75,57 @@ def onnx_encoder(folder, result):
     quantize_dynamic(str(target), str(result / "onnx" / "model_quantized.onnx"), weight_type=QuantType.QInt8)
 
 
+def marian(_folder, result):
+    """A Marian of the usual size (opus-mt's) with random weights: the work does not depend on them."""
+    import torch
+    from transformers import MarianConfig, MarianMTModel
+
+    torch.manual_seed(1)
+    config = MarianConfig(
+        vocab_size=58101,
+        d_model=512,
+        encoder_layers=6,
+        decoder_layers=6,
+        encoder_attention_heads=8,
+        decoder_attention_heads=8,
+        encoder_ffn_dim=2048,
+        decoder_ffn_dim=2048,
+        max_position_embeddings=512,
+        activation_function="swish",
+        scale_embedding=True,
+        pad_token_id=58100,
+        eos_token_id=0,
+        decoder_start_token_id=58100,
+        forced_eos_token_id=None,
+    )
+    MarianMTModel(config).save_pretrained(result)
+
+
+def ctranslate2_marian_int8(folder, result):
+    """Without a tokenizer: token i of the vocabulary is called "i", but for those that CTranslate2 looks for."""
+    from ctranslate2.converters.transformers import MarianMTLoader
+    from transformers import MarianMTModel
+
+    spec = MarianMTLoader().get_model_spec(MarianMTModel.from_pretrained(folder))
+    tokens = [str(token) for token in range(58100)]  # CTranslate2 leaves the last one out, which pads and begins decoders with zeros
+    tokens[0], tokens[1] = "</s>", "<unk>"
+    spec.register_source_vocabulary(tokens)
+    spec.register_target_vocabulary(tokens)
+    spec.config.eos_token, spec.config.unk_token, spec.config.decoder_start_token = "</s>", "<unk>", "</s>"
+    spec.config.add_source_eos = False
+    spec.validate()
+    spec.optimize(quantization="int8")
+    result.mkdir(parents=True)
+    spec.save(str(result))
+
+
 TARGETS = {
     "openvino-causal-int8": openvino_causal_int8,
     "ctranslate2-int8": ctranslate2_int8,
     "onnxruntime-genai-int8": onnxruntime_genai_int8,
     "onnx-encoder": onnx_encoder,
+    "marian": marian,
+    "ctranslate2-marian-int8": ctranslate2_marian_int8,
 }
 
 

@@ -1,17 +1,19 @@
 /** octoformer itself, through its public interface, greedy; one of the engines under test. */
-import { AutoModel, AutoModelForCausalLM } from '../../dist/index.js';
+import { AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM } from '../../dist/index.js';
 import { serve, timed } from './serve.mjs';
 
 let model;
+
+const openers = { decoder: AutoModelForCausalLM, encoder: AutoModel, 'encoder-decoder': AutoModelForSeq2SeqLM };
 
 const generate = (prompts, count, more = {}) =>
   model.generate({ input_ids: prompts }, { max_new_tokens: count, do_sample: false, eos_token_id: null, ...more });
 
 await serve({
-  async load({ model: source, encoder = false, dtype, quantization, threads }) {
+  async load({ model: source, kind = 'decoder', dtype, quantization, threads }) {
     await model?.dispose();
     const { seconds, result } = await timed(() =>
-      (encoder ? AutoModel : AutoModelForCausalLM).from_pretrained(source, {
+      openers[kind].from_pretrained(source, {
         threads,
         ...(dtype ? { dtype } : {}),
         ...(quantization ? { quantization } : {}),
@@ -38,6 +40,11 @@ await serve({
   async batch({ prompts, count }) {
     const { seconds, result } = await timed(() => generate(prompts, count));
     return { seconds, tokens: result.sequences.reduce((sum, ids, i) => sum + ids.length - prompts[i].length, 0) };
+  },
+  async translate({ sources, count, beams }) {
+    const { seconds, result } = await timed(() => generate(sources, count, { num_beams: beams }));
+    const made = result.sequences.map((ids) => ids.slice(1)); // without the start token
+    return { seconds, tokens: made.reduce((sum, ids) => sum + ids.length, 0), ids: made[0] };
   },
   async embed({ sequences }) {
     const { seconds, result } = await timed(() => model.forward({ input_ids: sequences }));

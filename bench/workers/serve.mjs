@@ -5,8 +5,8 @@
  * Requests: `{ task: 'load', model, threads, ...settings }` first; then of decoders `{ task: 'prefill', tokens }`,
  * `{ task: 'decode', tokens, count }` (`tokens` is an untimed prompt, then `count` greedy tokens are timed) and
  * `{ task: 'batch', prompts, count }` (prompts of one length are read and `count` greedy tokens made for each, all of it timed); of encoders
- * `{ task: 'embed', sequences }`; of all `{ task: 'memory' }`.
- * Answers: `{ seconds }`, with the `ids` of a decode, the `tokens` that a batch made, the `first` sequence's first row of the last hidden
+ * `{ task: 'embed', sequences }`; of encoder-decoders `{ task: 'translate', sources, count, beams }` (the best of each search); of all `{ task: 'memory' }`.
+ * Answers: `{ seconds }`, with the `ids` of a decode or of the first translation, the number of `tokens` that a batch or translations made, the `first` sequence's first row of the last hidden
  * state; `{ peakBytes }`; or `{ error }`.
  */
 import { createInterface } from 'node:readline';
