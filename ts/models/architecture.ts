@@ -49,6 +49,9 @@ export function familyName({ model_type, family }: Pick<Architecture, 'model_typ
   return family ?? model_type.replace(/(^|[_-])([a-z0-9])/g, (_, _separator, letter: string) => letter.toUpperCase());
 }
 
+/** Families by `model_type`. The file of one is read when the first model of it is opened: a start does without the others. */
+export type Families = Readonly<Record<string, () => Architecture>>;
+
 /** The task that a configuration's `architectures` names, or the first one that the family is for. */
 export function taskOf(
   { architectures }: ConfigValues,

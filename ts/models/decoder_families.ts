@@ -1,49 +1,27 @@
-import type { Architecture } from './architecture';
-import { bloom } from './bloom';
-import { falcon } from './falcon';
-import { gemma } from './gemma';
-import { gemma2 } from './gemma2';
-import { gemma3Text } from './gemma3';
-import { gptNeo } from './gpt_neo';
-import { gptNeoX } from './gpt_neox';
-import { gpt2 } from './gpt2';
-import { gptj } from './gptj';
-import { llama } from './llama';
-import { mistral } from './mistral';
-import { mixtral } from './mixtral';
-import { olmo2 } from './olmo2';
-import { opt } from './opt';
-import { phi } from './phi';
-import { phi3 } from './phi3';
-import { qwen2 } from './qwen2';
-import { qwen2Moe } from './qwen2_moe';
-import { qwen3 } from './qwen3';
-import { qwen3Moe } from './qwen3_moe';
-import { smollm3 } from './smollm3';
-import { starcoder2 } from './starcoder2';
+import type { Families } from './architecture';
 
 /** The built-in families that generate text. */
-export const decoderFamilies: readonly Architecture[] = [
-  bloom,
-  falcon,
-  gemma,
-  gemma2,
-  gemma3Text,
-  gpt2,
-  gptj,
-  gptNeo,
-  gptNeoX,
-  llama,
-  mistral,
-  mixtral,
-  olmo2,
-  opt,
-  phi,
-  phi3,
-  qwen2,
-  qwen2Moe,
-  qwen3,
-  qwen3Moe,
-  smollm3,
-  starcoder2,
-];
+export const decoderFamilies: Families = {
+  bloom: () => (require('./bloom') as typeof import('./bloom')).bloom,
+  falcon: () => (require('./falcon') as typeof import('./falcon')).falcon,
+  gemma: () => (require('./gemma') as typeof import('./gemma')).gemma,
+  gemma2: () => (require('./gemma2') as typeof import('./gemma2')).gemma2,
+  gemma3_text: () => (require('./gemma3') as typeof import('./gemma3')).gemma3Text,
+  gpt2: () => (require('./gpt2') as typeof import('./gpt2')).gpt2,
+  gptj: () => (require('./gptj') as typeof import('./gptj')).gptj,
+  gpt_neo: () => (require('./gpt_neo') as typeof import('./gpt_neo')).gptNeo,
+  gpt_neox: () => (require('./gpt_neox') as typeof import('./gpt_neox')).gptNeoX,
+  llama: () => (require('./llama') as typeof import('./llama')).llama,
+  mistral: () => (require('./mistral') as typeof import('./mistral')).mistral,
+  mixtral: () => (require('./mixtral') as typeof import('./mixtral')).mixtral,
+  olmo2: () => (require('./olmo2') as typeof import('./olmo2')).olmo2,
+  opt: () => (require('./opt') as typeof import('./opt')).opt,
+  phi: () => (require('./phi') as typeof import('./phi')).phi,
+  phi3: () => (require('./phi3') as typeof import('./phi3')).phi3,
+  qwen2: () => (require('./qwen2') as typeof import('./qwen2')).qwen2,
+  qwen2_moe: () => (require('./qwen2_moe') as typeof import('./qwen2_moe')).qwen2Moe,
+  qwen3: () => (require('./qwen3') as typeof import('./qwen3')).qwen3,
+  qwen3_moe: () => (require('./qwen3_moe') as typeof import('./qwen3_moe')).qwen3Moe,
+  smollm3: () => (require('./smollm3') as typeof import('./smollm3')).smollm3,
+  starcoder2: () => (require('./starcoder2') as typeof import('./starcoder2')).starcoder2,
+};

@@ -14,8 +14,8 @@ import { writeCalibration } from './calibration_file';
 import type { ConfigValues } from './config';
 import type { InputObserver } from './input_observer';
 import { KVCache } from './kv_cache';
-import { type QuantizationReport, quantizationReport, type ReportOptions } from './quantization_report';
-import { type SaveOptions, savePretrained } from './save_pretrained';
+import type { QuantizationReport, ReportOptions } from './quantization_report';
+import type { SaveOptions } from './save_pretrained';
 
 /** Everything that a loaded model is made of. */
 export interface LoadedModel {
@@ -283,6 +283,7 @@ export class Model {
    * @throws OctoformerError NOT_FOUND where the checkpoint has gone, UNKNOWN_OPTION, ABORTED, DISPOSED
    */
   async quantizationReport(options: ReportOptions = {}): Promise<QuantizationReport> {
+    const { quantizationReport } = require('./quantization_report') as typeof import('./quantization_report');
     return quantizationReport(this.loaded, this.#calibration, options);
   }
 
@@ -293,6 +294,7 @@ export class Model {
    * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, ABORTED, DISPOSED
    */
   async save_pretrained(folder: string, options: SaveOptions = {}): Promise<void> {
+    const { savePretrained } = require('./save_pretrained') as typeof import('./save_pretrained');
     return savePretrained(this.loaded, this.#calibration, folder, options);
   }
 

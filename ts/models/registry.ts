@@ -6,11 +6,8 @@ import { decoderFamilies } from './decoder_families';
 import { encoderDecoderFamilies } from './encoder_decoder_families';
 import { encoderFamilies } from './encoder_families';
 
-const architectures = new Map<string, Architecture>(
-  [...decoderFamilies, ...encoderFamilies, ...encoderDecoderFamilies].map((architecture) => [
-    architecture.model_type,
-    architecture,
-  ]),
+const architectures = new Map<string, () => Architecture>(
+  Object.entries({ ...decoderFamilies, ...encoderFamilies, ...encoderDecoderFamilies }),
 );
 
 /**
@@ -38,7 +35,7 @@ export function defineArchitecture(architecture: Architecture): Architecture {
       `defineArchitecture(): tasks of '${model_type}' must list a task, such as 'causal-lm'`,
     );
   }
-  architectures.set(model_type, architecture);
+  architectures.set(model_type, () => architecture);
   return architecture;
 }
 
@@ -62,7 +59,7 @@ export function findArchitecture(
   readonly task: Task;
 } {
   const type = new ModelConfig(values, file).string('model_type');
-  const architecture = architectures.get(type);
+  const architecture = architectures.get(type)?.();
   if (!architecture) {
     const near = closest(type, architectures.keys());
     throw new OctoformerError(

@@ -4,13 +4,13 @@ import { AutoModelForCausalLM, type CausalLanguageModel } from '../generation/au
 import type { LoadOptions } from '../models/load_options';
 import type { Tokenizer } from '../tokenization';
 import type { ChatOptions, ChatSession } from './chat_session';
-import { type FeatureExtractionPipeline, openFeatureExtraction } from './feature_extraction';
-import { type FillMaskPipeline, openFillMask } from './fill_mask';
+import type { FeatureExtractionPipeline } from './feature_extraction';
+import type { FillMaskPipeline } from './fill_mask';
 import { openTokenizer } from './open_tokenizer';
 import type { Chat, Prompt } from './prompt';
-import { openQuestionAnswering, type QuestionAnsweringPipeline } from './question_answering';
-import { openSentenceSimilarity, type SentenceSimilarityPipeline } from './sentence_similarity';
-import { openTextClassification, type TextClassificationPipeline } from './text_classification';
+import type { QuestionAnsweringPipeline } from './question_answering';
+import type { SentenceSimilarityPipeline } from './sentence_similarity';
+import type { TextClassificationPipeline } from './text_classification';
 import {
   type GeneratedText,
   type TextGenerationOptions,
@@ -18,14 +18,9 @@ import {
   type TextStreamOptions,
 } from './text_generation';
 import type { TextStream } from './text_stream';
-import {
-  openText2Text,
-  type Text2TextOptions,
-  type Text2TextPipeline,
-  type TranslationOptions,
-} from './text2text_generation';
-import { openTokenClassification, type TokenClassificationPipeline } from './token_classification';
-import { openZeroShotClassification, type ZeroShotClassificationPipeline } from './zero_shot_classification';
+import type { Text2TextOptions, Text2TextPipeline, TranslationOptions } from './text2text_generation';
+import type { TokenClassificationPipeline } from './token_classification';
+import type { ZeroShotClassificationPipeline } from './zero_shot_classification';
 
 /** A text generation pipeline: call it with a prompt, or with a list of prompts. */
 export interface TextGenerationPipeline {
@@ -70,20 +65,50 @@ type Opener<Task extends keyof Pipelines> = (source: string, options: LoadOption
 /** Tasks by the names that are written out. */
 type NamedTask = keyof { [Task in keyof Pipelines as Task extends `translation_${string}` ? never : Task]: Task };
 
+const text2Text = () => (require('./text2text_generation') as typeof import('./text2text_generation')).openText2Text;
+
+/** The file of a task is read when the first pipeline of it is opened. */
 const openers: { readonly [Task in NamedTask]: Opener<Task> } = {
   'text-generation': openTextGeneration,
-  'text2text-generation': (source, options) => openText2Text('text2text-generation', source, options),
-  summarization: (source, options) => openText2Text('summarization', source, options),
-  translation: (source, options) => openText2Text('translation', source, options),
-  'feature-extraction': openFeatureExtraction,
-  'sentence-similarity': openSentenceSimilarity,
-  'fill-mask': openFillMask,
-  'text-classification': openTextClassification,
-  'sentiment-analysis': openTextClassification,
-  'token-classification': openTokenClassification,
-  ner: openTokenClassification,
-  'question-answering': openQuestionAnswering,
-  'zero-shot-classification': openZeroShotClassification,
+  'text2text-generation': (source, options) => text2Text()('text2text-generation', source, options),
+  summarization: (source, options) => text2Text()('summarization', source, options),
+  translation: (source, options) => text2Text()('translation', source, options),
+  'feature-extraction': (source, options) =>
+    (require('./feature_extraction') as typeof import('./feature_extraction')).openFeatureExtraction(source, options),
+  'sentence-similarity': (source, options) =>
+    (require('./sentence_similarity') as typeof import('./sentence_similarity')).openSentenceSimilarity(
+      source,
+      options,
+    ),
+  'fill-mask': (source, options) =>
+    (require('./fill_mask') as typeof import('./fill_mask')).openFillMask(source, options),
+  'text-classification': (source, options) =>
+    (require('./text_classification') as typeof import('./text_classification')).openTextClassification(
+      source,
+      options,
+    ),
+  'sentiment-analysis': (source, options) =>
+    (require('./text_classification') as typeof import('./text_classification')).openTextClassification(
+      source,
+      options,
+    ),
+  'token-classification': (source, options) =>
+    (require('./token_classification') as typeof import('./token_classification')).openTokenClassification(
+      source,
+      options,
+    ),
+  ner: (source, options) =>
+    (require('./token_classification') as typeof import('./token_classification')).openTokenClassification(
+      source,
+      options,
+    ),
+  'question-answering': (source, options) =>
+    (require('./question_answering') as typeof import('./question_answering')).openQuestionAnswering(source, options),
+  'zero-shot-classification': (source, options) =>
+    (require('./zero_shot_classification') as typeof import('./zero_shot_classification')).openZeroShotClassification(
+      source,
+      options,
+    ),
 };
 
 /**
@@ -121,7 +146,7 @@ function openerOf(task: string): Opener<keyof Pipelines> {
   if (Object.hasOwn(openers, task)) return openers[task as NamedTask] as Opener<keyof Pipelines>;
   const [, src_lang, tgt_lang] = /^translation_(.+)_to_(.+)$/.exec(task) ?? [];
   if (src_lang !== undefined && tgt_lang !== undefined) {
-    return (source, options) => openText2Text('translation', source, options, { src_lang, tgt_lang });
+    return (source, options) => text2Text()('translation', source, options, { src_lang, tgt_lang });
   }
   const tasks = Object.keys(openers);
   const near = closest(task, tasks);

@@ -1,6 +1,7 @@
 import type { JsonPart } from './json_part';
 import type { TokenModel, WordTokens } from './model';
 import { PairTable } from './pair_table';
+import { TokenIndex } from './token_index';
 import { utf8Length } from './unicode';
 import { byteTokens } from './unigram';
 import { Vocabulary } from './vocabulary';
@@ -45,12 +46,6 @@ class MinHeap {
   }
 }
 
-/** What stands before and after the one space of a text; empty where there is none or more than one. */
-function cutInTwo(text: string): readonly string[] {
-  const space = text.indexOf(' ');
-  return space < 0 || text.includes(' ', space + 1) ? [] : [text.slice(0, space), text.slice(space + 1)];
-}
-
 /** The beginning of a word: ids of its characters and how many bytes of the word each covers. */
 interface Symbols {
   readonly ids: number[];
@@ -66,7 +61,6 @@ class Bpe implements TokenModel {
   readonly vocabulary: Vocabulary;
   private readonly merges: PairTable;
   private readonly mergedIds: number[] = [];
-  private lastMerged = -1;
   private readonly unknownToken: string | null;
   private readonly prefix: string;
   private readonly suffix: string;
@@ -88,16 +82,36 @@ class Bpe implements TokenModel {
     const merges = part.get('merges');
     const items = merges.values();
     this.merges = new PairTable(items.length);
-    items.forEach((item, index) => {
-      this.addMerge(merges, item, index);
-    });
+    const index = items.length > 0 ? new TokenIndex(this.vocabulary) : undefined;
+    const ids = new Int32Array(3);
+    for (let place = 0; place < items.length; place++) {
+      const item = items[place];
+      if (typeof item === 'string' && this.prefix === '' && this.addText(item, index, ids)) continue;
+      this.addMerge(merges, item, place);
+    }
+  }
+
+  /** A merge of the usual kind; false for any other, and for one of tokens that there aren't. */
+  private addText(text: string, index: TokenIndex | undefined, ids: Int32Array): boolean {
+    const space = text.indexOf(' ');
+    if (space < 0 || text.indexOf(' ', space + 1) >= 0) return false;
+    if (text.startsWith('#version')) return false;
+    index?.merge(text, space, ids);
+    const left = ids[0] as number;
+    const right = ids[1] as number;
+    const merged = ids[2] as number;
+    if (left < 0 || right < 0 || merged < 0) return false;
+    this.merges.set(left, right, this.mergedIds.length);
+    this.mergedIds.push(merged);
+    return true;
   }
 
   private addMerge(part: JsonPart, item: unknown, index: number): void {
     if (typeof item === 'string' && item.startsWith('#version')) return;
-    const [left, right, ...others] = typeof item === 'string' ? cutInTwo(item) : Array.isArray(item) ? item : [];
-    if (typeof left !== 'string' || typeof right !== 'string' || others.length > 0)
+    const pair: unknown = typeof item === 'string' ? item.split(' ') : item;
+    if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string' || typeof pair[1] !== 'string')
       throw part.fail(`merge ${index} is ${JSON.stringify(item)?.slice(0, 60)}, not a pair of tokens`);
+    const [left, right] = pair as [string, string];
     const idOf = (token: string): number => {
       const id = this.vocabulary.id(token);
       if (id === undefined)
@@ -108,19 +122,9 @@ class Bpe implements TokenModel {
     };
     const leftId = idOf(left);
     const rightId = idOf(right);
-    const rest = this.prefix !== '' && right.startsWith(this.prefix) ? right.slice(this.prefix.length) : right;
-    const merged = this.isNext(left, rest) ? this.lastMerged + 1 : idOf(left + rest);
-    this.lastMerged = merged;
+    const merged = idOf(left + (right.startsWith(this.prefix) ? right.slice(this.prefix.length) : right));
     this.merges.set(leftId, rightId, this.mergedIds.length);
     this.mergedIds.push(merged);
-  }
-
-  /** Training gave new tokens the next ids, so most often the token of a merge follows that of the one before: to see that is quicker than to look it up. */
-  private isNext(left: string, right: string): boolean {
-    const next = this.vocabulary.token(this.lastMerged + 1);
-    return (
-      next !== undefined && next.length === left.length + right.length && next.startsWith(left) && next.endsWith(right)
-    );
   }
 
   tokenize(word: string): WordTokens {

@@ -1,6 +1,6 @@
 import { OctoformerError } from '../binding/error';
 import type { JsonPart } from './json_part';
-import { ChatTemplate } from './template_interpreter';
+import type { ChatTemplate } from './template_interpreter';
 
 /** One turn of a conversation. What else a message may hold is up to the template (`tool_calls`, `name` ...). */
 export interface ChatMessage {
@@ -107,7 +107,8 @@ export class ChatTemplates {
     try {
       let template = this.compiled.get(source);
       if (template === undefined) {
-        template = new ChatTemplate(source);
+        const interpreter = require('./template_interpreter') as typeof import('./template_interpreter');
+        template = new interpreter.ChatTemplate(source);
         this.compiled.set(source, template);
       }
       return template.render(variables);

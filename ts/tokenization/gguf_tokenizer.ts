@@ -100,21 +100,21 @@ class GgufVocabulary {
   }
 
   addedTokens(): object[] {
-    return this.tokens.flatMap((content, id) => {
-      const type = Number(this.types[id]);
-      if (type !== TOKEN_CONTROL && type !== TOKEN_USER_DEFINED && type !== TOKEN_UNKNOWN) return [];
-      return [
-        {
-          id,
-          content,
-          special: type !== TOKEN_USER_DEFINED,
-          normalized: false,
-          single_word: false,
-          lstrip: false,
-          rstrip: false,
-        },
-      ];
-    });
+    const added: object[] = [];
+    for (const [id, given] of this.types.entries()) {
+      const type = Number(given);
+      if (type !== TOKEN_CONTROL && type !== TOKEN_USER_DEFINED && type !== TOKEN_UNKNOWN) continue;
+      added.push({
+        id,
+        content: this.tokens[id],
+        special: type !== TOKEN_USER_DEFINED,
+        normalized: false,
+        single_word: false,
+        lstrip: false,
+        rstrip: false,
+      });
+    }
+    return added;
   }
 }
 

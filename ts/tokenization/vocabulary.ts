@@ -10,6 +10,8 @@ export const HOLES_ALLOWED = 1024;
 export class Vocabulary {
   private ids = new Map<string, number>();
   private tokens: (string | undefined)[] = [];
+  /** With a copy, or with what it is a copy of, until one of them changes. */
+  private isShared = false;
 
   get size(): number {
     return this.ids.size;
@@ -21,6 +23,8 @@ export class Vocabulary {
   }
 
   add(token: string, id: number): void {
+    if (this.tokens[id] === token && this.ids.get(token) === id) return;
+    this.own();
     this.ids.set(token, id);
     while (this.tokens.length < id) this.tokens.push(undefined);
     this.tokens[id] = token;
@@ -29,13 +33,24 @@ export class Vocabulary {
   /** Another vocabulary of the same tokens. */
   copy(): Vocabulary {
     const copy = new Vocabulary();
-    copy.ids = new Map(this.ids);
-    copy.tokens = this.tokens.slice();
+    copy.ids = this.ids;
+    copy.tokens = this.tokens;
+    copy.isShared = true;
+    this.isShared = true;
     return copy;
+  }
+
+  private own(): void {
+    if (!this.isShared) return;
+    this.ids = new Map(this.ids);
+    this.tokens = this.tokens.slice();
+    this.isShared = false;
   }
 
   /** Gives an id another token, while the old one still leads to the id. */
   rename(id: number, token: string): void {
+    if (this.tokens[id] === token) return;
+    this.own();
     this.tokens[id] = token;
   }
 

@@ -1,4 +1,7 @@
 import { AutoModelForCausalLM, defineArchitecture, nn } from '../../../ts';
+import { decoderFamilies } from '../../../ts/models/decoder_families';
+import { encoderDecoderFamilies } from '../../../ts/models/encoder_decoder_families';
+import { encoderFamilies } from '../../../ts/models/encoder_families';
 import { failure } from '../failure';
 import { randomNumbers, type StoredTensor, writeCheckpoint } from '../random_checkpoint';
 
@@ -101,5 +104,11 @@ it('refuses a definition without what it needs', () => {
     { ...tiny, build: undefined },
   ]) {
     expect(failure(() => defineArchitecture(wrong as unknown as Definition)).code).toBe('INVALID_ARGUMENT');
+  }
+});
+
+it('every built-in family is listed by its own model_type', () => {
+  for (const [name, family] of Object.entries({ ...decoderFamilies, ...encoderFamilies, ...encoderDecoderFamilies })) {
+    expect(family().model_type).toBe(name);
   }
 });
