@@ -32,7 +32,7 @@ export const MODEL_OPTIONS = {
 
 /** Of commands whose models keep keys and values. */
 export const CACHE_OPTIONS = {
-  'kv-cache': { kind: 'text', placeholder: 'FORM', help: 'keys and values: float32 (default), bfloat16, int8' },
+  'kv-cache': { kind: 'text', placeholder: 'FORM', help: 'keys and values: float32, bfloat16 (default of int8), int8' },
 } as const satisfies OptionDescriptions;
 
 /** What `from_pretrained` of a tokenizer, and the search for files, take. */

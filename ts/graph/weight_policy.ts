@@ -14,7 +14,7 @@ export type WeightKeeping = Pick<WeightDescription, 'form' | 'compute' | 'int8'>
 
 /** Decides how each matrix of a model is kept, and its cache. */
 export interface WeightPolicy {
-  /** Of the keys and values of causal and cross attention, which outlive a run; `float32` when left out. */
+  /** Of keys and values, `float32` when left out. `int8`: only of those of causal and cross attention, which outlive a run. */
   readonly cacheForm?: CacheForm;
   /**
    * @param module the full path of the module that the matrix belongs to

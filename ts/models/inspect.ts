@@ -48,7 +48,7 @@ export async function inspectCheckpoint(source: string, options: InspectOptions 
       const { builder, task } = await buildGraph(files, checkpoint, source, undefined, {
         dtype: 'auto',
         quantization: undefined,
-        cacheForm: 'float32',
+        cacheForm: undefined,
       });
       builder.lower(); // checks the tensors against the modules
       return {

@@ -80,7 +80,8 @@ const maxThreads = 1024;
 export interface CheckedLoadOptions {
   readonly dtype: Dtype;
   readonly quantization: Int8Plan | 'none' | undefined;
-  readonly cacheForm: CacheForm;
+  /** Undefined: that of the scheme and `dtype`. */
+  readonly cacheForm: CacheForm | undefined;
   readonly threads: number;
   readonly isa: string;
   readonly packed: PackedPlace | undefined;

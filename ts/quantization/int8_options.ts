@@ -31,8 +31,9 @@ export interface QuantizationOptions {
   /** Count what is multiplied in float while the model runs, for `quantizationReport()`. */
   readonly countOutliers?: boolean;
   /**
-   * How keys and values are kept from one token to the next: `float32` (default), `bfloat16`, or `int8` with a scale for the key and one for
-   * the value of each token and head. `true` is `int8`.
+   * How attention keeps keys and values: `float32`, `bfloat16`, or `int8` with a scale for the key and one for the value of each token and
+   * head (of those only that are kept from one token to the next). `true` is `int8`, `false` is `float32`. By default `bfloat16` where the
+   * scheme is `int8` or `dtype` is `bfloat16`, else `float32`.
    */
   readonly kvCache?: CacheForm | boolean;
 }
@@ -129,14 +130,18 @@ function withoutScheme(place: string, given: Given): 'none' | undefined {
 }
 
 /**
- * Reads `kvCache` of `quantization`, whose other parts `readQuantization` reads.
+ * Reads `kvCache` of `quantization`, whose other parts `readQuantization` reads; undefined where it is not given.
  * @throws OctoformerError INVALID_ARGUMENT
  */
-export function readCacheForm(where: string, { quantization }: { readonly quantization?: unknown }): CacheForm {
-  if (typeof quantization !== 'object' || quantization === null) return 'float32';
-  const { kvCache = 'float32' } = quantization as Given;
+export function readCacheForm(
+  where: string,
+  { quantization }: { readonly quantization?: unknown },
+): CacheForm | undefined {
+  if (typeof quantization !== 'object' || quantization === null) return undefined;
+  const { kvCache } = quantization as Given;
+  if (kvCache === undefined) return undefined;
   if (typeof kvCache === 'boolean') return kvCache ? 'int8' : 'float32';
-  return checkOne(`option 'quantization' of ${where}`, 'kvCache', kvCache, ['float32', 'bfloat16', 'int8']);
+  return checkOne<CacheForm>(`option 'quantization' of ${where}`, 'kvCache', kvCache, ['float32', 'bfloat16', 'int8']);
 }
 
 function checkScheme(place: string, name: unknown): Int8Scheme {

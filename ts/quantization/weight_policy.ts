@@ -7,6 +7,8 @@ import type { Int8Plan, OutlierFeatures } from './int8_options';
 
 /** How the matrices of one model are kept, as its options and its checkpoint say. */
 export class ModelWeightPolicy implements WeightPolicy {
+  /** Where nothing is asked for, bfloat16 beside own int8 and bfloat16 matrices, which are less exact (docs/quantization.md). */
+  readonly cacheForm: CacheForm;
   readonly #float: WeightKeeping;
   readonly #vocabulary: WeightKeeping;
   readonly #modules = new Set<string>();
@@ -18,18 +20,20 @@ export class ModelWeightPolicy implements WeightPolicy {
    * @param stored how int8 weights of the checkpoint compute where the caller wants nothing else
    * @param notes what lies beside the weights: the outlier features of a calibration, and whether `stored` tells of all layers, so that
    *   those that bitsandbytes has no int8 form for are int8 too
-   * @param cacheForm what the caller wants of keys and values
+   * @param askedCache what the caller wants of keys and values
    */
   constructor(
     dtype: Dtype,
     readonly asked: Int8Plan | 'none' | undefined,
     readonly stored: Int8Plan | 'none' | undefined,
     private readonly notes: { readonly outlierFeatures?: OutlierFeatures; readonly tellsAll?: boolean } = {},
-    readonly cacheForm: CacheForm = 'float32',
+    private readonly askedCache?: CacheForm,
   ) {
     this.#float = floatKeeping(dtype);
     // A table of tokens in float32 would be most of what an int8 model takes. An int8 checkpoint has said how it is kept.
     this.#vocabulary = floatKeeping(dtype === 'auto' && (stored ?? 'none') === 'none' ? 'float16' : dtype);
+    const narrow = dtype === 'bfloat16' || this.plan?.options.scheme === 'int8';
+    this.cacheForm = askedCache ?? (narrow ? 'bfloat16' : 'float32');
     const wanted = this.plan?.outlierFeatures ?? 'none';
     this.#outlierFeatures = wanted === 'stored' ? (notes.outlierFeatures ?? {}) : wanted === 'none' ? {} : wanted;
   }
@@ -54,10 +58,10 @@ export class ModelWeightPolicy implements WeightPolicy {
 
   /** @throws OctoformerError INVALID_ARGUMENT where the model has no cache that could be kept otherwise */
   checkCache({ cache_layers }: Program): void {
-    if (this.cacheForm === 'float32' || cache_layers.some(({ form }) => form === this.cacheForm)) return;
+    if (this.askedCache !== 'int8' || cache_layers.some(({ form }) => form === 'int8')) return;
     throw new OctoformerError(
       'INVALID_ARGUMENT',
-      `'kvCache' is '${this.cacheForm}', but the model keeps no keys and values from one run to the next (no attention of it is causal); leave it out`,
+      `'kvCache' is 'int8', but the model keeps no keys and values from one run to the next (no attention of it is causal); leave it out`,
     );
   }
 

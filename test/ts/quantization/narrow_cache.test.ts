@@ -70,10 +70,40 @@ describe('beside any form of the weights', () => {
     }
   });
 
-  it('true is int8, false and float32 are the default', async () => {
+  it('true is int8, false and float32 are the default; of own int8 bfloat16 is', async () => {
     expect(await logits({ kvCache: true })).toEqual(await logits({ kvCache: 'int8' }));
     expect(await logits({ kvCache: false })).toEqual(await logits(undefined));
-    expect(await logits({ scheme: 'int8', kvCache: 'float32' })).toEqual(await logits('int8'));
+    expect(await logits({ scheme: 'llm.int8', kvCache: 'float32' })).toEqual(await logits('llm.int8'));
+    const int8 = await logits('int8');
+    expect(await logits({ scheme: 'int8', kvCache: 'bfloat16' })).toEqual(int8);
+    expect(await logits({ scheme: 'int8', kvCache: 'float32' })).not.toEqual(int8);
+  });
+
+  it('weights that compute in bfloat16 have a bfloat16 cache by default', async () => {
+    const bytes = (options: LoadOptions) =>
+      withModel(llama, options, async (model) => {
+        using cache = model.createCache();
+        await model.forward({ input_ids: [[1, 2, 3]], past: cache });
+        return cache.bytes;
+      });
+    const narrow = await bytes({ dtype: 'bfloat16' });
+    expect(narrow).toBe(await bytes({ dtype: 'float32', quantization: { kvCache: 'bfloat16' } }));
+    expect(await bytes({ dtype: 'bfloat16', quantization: { kvCache: 'float32' } })).toBeGreaterThan(narrow);
+  });
+
+  it('an encoder without a cache computes attention with bfloat16 keys and values', async () => {
+    const last = async (quantization: LoadOptions['quantization']) => {
+      await using model = await AutoModelForMaskedLM.from_pretrained(join(parent, 'bert-mlm'), {
+        dtype: 'float32',
+        ...(quantization ? { quantization } : {}),
+      });
+      return (await model.forward({ input_ids: [[1, 2, 3, 4]] })).logits[0]?.data ?? new Float32Array();
+    };
+    const exact = await last(undefined),
+      narrow = await last({ kvCache: 'bfloat16' });
+    const scale = exact.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+    expect(narrow).not.toEqual(exact);
+    expect(largestDifference(narrow, exact) / scale).toBeLessThan(0.02);
   });
 });
 

@@ -44,9 +44,9 @@ describe('the form of the cache', () => {
   const form = (quantization: unknown) => readCacheForm('from_pretrained()', { quantization });
 
   it.each([
-    [undefined, 'float32'],
-    ['int8', 'float32'],
-    [{ scheme: 'int8' }, 'float32'],
+    [undefined, undefined],
+    ['int8', undefined],
+    [{ scheme: 'int8' }, undefined],
     [{ scheme: 'int8', kvCache: 'bfloat16' }, 'bfloat16'],
     [{ scheme: 'none', kvCache: 'int8' }, 'int8'],
     [{ kvCache: true }, 'int8'],
