@@ -174,12 +174,15 @@ struct Int8Weight::Packer {
     bool least = false;
     for (int64_t n = 0; n < count; ++n) {
       const int8_t* bytes = buffer.bytes.data() + n * in_features;
+      // Two loops, and the least number as an unsigned byte: compilers make vector code of these.
       int32_t sum = 0;
-      for (int64_t k = 0; k < in_features; ++k) {
-        sum += bytes[k];
-        least |= bytes[k] == -128;
-      }
+      for (int64_t k = 0; k < in_features; ++k) sum += bytes[k];
       weight.sums_[static_cast<size_t>(first + n)] = sum;
+      uint8_t lowest = 255;  // above -128
+      for (int64_t k = 0; k < in_features; ++k) {
+        lowest = std::min(lowest, static_cast<uint8_t>(static_cast<uint8_t>(bytes[k]) ^ 0x80u));
+      }
+      least |= lowest == 0;
     }
     if (least) general = true;
     // Strips of 64 k: the bytes of a strip of all rows and the lines that they go to stay in the first-level cache.

@@ -17,7 +17,10 @@ float scale_at(const uint8_t* from) { return float16_to_float(load<uint16_t>(fro
 /// value(q) for the 4-bit numbers of one block.
 template <class Value>
 void for_nibbles(const uint8_t* nibbles, float* out, Value value) {
+  // Not unrolled, so that gcc makes vector code of them: it unrolls first, and then sees no loop any more.
+#pragma GCC unroll 1
   for (int j = 0; j < kHalf; ++j) out[j] = value(nibbles[j] & 15);
+#pragma GCC unroll 1
   for (int j = 0; j < kHalf; ++j) out[j + kHalf] = value(nibbles[j] >> 4);
 }
 
