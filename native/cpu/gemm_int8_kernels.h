@@ -86,10 +86,8 @@ inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64
   return (rows + granule - 1) / granule * granule * panels * kernel.panel +
          (kernel.tiled ? 2 * granule * kernel.panel : 0);
 }
-/// A tile of scaled sums, one of outlier products, and a run of dequantized weights.
-inline int64_t int8_scratch_floats(const Int8Kernel& kernel) {
-  return (2 * kernel.row_tile + kOutlierRun) * kernel.panel;
-}
+/// A tile of outlier products, and a run of dequantized weights.
+inline int64_t int8_scratch_floats(const Int8Kernel& kernel) { return (kernel.row_tile + kOutlierRun) * kernel.panel; }
 
 /// What a row holds besides outliers (|x| > below), as ValueRange of native/quantization says.
 struct RowScan {

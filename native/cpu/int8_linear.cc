@@ -98,28 +98,21 @@ void Int8LinearDriver::multiply_many_rows(const Int8Weight& weight, int64_t rows
   const int64_t panels = weight.panels();
   // A multiply-add of bytes takes a quarter of the time of one of floats.
   const int threads = usable_threads(threads_, rows * shared.out_features * shared.depth, 4 * kMultiplyAddsPerThread);
-  const int64_t granule = std::max(kernel.row_tile, kernel.row_granule);
-  int64_t task_panels = std::max<int64_t>(kTaskColumns / kernel.panel, 1);
-  int64_t task_rows = choose_row_block(shared.depth_block, task_panels * kernel.panel, granule);
-  const auto count_tasks = [&] { return divide_up(panels, task_panels) * divide_up(rows, task_rows); };
-  // Too few tasks for the threads: narrower ones first, then (a weight is read once more each time) shorter ones.
-  while (threads > 1 && count_tasks() < threads * kTasksPerThread && task_panels > 1) --task_panels;
-  while (threads > 1 && count_tasks() < threads && task_rows > 4 * granule) task_rows -= granule;
-  // Rows in even shares: no small rest.
-  task_rows = round_up(divide_up(rows, divide_up(rows, task_rows)), granule);
-
-  const int64_t row_tasks = divide_up(rows, task_rows);
-  lend_scratch(kernel, int8_scratch_values(kernel, std::min(task_rows, round_up(rows, granule)), task_panels), threads);
+  const TaskShape shape =
+      choose_task_shape(kernel, rows, panels, shared.depth, shared.depth_block, sizeof(int8_t), threads);
+  const int64_t row_tasks = divide_up(rows, shape.rows);
+  lend_scratch(kernel, int8_scratch_values(kernel, shape.summed_rows, shape.panels), threads);
   // Tasks beside each other share weights.
-  ThreadPool::shared().parallel_for(threads, count_tasks(), [&](int64_t index, int worker) {
-    Int8Task task = shared;
-    take_scratch(kernel, worker, task);
-    task.first_row = index % row_tasks * task_rows;
-    task.last_row = std::min(task.first_row + task_rows, rows);
-    task.first_panel = index / row_tasks * task_panels;
-    task.last_panel = std::min(task.first_panel + task_panels, panels);
-    kernel.many_rows(task);
-  });
+  ThreadPool::shared().parallel_for(threads, divide_up(panels, shape.panels) * row_tasks,
+                                    [&](int64_t index, int worker) {
+                                      Int8Task task = shared;
+                                      take_scratch(kernel, worker, task);
+                                      task.first_row = index % row_tasks * shape.rows;
+                                      task.last_row = std::min(task.first_row + shape.rows, rows);
+                                      task.first_panel = index / row_tasks * shape.panels;
+                                      task.last_panel = std::min(task.first_panel + shape.panels, panels);
+                                      kernel.many_rows(task);
+                                    });
 }
 
 void Int8LinearDriver::embedding(const EmbeddingArguments& arguments) const {

@@ -176,31 +176,22 @@ void LinearDriver::multiply_many_rows(Product<A, W>& product) {
   const int64_t panels = product.layout.panels;
   const int threads =
       usable_threads(threads_, product.rows * shared.out_features * shared.depth, kMultiplyAddsPerThread);
-  const int64_t row_granule = kernel.row_tile;
-  int64_t task_panels = std::max<int64_t>(kTaskColumns / kernel.panel, 1);
-  int64_t task_rows =
-      choose_row_block(shared.depth_block * static_cast<int64_t>(sizeof(A)), task_panels * kernel.panel, row_granule);
-  const auto count_tasks = [&] { return divide_up(panels, task_panels) * divide_up(product.rows, task_rows); };
-  // Too few tasks for the threads: narrower ones first, then (a weight is read once more each time) shorter ones.
-  while (threads > 1 && count_tasks() < threads * kTasksPerThread && task_panels > 1) --task_panels;
-  while (threads > 1 && count_tasks() < threads && task_rows > 4 * row_granule) task_rows -= row_granule;
-  // Rows in even shares: no small rest.
-  task_rows = round_up(divide_up(product.rows, divide_up(product.rows, task_rows)), row_granule);
-
-  const int64_t row_tasks = divide_up(product.rows, task_rows);
-  const int64_t scratch = gemm_scratch_floats(kernel, std::min(task_rows, round_up(product.rows, kernel.row_tile)),
-                                              task_panels, shared.depth_block);
+  const TaskShape shape =
+      choose_task_shape(kernel, product.rows, panels, shared.depth, shared.depth_block, sizeof(A), threads);
+  const int64_t row_tasks = divide_up(product.rows, shape.rows);
+  const int64_t scratch = gemm_scratch_floats(kernel, shape.summed_rows, shape.panels, shared.depth_block);
   scratch_.reserve(static_cast<size_t>(scratch * threads) * sizeof(float), "sums of a linear layer");
   // Tasks beside each other share weights.
-  ThreadPool::shared().parallel_for(threads, count_tasks(), [&](int64_t index, int worker) {
-    GemmTask<A, W> task = shared;
-    task.scratch = reinterpret_cast<float*>(scratch_.data()) + worker * scratch;
-    task.first_row = index % row_tasks * task_rows;
-    task.last_row = std::min(task.first_row + task_rows, product.rows);
-    task.first_panel = index / row_tasks * task_panels;
-    task.last_panel = std::min(task.first_panel + task_panels, panels);
-    kernel.many_rows(task);
-  });
+  ThreadPool::shared().parallel_for(threads, divide_up(panels, shape.panels) * row_tasks,
+                                    [&](int64_t index, int worker) {
+                                      GemmTask<A, W> task = shared;
+                                      task.scratch = reinterpret_cast<float*>(scratch_.data()) + worker * scratch;
+                                      task.first_row = index % row_tasks * shape.rows;
+                                      task.last_row = std::min(task.first_row + shape.rows, product.rows);
+                                      task.first_panel = index / row_tasks * shape.panels;
+                                      task.last_panel = std::min(task.first_panel + shape.panels, panels);
+                                      kernel.many_rows(task);
+                                    });
 }
 
 void LinearDriver::embedding(const EmbeddingArguments& arguments) const {

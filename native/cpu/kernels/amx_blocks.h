@@ -74,12 +74,12 @@ inline void multiply_few_rows(const uint8_t* a, const uint8_t* weights, const ui
     TILE_LOAD(4, a, kTileRowBytes);
     TILE_LOAD(5, weights, kPanelRowBytes);
     TILE_MULTIPLY(0, 4, 5);
-    TILE_LOAD(6, weights + 64, kPanelRowBytes);
-    TILE_MULTIPLY(1, 4, 6);
+    TILE_LOAD(5, weights + 64, kPanelRowBytes);
+    TILE_MULTIPLY(1, 4, 5);
     if constexpr (Two) {
       prefetch_step(second + kPrefetchSteps * kPanelStepBytes);
-      TILE_LOAD(7, second, kPanelRowBytes);
-      TILE_MULTIPLY(2, 4, 7);
+      TILE_LOAD(5, second, kPanelRowBytes);
+      TILE_MULTIPLY(2, 4, 5);
       TILE_LOAD(5, second + 64, kPanelRowBytes);
       TILE_MULTIPLY(3, 4, 5);
     }
@@ -163,33 +163,48 @@ struct Finishing {
   const typename Product::Task& task;
   typename Product::Sum* sums;  // two strips of sums: one is finished while the other is computed
   int strip = 0;
-  int64_t row = 0, column = 0, done = 0, rows = 0, rows_at_a_time = 0;
+  int64_t row = 0, column = 0, done = 0, rows = 0, rows_at_a_time = 0, wait = 0;
+  /// What is the same for all rows is read for every run of them.
+  static constexpr int64_t kFewestRows = 4;
 
   typename Product::Sum* free_sums() { return sums + (strip ^ 1) * kStripSums; }
   /// Takes over free_sums(), which are those of rows from `first_row` and a panel's columns.
   void start(int64_t first_row, int64_t first_column, int64_t times) {
-    finish(rows - done);
+    finish_all();
     strip ^= 1;
     row = first_row;
     column = first_column;
     done = 0;
     rows = task.last_row - row < kStripRows ? task.last_row - row : kStripRows;
-    rows_at_a_time = (kStripRows + times - 1) / times;
+    // Loads that meet stores of tiles on their way to the cache wait for them, and all that follows with them: begin
+    // when they have arrived, a quarter of the products later.
+    wait = times / 4;
+    rows_at_a_time = (kStripRows + times - wait - 1) / (times - wait);
+    if (rows_at_a_time < kFewestRows) rows_at_a_time = kFewestRows;
   }
-  void finish(int64_t count) {
+  void finish_some() {
+    if (wait-- > 0) return;
+    const int64_t count = rows_at_a_time < rows - done ? rows_at_a_time : rows - done;
     if (count <= 0) return;
     Product::finish(task, sums + strip * kStripSums + done * kTilePanel, row + done, count, column);
     done += count;
   }
-  void finish_some() { finish(rows_at_a_time < rows - done ? rows_at_a_time : rows - done); }
+  void finish_all() {
+    wait = 0;
+    while (done < rows) finish_some();
+  }
 };
 
+// Tiles of sums and of operands are renamed by the processor, out of registers that it shares with the other thread of
+// its core: where that one uses tiles too, eight at once leave none to go on with, and products wait for each other
+// (measured: half of the rate of six). So as few tiles are used as do the work.
+
 /// [32, 32] sums (or [16, 32] if not `Tall`) over `steps` of k, beginning with those at `partial` (null: from 0). They
-/// go to `out`, rows `out_bytes` apart, or back to `partial`, a tile after another, if `out` is null.
+/// go to `out` [32][kTilePanel] or back to `partial`, a tile after another, if `out` is null. Four products for four
+/// tiles that are loaded.
 template <class Product, bool Tall, class Meanwhile>
 inline void multiply_strip(const uint8_t* a, int64_t a_below, const uint8_t* weights, int64_t steps, bool fresh,
-                           typename Product::Sum* partial, typename Product::Sum* out, Ahead ahead,
-                           const Meanwhile& meanwhile) {
+                           typename Product::Sum* partial, typename Product::Sum* out, const Meanwhile& meanwhile) {
   constexpr int kTile = kTileRow * kTileColumns;
   if (fresh) {
     TILE_ZERO(0);
@@ -207,17 +222,17 @@ inline void multiply_strip(const uint8_t* a, int64_t a_below, const uint8_t* wei
     }
   }
   for (int64_t step = 0; step < steps; ++step, a += kTileBytes, weights += kPanelStepBytes) {
-    TILE_LOAD(6, weights, kPanelRowBytes);
+    prefetch_step(weights + kPanelStepBytes);
     TILE_LOAD(4, a, kTileRowBytes);
-    TILE_MULTIPLY(0, 4, 6);
-    TILE_LOAD(7, weights + 64, kPanelRowBytes);
-    TILE_MULTIPLY(1, 4, 7);
+    TILE_LOAD(5, weights, kPanelRowBytes);
+    TILE_LOAD(6, weights + 64, kPanelRowBytes);
+    TILE_MULTIPLY(0, 4, 5);
+    TILE_MULTIPLY(1, 4, 6);
     if constexpr (Tall) {
-      TILE_LOAD(5, a + a_below, kTileRowBytes);
-      TILE_MULTIPLY(2, 5, 6);
-      TILE_MULTIPLY(3, 5, 7);
+      TILE_LOAD(4, a + a_below, kTileRowBytes);
+      TILE_MULTIPLY(3, 4, 6);
+      TILE_MULTIPLY(2, 4, 5);
     }
-    ahead.fetch_some();
     meanwhile();
   }
   if (out == nullptr) {
@@ -237,13 +252,41 @@ inline void multiply_strip(const uint8_t* a, int64_t a_below, const uint8_t* wei
   }
 }
 
-/// Blocks of k outermost, so small that a strip of activations stays in the first-level cache, beside a block of a
-/// panel, while all panels pass by; the blocks of all rows and of all panels stay in the second-level cache meanwhile.
-/// Strip by strip, and not panel by panel, since results then fill their rows from left to right: each row lies on a
-/// page of its own, and coming back to it for every 32 columns costs more than the products. What comes next is fetched
-/// a few lines a step: weights and activations into the second-level cache, partial sums into the first. The epilogue
-/// of finished sums runs between the products of the next. Rows are filled up to whole tiles (configuring tiles takes
-/// as long as some products): those beyond the last are computed and dropped.
+/// The same over so little of k that the strip of activations stays in the first-level cache: half of the columns after
+/// the other, two products for three tiles that are loaded, but four tiles in all.
+template <class Product, bool Tall, class Meanwhile>
+inline void multiply_thin_strip(const uint8_t* a, int64_t a_below, const uint8_t* weights, int64_t steps,
+                                typename Product::Sum* out, const Meanwhile& meanwhile) {
+  for (const uint8_t* half = weights; half < weights + kPanelRowBytes; half += 64, out += kTileColumns) {
+    TILE_ZERO(0);
+    if constexpr (Tall) TILE_ZERO(1);
+    const uint8_t* from = a;
+    const uint8_t* to = half;
+    for (int64_t step = 0; step < steps; ++step, from += kTileBytes, to += kPanelStepBytes) {
+      if (half == weights) prefetch_step(to + kPanelStepBytes);
+      TILE_LOAD(4, to, kPanelRowBytes);
+      TILE_LOAD(5, from, kTileRowBytes);
+      TILE_MULTIPLY(0, 5, 4);
+      if constexpr (Tall) {
+        TILE_LOAD(5, from + a_below, kTileRowBytes);
+        TILE_MULTIPLY(1, 5, 4);
+      }
+      meanwhile();
+    }
+    TILE_STORE(0, out, kSumRowBytes);
+    if constexpr (Tall) TILE_STORE(1, out + kTileRow * kTilePanel, kSumRowBytes);
+  }
+}
+/// A strip of 24 KB: half of the first-level cache of processors with tiles.
+constexpr int64_t kThinSteps = 12;
+
+/// Blocks of k outermost (mostly there is one: gemm_blocking.h); the blocks of all panels stay in the second-level
+/// cache while strips of activations pass by. Strip by strip, and not panel by panel, since results then fill their
+/// rows from left to right: each row lies on a page of its own, and coming back to it for every 32 columns costs more
+/// than the products. What comes next is fetched a few lines a step: weights and activations into the second-level
+/// cache, partial sums into the first. The epilogue of finished sums runs between the products of the next. Rows are
+/// filled up to whole tiles (configuring tiles takes as long as some products): those beyond the last are computed and
+/// dropped.
 template <class Product>
 void many_rows_amx(const typename Product::Task& task, typename Product::Sum* partial_sums,
                    typename Product::Sum* finished_sums) {
@@ -251,67 +294,67 @@ void many_rows_amx(const typename Product::Task& task, typename Product::Sum* pa
   const int64_t strips = (task.last_row - task.first_row + kStripRows - 1) / kStripRows;
   const int64_t group_bytes = kTileRow * task.row_stride * kElementBytes;  // from 16 rows to the next 16
   const int64_t block_bytes = task.block_stride * kElementBytes;
-  const uint8_t* const a_start =
-      reinterpret_cast<const uint8_t*>(task.activations) + task.first_row / kTileRow * group_bytes;
+  const uint8_t* a_block = reinterpret_cast<const uint8_t*>(task.activations) + task.first_row / kTileRow * group_bytes;
   const int64_t panels = task.last_panel - task.first_panel;
   configure_tiles(kTileRow, 6);
 
   Finishing<Product> finishing{task, finished_sums};
   FetchingResults next_results{Product::epilogue(task)};
-  const uint8_t* a_block = a_start;
   for (int64_t first = 0; first < task.depth; first += task.depth_block, a_block += block_bytes) {
     const int64_t rest = task.depth - first, depth = rest < task.depth_block ? rest : task.depth_block;
     const int64_t steps = depth / Product::kTileDepth, weights_of_block = steps * kPanelStepBytes;
-    const bool fresh = first == 0, finished = depth == rest;
+    const bool fresh = first == 0, finished = depth == rest, thin = fresh && finished && steps <= kThinSteps;
     const int64_t offset = first * kElementBytes * kTilePanel;  // of the block in a panel
-    // After the last block the next task begins, most likely with the first block of these rows and the panel that
-    // follows.
-    const uint8_t* a_next = finished ? a_start : a_block + block_bytes;
+    const int64_t times = thin ? 2 * steps : steps;
     Ahead ahead = {};
-    ahead.weight_bytes = bytes_at_a_time(weights_of_block, strips * steps);
-    if (task.depth > task.depth_block) {
-      ahead.activation_bytes = bytes_at_a_time(2 * strips * group_bytes, panels * strips * steps);
-    }
-    if (!fresh) ahead.sum_bytes = bytes_at_a_time(kStripSums * 4, steps);
+    ahead.weight_bytes = bytes_at_a_time(weights_of_block, strips * times);
+    ahead.activation_bytes = bytes_at_a_time(2 * group_bytes, panels * times);
+    if (!fresh) ahead.sum_bytes = bytes_at_a_time(kStripSums * 4, times);
     typename Product::Sum* partial = partial_sums;
     for (int64_t strip = 0; strip < strips; ++strip) {
       const int64_t row = task.first_row + strip * kStripRows;
       const uint8_t* a = a_block + strip * 2 * group_bytes;
+      const uint8_t* next_a = strip + 1 < strips || finished ? a + 2 * group_bytes : a_block + block_bytes;
       for (int64_t p = 0; p < panels; ++p, partial += kStripSums) {
         const int64_t panel = task.first_panel + p, column = panel * kTilePanel;
         const uint8_t* weights = panel_bytes<Product>(task, panel) + offset;
+        // After the last block the next task begins, most likely with the panel that follows.
         const uint8_t* next_weights =
             finished ? panel_bytes<Product>(task, panel + panels) : weights + weights_of_block;
-        ahead.weights = next_weights + strip * steps * ahead.weight_bytes;
-        ahead.activations = a_next + (strip * panels + p) * steps * ahead.activation_bytes;
+        ahead.weights = next_weights + strip * times * ahead.weight_bytes;
+        ahead.activations = next_a + p * times * ahead.activation_bytes;
         ahead.sums = reinterpret_cast<const uint8_t*>(partial + kStripSums);
-        const bool tall = row + kTileRow < task.last_row;
-        if (!finished) {
-          const auto nothing_else = [] {};
-          if (tall) {
-            multiply_strip<Product, true>(a, group_bytes, weights, steps, fresh, partial, nullptr, ahead, nothing_else);
-          } else {
-            multiply_strip<Product, false>(a, group_bytes, weights, steps, fresh, partial, nullptr, ahead,
-                                           nothing_else);
-          }
-          continue;
-        }
-        next_results.start(row, task.last_row, column, steps);
+        const auto fetch_some = [&] { ahead.fetch_some(); };
         const auto finish_some = [&] {
+          ahead.fetch_some();
           next_results.fetch_some();
           finishing.finish_some();
         };
-        typename Product::Sum* out = finishing.free_sums();
-        if (tall) {
-          multiply_strip<Product, true>(a, group_bytes, weights, steps, fresh, partial, out, ahead, finish_some);
-        } else {
-          multiply_strip<Product, false>(a, group_bytes, weights, steps, fresh, partial, out, ahead, finish_some);
+        const bool tall = row + kTileRow < task.last_row;
+        if (!finished) {
+          if (tall) {
+            multiply_strip<Product, true>(a, group_bytes, weights, steps, fresh, partial, nullptr, fetch_some);
+          } else {
+            multiply_strip<Product, false>(a, group_bytes, weights, steps, fresh, partial, nullptr, fetch_some);
+          }
+          continue;
         }
-        finishing.start(row, column, steps);
+        next_results.start(row, task.last_row, column, times);
+        typename Product::Sum* out = finishing.free_sums();
+        if (thin && tall) {
+          multiply_thin_strip<Product, true>(a, group_bytes, weights, steps, out, finish_some);
+        } else if (thin) {
+          multiply_thin_strip<Product, false>(a, group_bytes, weights, steps, out, finish_some);
+        } else if (tall) {
+          multiply_strip<Product, true>(a, group_bytes, weights, steps, fresh, partial, out, finish_some);
+        } else {
+          multiply_strip<Product, false>(a, group_bytes, weights, steps, fresh, partial, out, finish_some);
+        }
+        finishing.start(row, column, times);
       }
     }
   }
-  finishing.finish(finishing.rows - finishing.done);
+  finishing.finish_all();
   TILE_RELEASE();
 }
 

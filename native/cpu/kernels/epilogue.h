@@ -1,4 +1,4 @@
-// The one epilogue of every matrix product: finished sums become output.
+// The one epilogue of every matrix product: finished sums become output, each value once through registers.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -9,39 +9,109 @@
 namespace octoformer {
 namespace {
 
-/// `sums` [rows, panel] with `sums_stride` floats from row to row are those of rows [row, row + rows) and columns
-/// [column, column + columns). A missing bias or residual is not added at all: -0 stays -0.
-[[gnu::noinline]] void finish_tile(const GemmEpilogue& epilogue, const float* sums, int64_t sums_stride, int64_t row,
-                                   int64_t rows, int64_t column, int64_t columns) {
+/// The first `lanes_left` lanes at most (any number of them: none, or more than there are).
+inline int64_t lanes_of(int64_t lanes_left) {
+  return lanes_left < 0 ? 0 : lanes_left < Vec::lanes ? lanes_left : Vec::lanes;
+}
+
+/// Rows of `columns` columns, at most `Vectors` vectors of them: out = sums + bias + residual. `sums(r)` gives what
+/// stands for row r: a function of the number of a vector. A missing residual (null) is not added at all.
+template <int Vectors, class Sums>
+[[gnu::always_inline]] inline void write_rows(const Sums& sums, const Vec::F (&bias)[Vectors], int64_t rows,
+                                              int64_t columns, const float* residual, int64_t residual_stride,
+                                              float* out, int64_t out_stride) {
+  const bool whole = columns >= Vectors * Vec::lanes;
+#pragma GCC unroll 1
+  for (int64_t r = 0; r < rows; ++r, out += out_stride) {
+    const auto row_sums = sums(r);
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+      Vec::F x = Vec::add(row_sums(v), bias[v]);
+      const int64_t i = v * Vec::lanes;
+      if (whole) {
+        if (residual != nullptr) x = Vec::add(x, Vec::load(residual + i));
+        Vec::store(out + i, x);
+      } else {
+        if (residual != nullptr) x = Vec::add(x, Vec::load_n(residual + i, lanes_of(columns - i)));
+        Vec::store_n(out + i, x, lanes_of(columns - i));
+      }
+    }
+    if (residual != nullptr) residual += residual_stride;
+  }
+}
+
+/// `x` [rows], `stride` floats from row to row and filled up to whole vectors, become activation(x) + residual in rows
+/// [row, row + rows) and columns [column, column + columns).
+[[gnu::noinline]] void activate_rows(const GemmEpilogue& epilogue, const float* x, int64_t stride, int64_t row,
+                                     int64_t rows, int64_t column, int64_t columns) {
   with_activation(epilogue.activation, [&](auto tag) {
     constexpr Activation kind = decltype(tag)::kind;
     for (int64_t r = 0; r < rows; ++r) {
-      const float* sum = sums + r * sums_stride;
-      const float* scale = epilogue.column_scale ? epilogue.column_scale + column : nullptr;
-      const float* bias = epilogue.bias ? epilogue.bias + column : nullptr;
+      const float* from = x + r * stride;
       const float* residual =
-          epilogue.residual ? epilogue.residual + (row + r) * epilogue.residual_stride + column : nullptr;
+          epilogue.residual != nullptr ? epilogue.residual + (row + r) * epilogue.residual_stride + column : nullptr;
       float* out = epilogue.out + (row + r) * epilogue.out_stride + column;
       int64_t i = 0;
       for (; i + Vec::lanes <= columns; i += Vec::lanes) {
-        Vec::F x = Vec::load(sum + i);
-        if (scale) x = Vec::mul(x, Vec::load(scale + i));
-        if (bias) x = Vec::add(x, Vec::load(bias + i));
-        x = activate<kind>(x);
-        if (residual) x = Vec::add(x, Vec::load(residual + i));
-        Vec::store(out + i, x);
+        Vec::F value = activate<kind>(Vec::load(from + i));
+        if (residual != nullptr) value = Vec::add(value, Vec::load(residual + i));
+        Vec::store(out + i, value);
       }
       if (i < columns) {
-        const int64_t rest = columns - i;
-        Vec::F x = Vec::load(sum + i);
-        if (scale) x = Vec::mul(x, Vec::load(scale + i));
-        if (bias) x = Vec::add(x, Vec::load_n(bias + i, rest));
-        x = activate<kind>(x);
-        if (residual) x = Vec::add(x, Vec::load_n(residual + i, rest));
-        Vec::store_n(out + i, x, rest);
+        Vec::F value = activate<kind>(Vec::load(from + i));
+        if (residual != nullptr) value = Vec::add(value, Vec::load_n(residual + i, columns - i));
+        Vec::store_n(out + i, value, columns - i);
       }
     }
   });
+}
+
+/// Rows that are finished at a time.
+constexpr int64_t kFinishedRows = 16;
+
+/// Rows [row, row + rows), at most kFinishedRows, of the columns [column, column + columns), at most `Vectors` vectors,
+/// become output. A missing bias is -0, which changes nothing: -0 stays -0. What is the same for all rows is read once.
+/// Activations would push it out of the registers with their constants: they have a pass of their own.
+template <int Vectors, class Sums>
+[[gnu::always_inline]] inline void finish_rows(const GemmEpilogue& epilogue, int64_t row, int64_t rows, int64_t column,
+                                               int64_t columns, const Sums& sums) {
+  constexpr int kWidth = Vectors * Vec::lanes;
+  Vec::F bias[Vectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < Vectors; ++v) {
+    bias[v] = Vec::set1(-0.0f);
+    const int64_t i = v * Vec::lanes;
+    if (epilogue.bias != nullptr) bias[v] = Vec::load_n(epilogue.bias + column + i, lanes_of(columns - i));
+  }
+  if (epilogue.activation == Activation::identity) {
+    const float* residual =
+        epilogue.residual != nullptr ? epilogue.residual + row * epilogue.residual_stride + column : nullptr;
+    return write_rows<Vectors>(sums, bias, rows, columns, residual, epilogue.residual_stride,
+                               epilogue.out + row * epilogue.out_stride + column, epilogue.out_stride);
+  }
+  alignas(64) float held[kFinishedRows * kWidth];
+  write_rows<Vectors>(sums, bias, rows, kWidth, nullptr, 0, held, kWidth);
+  activate_rows(epilogue, held, kWidth, row, rows, column, columns);
+}
+
+/// `sums` [rows, Panel] with `sums_stride` floats from row to row are those of rows [row, row + rows) and of the panel
+/// that begins at `column`, of which there are `columns`.
+template <int Panel>
+[[gnu::noinline]] void finish_tile(const GemmEpilogue& epilogue, const float* sums, int64_t sums_stride, int64_t row,
+                                   int64_t rows, int64_t column, int64_t columns) {
+  constexpr int kVectors = Panel / Vec::lanes;
+  if (epilogue.column_scale == nullptr) {
+    finish_rows<kVectors>(epilogue, row, rows, column, columns, [&](int64_t r) {
+      return [sum = sums + r * sums_stride](int v) { return Vec::load(sum + v * Vec::lanes); };
+    });
+  } else {
+    const float* scale = epilogue.column_scale + column;
+    finish_rows<kVectors>(epilogue, row, rows, column, columns, [&](int64_t r) {
+      return [sum = sums + r * sums_stride, scale](int v) {
+        return Vec::mul(Vec::load(sum + v * Vec::lanes), Vec::load(scale + v * Vec::lanes));
+      };
+    });
+  }
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ struct Bfloat16TileProduct {
   static const GemmEpilogue& epilogue(const Task& task) { return task.epilogue; }
   static void finish(const Task& task, const float* sums, int64_t row, int64_t rows, int64_t column) {
     const int64_t columns = task.out_features - column;
-    finish_tile(task.epilogue, sums, kTilePanel, row, rows, column, columns < kTilePanel ? columns : kTilePanel);
+    finish_tile<kTilePanel>(task.epilogue, sums, kTilePanel, row, rows, column,
+                            columns < kTilePanel ? columns : kTilePanel);
   }
 };
 

@@ -34,7 +34,8 @@ void few_rows_of(const GemmTask<typename Form::Activation, typename Form::Weight
   const auto* a = task.activations + task.first_row * task.row_stride;
   const auto finish_panel = [&](int64_t panel, const float* sums, int64_t stride) {
     const int64_t column = panel * kPanel;
-    finish_tile(task.epilogue, sums, stride, task.first_row, Rows, column, minimum(kPanel, task.out_features - column));
+    finish_tile<kPanel>(task.epilogue, sums, stride, task.first_row, Rows, column,
+                        minimum(kPanel, task.out_features - column));
   };
   int64_t panel = task.first_panel;
   for (; panel + panels <= task.last_panel; panel += panels) {
@@ -121,7 +122,7 @@ void many_rows(const GemmTask<typename Form::Activation, typename Form::Weight>&
           block_tile<Tile, decltype(count)::value>(block + row * task.row_stride, task.row_stride, weights, depth,
                                                    first == 0, sums);
         });
-        if (last) finish_tile(task.epilogue, sums, kPanel, row, rows, column, columns);
+        if (last) finish_tile<kPanel>(task.epilogue, sums, kPanel, row, rows, column, columns);
       }
     }
   }

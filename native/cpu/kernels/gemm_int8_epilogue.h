@@ -1,4 +1,5 @@
-// From exact integer sums to output: scales and zero points, the outlier product, then the epilogue of all products.
+// From exact integer sums to output: scales and zero points, the outlier product, then the epilogue of all products, in
+// one pass.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -10,26 +11,71 @@
 namespace octoformer {
 namespace {
 
-/// scaled = (sum - row_zero column_sum - column_zero row_sum) * row_scale * column_scale
-template <int Panel>
-inline void scale_sums(const Int8Epilogue& epilogue, const int32_t* sums, int64_t row, int64_t rows, int64_t column,
-                       float* scaled) {
-  constexpr int kVectors = Panel / Vec::lanes;
-  for (int64_t r = 0; r < rows; ++r) {
-    const IntVec::I row_zero = IntVec::set1(epilogue.row_zero[row + r]);
-    const Vec::F row_scale = Vec::set1(epilogue.row_scale[row + r]);
+/// The products of outliers of some rows, to be added to their scaled sums: row r's are values[r * Panel ...] if bit r
+/// of `rows` is set, else it has none.
+struct OutlierProducts {
+  const float* values = nullptr;
+  uint64_t rows = 0;
+};
+
+/// x = (sum - row_zero column_sum - column_zero row_sum) * row_scale * column_scale of the rows from `row`;
+/// `WeightZeros`: whether there is a column_zero.
+template <int Panel, bool WeightZeros>
+struct ScaledSums {
+  static constexpr int kVectors = Panel / Vec::lanes;
+  const Int8Epilogue& epilogue;
+  const int32_t* sums;
+  int64_t row, column;
+  OutlierProducts outliers;
+  Vec::F column_scale[kVectors];
+  IntVec::I shift[kVectors];  // -row_zero column_sum, kept while rows have the same zero
+  int32_t row_zero;
+
+  ScaledSums(const Int8Epilogue& from, const int32_t* first, int64_t first_row, int64_t first_column,
+             const OutlierProducts& products)
+      : epilogue(from), sums(first), row(first_row), column(first_column), outliers(products) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) column_scale[v] = Vec::load(epilogue.column_scale + column + v * Vec::lanes);
+    take_zero(epilogue.row_zero[row]);
+  }
+  [[gnu::always_inline]] void take_zero(int32_t zero) {
+    row_zero = zero;
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      const int64_t i = v * Vec::lanes, n = column + i;
-      IntVec::I sum = IntVec::load(sums + r * Panel + i);
-      sum = IntVec::sub(sum, IntVec::mul(row_zero, IntVec::load(epilogue.column_sum + n)));
-      if (epilogue.column_zero != nullptr) {
-        const IntVec::I row_sum = IntVec::set1(epilogue.row_sum[row + r]);
-        sum = IntVec::sub(sum, IntVec::mul(IntVec::load(epilogue.column_zero + n), row_sum));
-      }
-      const Vec::F x = Vec::mul(Vec::mul(IntVec::to_float(sum), row_scale), Vec::load(epilogue.column_scale + n));
-      Vec::store(scaled + r * Panel + i, x);
+      shift[v] = IntVec::mul(IntVec::set1(-zero), IntVec::load(epilogue.column_sum + column + v * Vec::lanes));
     }
+  }
+  [[gnu::always_inline]] auto of_row(int64_t r) {
+    const int32_t zero = epilogue.row_zero[row + r];
+    if (zero != row_zero) take_zero(zero);
+    const Vec::F row_scale = Vec::set1(epilogue.row_scale[row + r]);
+    const IntVec::I row_sum = WeightZeros ? IntVec::set1(epilogue.row_sum[row + r]) : IntVec::set1(0);
+    const int32_t* sum = sums + r * Panel;
+    const float* added = (outliers.rows >> r & 1) != 0 ? outliers.values + r * Panel : nullptr;
+    return [=, this](int v) __attribute__((always_inline)) {
+      IntVec::I total = IntVec::add(shift[v], IntVec::load(sum + v * Vec::lanes));
+      if constexpr (WeightZeros) {
+        total = IntVec::sub(total, IntVec::mul(IntVec::load(epilogue.column_zero + column + v * Vec::lanes), row_sum));
+      }
+      const Vec::F x = Vec::mul(Vec::mul(IntVec::to_float(total), row_scale), column_scale[v]);
+      return added != nullptr ? Vec::add(x, Vec::load(added + v * Vec::lanes)) : x;
+    };
+  }
+};
+
+/// `sums` [rows, Panel], those of the panel that begins at `column`, become output.
+template <int Panel>
+[[gnu::noinline]] void finish_int8_sums(const Int8Task& task, const int32_t* sums, int64_t row, int64_t rows,
+                                        int64_t column, const OutlierProducts& outliers) {
+  const Int8Epilogue& epilogue = task.epilogue;
+  const auto finish = [&](auto scaled) __attribute__((always_inline)) {
+    finish_rows<Panel / Vec::lanes>(epilogue.output, row, rows, column, task.out_features - column,
+                                    [&](int64_t r) { return scaled.of_row(r); });
+  };
+  if (epilogue.column_zero == nullptr) {
+    finish(ScaledSums<Panel, false>(epilogue, sums, row, column, outliers));
+  } else {
+    finish(ScaledSums<Panel, true>(epilogue, sums, row, column, outliers));
   }
 }
 
@@ -50,15 +96,15 @@ inline Vec::F outlier_weights(const Int8Task& task, int32_t feature, int32_t kep
   return Vec::mul(IntVec::to_float(q), Vec::load(epilogue.column_scale + column));
 }
 
-/// scaled += the outliers of a tile of rows times their weights. The weights of a run of features serve all rows.
-/// `scratch`: products [row_tile][Panel], then weights [kOutlierRun][Panel].
+/// The outliers of a tile of rows times their weights. The weights of a run of features serve all rows. `scratch`:
+/// products [row_tile][Panel], then weights [kOutlierRun][Panel].
 template <int Panel>
-[[gnu::noinline]] void add_outliers(const Int8Task& task, const Int8OutlierTile& tile, int64_t rows, int64_t row_tile,
-                                    int64_t column, float* scaled, float* scratch) {
+[[gnu::noinline]] OutlierProducts outliers_of_tile(const Int8Task& task, const Int8OutlierTile& tile, int64_t rows,
+                                                   int64_t row_tile, int64_t column, float* scratch) {
   constexpr int kVectors = Panel / Vec::lanes;
   float* products = scratch;
   float* weights = scratch + row_tile * Panel;
-  bool used[64] = {};
+  OutlierProducts result = {products, 0};
   for (int64_t i = 0; i < rows * Panel; i += Vec::lanes) Vec::store(products + i, Vec::zero());
   for (int64_t first = 0; first < tile.count; first += kOutlierRun) {
     const int64_t count = tile.count - first < kOutlierRun ? tile.count - first : kOutlierRun;
@@ -76,7 +122,7 @@ template <int Panel>
       for (int64_t i = 0; i < count; ++i) {
         const float value = tile.values[(first + i) * row_tile + r];
         if (value == 0.0f) continue;  // another row's outlier: adds nothing, not even a sign of zero
-        used[r] = true;
+        result.rows |= uint64_t{1} << r;
         const Vec::F x = Vec::set1(value);
 #pragma GCC unroll 8
         for (int v = 0; v < kVectors; ++v) {
@@ -87,78 +133,68 @@ template <int Panel>
       for (int v = 0; v < kVectors; ++v) Vec::store(products + r * Panel + v * Vec::lanes, sum[v]);
     }
   }
-  for (int64_t r = 0; r < rows; ++r) {
-    if (!used[r]) continue;
-    for (int64_t i = r * Panel; i < (r + 1) * Panel; i += Vec::lanes) {
-      Vec::store(scaled + i, Vec::add(Vec::load(scaled + i), Vec::load(products + i)));
-    }
-  }
+  return result;
 }
 
-/// The same for row `r` of the tile alone, which has few outliers: `scaled` [Panel] is that row's.
+/// The same of `rows` rows of the tile from its row `first`, which have few outliers each.
 template <int Panel>
-inline void add_row_outliers(const Int8Task& task, const Int8OutlierTile& tile, int64_t r, int64_t row_tile,
-                             int64_t column, float* scaled) {
+[[gnu::noinline]] OutlierProducts outliers_of_rows(const Int8Task& task, const Int8OutlierTile& tile, int64_t first,
+                                                   int64_t rows, int64_t row_tile, int64_t column, float* products) {
   constexpr int kVectors = Panel / Vec::lanes;
-  const int32_t *entry = tile.entries + tile.row_begin[r], *end = tile.entries + tile.row_begin[r + 1];
-  if (entry == end) return;
-  Vec::F sum[kVectors];
+  OutlierProducts result = {products, 0};
+  for (int64_t r = 0; r < rows; ++r) {
+    const int32_t *entry = tile.entries + tile.row_begin[first + r],
+                  *end = tile.entries + tile.row_begin[first + r + 1];
+    if (entry == end) continue;
+    result.rows |= uint64_t{1} << r;
+    Vec::F sum[kVectors];
 #pragma GCC unroll 8
-  for (int v = 0; v < kVectors; ++v) sum[v] = Vec::zero();
-  for (; entry < end; ++entry) {
-    const Vec::F x = Vec::set1(tile.values[*entry * row_tile + r]);
-    const int32_t feature = tile.features[*entry], kept = tile.kept != nullptr ? tile.kept[*entry] : -1;
+    for (int v = 0; v < kVectors; ++v) sum[v] = Vec::zero();
+    for (; entry < end; ++entry) {
+      const Vec::F x = Vec::set1(tile.values[*entry * row_tile + first + r]);
+      const int32_t feature = tile.features[*entry], kept = tile.kept != nullptr ? tile.kept[*entry] : -1;
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) {
-      sum[v] = Vec::fma(x, outlier_weights<Panel>(task, feature, kept, column + v * Vec::lanes), sum[v]);
+      for (int v = 0; v < kVectors; ++v) {
+        sum[v] = Vec::fma(x, outlier_weights<Panel>(task, feature, kept, column + v * Vec::lanes), sum[v]);
+      }
     }
-  }
 #pragma GCC unroll 8
-  for (int v = 0; v < kVectors; ++v) {
-    Vec::store(scaled + v * Vec::lanes, Vec::add(Vec::load(scaled + v * Vec::lanes), sum[v]));
+    for (int v = 0; v < kVectors; ++v) Vec::store(products + r * Panel + v * Vec::lanes, sum[v]);
   }
+  return result;
 }
 
-/// Output features of the panel that begins at `column`: `sums` [rows, Panel] become output. `row` is a multiple of
-/// row_tile.
+/// `sums` [rows, Panel] of a tile of rows, `row` a multiple of row_tile, become output.
 template <int Panel>
-[[gnu::noinline]] void finish_int8_tile(const Int8Task& task, const int32_t* sums, int64_t row, int64_t row_tile,
-                                        int64_t column) {
+inline void finish_int8_tile(const Int8Task& task, const int32_t* sums, int64_t row, int64_t row_tile, int64_t column) {
   const int64_t left = task.last_row - row, rows = left < row_tile ? left : row_tile;
-  const int64_t columns = task.out_features - column;
-  float* scaled = task.floats;
-  scale_sums<Panel>(task.epilogue, sums, row, rows, column, scaled);
+  OutlierProducts outliers;
   if (task.epilogue.outliers != nullptr) {
     const Int8OutlierTile& tile = task.epilogue.outliers[row / row_tile];
-    if (tile.count > 0) {
-      add_outliers<Panel>(task, tile, rows, row_tile, column, scaled, scaled + row_tile * Panel);
-    }
+    if (tile.count > 0) outliers = outliers_of_tile<Panel>(task, tile, rows, row_tile, column, task.floats);
   }
-  finish_tile(task.epilogue.output, scaled, Panel, row, rows, column, columns < Panel ? columns : Panel);
+  finish_int8_sums<Panel>(task, sums, row, rows, column, outliers);
 }
 
 /// The same for any rows, for kernels that finish sums a few rows at a time: of a tile whose rows share their outliers
 /// the first row brings all rows about, and the others find nothing left to do.
 template <int Panel>
-[[gnu::noinline]] void finish_int8_rows(const Int8Task& task, const int32_t* sums, int64_t row, int64_t rows,
-                                        int64_t row_tile, int64_t column) {
-  const int64_t columns = task.out_features - column;
+inline void finish_int8_rows(const Int8Task& task, const int32_t* sums, int64_t row, int64_t rows, int64_t row_tile,
+                             int64_t column) {
+  if (task.epilogue.outliers == nullptr) return finish_int8_sums<Panel>(task, sums, row, rows, column, {});
   for (const int64_t end = row + rows; row < end;) {
-    const int64_t tile_end = (row / row_tile + 1) * row_tile, last = tile_end < end ? tile_end : end;
-    const int64_t count = last - row;
-    const Int8OutlierTile* tile = task.epilogue.outliers ? &task.epilogue.outliers[row / row_tile] : nullptr;
-    if (tile != nullptr && tile->shared) {
-      if (row % row_tile == 0) finish_int8_tile<Panel>(task, sums, row, row_tile, column);
-    } else {
-      scale_sums<Panel>(task.epilogue, sums, row, count, column, task.floats);
-      if (tile != nullptr) {
-        for (int64_t r = 0; r < count; ++r) {
-          add_row_outliers<Panel>(task, *tile, (row + r) % row_tile, row_tile, column, task.floats + r * Panel);
-        }
+    const int64_t first = row % row_tile, count = row_tile - first < end - row ? row_tile - first : end - row;
+    const Int8OutlierTile& tile = task.epilogue.outliers[row / row_tile];
+    if (!tile.shared) {
+      OutlierProducts outliers;
+      if (tile.row_begin[first] != tile.row_begin[first + count]) {
+        outliers = outliers_of_rows<Panel>(task, tile, first, count, row_tile, column, task.floats);
       }
-      finish_tile(task.epilogue.output, task.floats, Panel, row, count, column, columns < Panel ? columns : Panel);
+      finish_int8_sums<Panel>(task, sums, row, count, column, outliers);
+    } else if (first == 0) {
+      finish_int8_tile<Panel>(task, sums, row, row_tile, column);
     }
-    row = last;
+    row += count;
     sums += count * Panel;
   }
 }

@@ -73,8 +73,8 @@ void few_rows_int8_weights(const GemmTask<float, int8_t>& task) {
       int8_weights_tile<decltype(count)::value>(a, task.row_stride, weights, task.depth, task.scratch);
     });
     const int64_t column = panel * kPanel;
-    finish_tile(task.epilogue, task.scratch, kPanel, task.first_row, rows, column,
-                minimum(kPanel, task.out_features - column));
+    finish_tile<kPanel>(task.epilogue, task.scratch, kPanel, task.first_row, rows, column,
+                        minimum(kPanel, task.out_features - column));
   }
 }
 
