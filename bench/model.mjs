@@ -158,7 +158,7 @@ export async function measureModel(contestants, tasks, { threads, rounds, second
     });
     entry.engine?.close();
     entry.result.rates = Object.fromEntries(
-      Object.entries(entry.rates).map(([name, values]) => [name, spread(values)]),
+      Object.entries(entry.rates).map(([name, values]) => [name, { ...spread(values), values }]),
     );
   }
   const reference = entries.find(({ sample }) => sample)?.sample;

@@ -73,8 +73,13 @@ export async function measureProducts(engines, { threads, rounds, python }) {
   return entries.map(({ name, version, found, error }) => ({
     name,
     version,
-    ...(found.length > 0 ? { rate: spread(found.map(({ rate }) => rate)) } : {}),
+    ...(found.length > 0 ? { rate: ratesOf(found) } : {}),
     ...(found[0]?.ofPeak ? { ofPeak: spread(found.map(({ ofPeak }) => ofPeak)) } : {}),
     ...(error ? { error } : {}),
   }));
+}
+
+function ratesOf(found) {
+  const values = found.map(({ rate }) => rate);
+  return { ...spread(values), values };
 }

@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { decoderTasks, encoderTasks, translationTasks } from './model.mjs';
-import { digits } from './statistics.mjs';
+import { digits, median } from './statistics.mjs';
 
 const files = process.argv.slice(2);
 if (files.length === 0) throw new Error('usage: node bench/report.mjs FIGURES.json...');
@@ -20,9 +20,11 @@ function print(heading, rows) {
   console.log([line(heading), line(heading.map(() => '---')), ...rows.map(line), ''].join('\n'));
 }
 
-/** "2.1x": how many times the subject's rate this one's is less. */
+/** "2.1x": the subject's rate over this one's, the median of the rounds' quotients: the machine's phases are the same in both. */
 function ratioText(subjectRate, rate) {
-  return subjectRate && rate && subjectRate !== rate ? `, ${(subjectRate.median / rate.median).toFixed(1)}x` : '';
+  if (!subjectRate || subjectRate === rate) return '';
+  const quotients = rate.values.map((value, round) => subjectRate.values[round] / value);
+  return `, ${median(quotients).toFixed(2)}x`;
 }
 
 function printModels(title, part, allTasks, rounds) {
