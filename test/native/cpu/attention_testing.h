@@ -60,11 +60,16 @@ struct Tokens {
   std::vector<float> query, key, value;
 };
 
+inline std::vector<float> rounded(std::vector<float> numbers) {
+  for (float& x : numbers) x = bfloat16_to_float(float_to_bfloat16(x));
+  return numbers;
+}
+
 /// The keys and values that pages of a form stand for: rounded as native/quantization and backend/half.h say.
 inline Tokens as_kept(Tokens tokens, const Shape& shape, KeyValueForm form) {
   for (std::vector<float>* numbers : {&tokens.key, &tokens.value}) {
     if (form == KeyValueForm::bfloat16) {
-      for (float& x : *numbers) x = bfloat16_to_float(float_to_bfloat16(x));
+      *numbers = rounded(*numbers);
     } else if (form == KeyValueForm::int8) {
       const ConstMatrixView heads(numbers->data(), tokens.positions * shape.kv_heads, shape.head_dim, shape.head_dim);
       *numbers = dequantize(quantize(heads, Int8Mapping::absmax, Int8Granularity::row));
@@ -223,9 +228,7 @@ inline void compare_layer(Layer& layer, const Shape& shape, const Pattern& patte
   SCOPED_TRACE(describe(shape, pattern) + " past " + std::to_string(past) + " count " + std::to_string(count));
   const Tokens tokens(shape, past + count, 7);
   Tokens kept = as_kept(tokens, shape, form);
-  if (on_units) {
-    for (float& x : kept.query) x = bfloat16_to_float(float_to_bfloat16(x));
-  }
+  if (on_units) kept.query = rounded(kept.query);
   const reference::Attention exact{.heads = shape.heads,
                                    .kv_heads = shape.kv_heads,
                                    .head_dim = shape.head_dim,

@@ -6,20 +6,17 @@
 #include <string>
 #include <vector>
 
-#include "cpu/cpu_backend.h"
-#include "cpu/isa.h"
-#include "reference/attention.h"
-#include "reference/paged_cache.h"
-#include "reference/random.h"
+#include "attention_testing.h"
 
 namespace octoformer {
 namespace {
 
-using reference::PagedSequence;
-
-struct Shape {
-  int64_t heads, kv_heads, head_dim;
-};
+using testing_attention::kTolerance;
+using testing_attention::on_bfloat16_units;
+using testing_attention::PagedSequence;
+using testing_attention::rounded;
+using testing_attention::Shape;
+using testing_attention::weight_rounding;
 
 const Shape kShapes[] = {{1, 1, 1}, {6, 2, 16}, {5, 1, 80}};
 
@@ -30,16 +27,13 @@ struct Pair {
 
 const Pair kPairs[] = {{1, 1}, {5, 33}, {26, 300}, {3, 7}, {1, 700}};
 
-/// As in attention_test.cc.
-constexpr double kTolerance = 2e-5;
-
 /// All pairs as one ragged batch.
 class Batch {
  public:
-  Batch(Backend& backend, const Shape& shape)
+  Batch(Backend& backend, const Shape& shape, KeyValueForm form)
       : backend_(backend),
         shape_(shape),
-        layer_{.kv_heads = shape.kv_heads, .head_dim = shape.head_dim, .page_offset = 0} {
+        layer_{.kv_heads = shape.kv_heads, .head_dim = shape.head_dim, .page_offset = 0, .form = form} {
     const int64_t key_columns = shape.kv_heads * shape.head_dim;
     int64_t rows = 0;
     for (const Pair& pair : kPairs) {
@@ -47,12 +41,16 @@ class Batch {
       query_.push_back(random.vector(pair.queries * columns(), -2.0f, 2.0f));
       key_.push_back(random.vector(pair.keys * key_columns, -2.0f, 2.0f));
       value_.push_back(random.vector(pair.keys * key_columns, -1.0f, 1.0f));
-      pages_.emplace_back(backend, shape.kv_heads, shape.head_dim, pair.keys);
+      pages_.emplace_back(backend, shape.kv_heads, shape.head_dim, pair.keys, 0, form);
       const std::vector<SequenceSlice> whole = {pages_.back().slice(0, pair.keys, 0)};
       backend.store_key_value({.key = {key_.back().data(), pair.keys, key_columns, key_columns},
                                .value = {value_.back().data(), pair.keys, key_columns, key_columns},
                                .sequences = whole,
                                .layer = layer_});
+      if (form == KeyValueForm::bfloat16) {  // what the definition sees
+        key_.back() = rounded(key_.back());
+        value_.back() = rounded(value_.back());
+      }
       SequenceSlice slice = pages_.back().slice(rows, 0, pair.keys);
       slice.count = pair.queries;
       slices_.push_back(slice);
@@ -89,7 +87,9 @@ class Batch {
     return out;
   }
 
-  reference::Attention definition(size_t index) const {
+  /// `on_units`: with queries rounded to bfloat16.
+  reference::Attention definition(size_t index, bool on_units) {
+    if (on_units) query_[index] = rounded(query_[index]);
     return {.heads = shape_.heads,
             .kv_heads = shape_.kv_heads,
             .head_dim = shape_.head_dim,
@@ -114,21 +114,27 @@ class Batch {
 TEST(CrossAttention, IsWhatTheDefinitionSaysWithTheBitsOfEachSequenceAlone) {
   for (const Isa isa : available_isas()) {
     for (const Shape& shape : kShapes) {
-      for (const int threads : {1, 3}) {
+      for (const auto& [threads, form] : {std::pair{1, KeyValueForm::float32}, std::pair{3, KeyValueForm::float32},
+                                          std::pair{3, KeyValueForm::bfloat16}}) {
         SCOPED_TRACE(std::string(isa_name(isa)) + " heads of " + std::to_string(shape.head_dim) + ", " +
-                     std::to_string(threads) + " threads");
+                     std::to_string(threads) + " threads, form " + std::to_string(static_cast<int>(form)));
+        const bool on_units = on_bfloat16_units(isa, form);
         const auto backend = make_cpu_backend({.threads = threads, .isa = std::string(isa_name(isa))});
-        Batch batch(*backend, shape);
+        Batch batch(*backend, shape, form);
         std::vector<float> probabilities;
         const std::vector<float> out = batch.attend(0, std::size(kPairs), &probabilities);
         auto row = out.begin();
         auto probability = probabilities.begin();
         for (size_t i = 0; i < std::size(kPairs); ++i) {
-          const reference::Attention exact = batch.definition(i);
-          const std::vector<double> exact_probabilities = exact.probabilities();
           const std::vector<float> alone = batch.attend(i, 1, nullptr);
+          const reference::Attention exact = batch.definition(i, on_units);
+          const std::vector<double> exact_probabilities = exact.probabilities();
+          const std::vector<double> exact_out = exact.output(exact_probabilities);
           EXPECT_TRUE(std::equal(alone.begin(), alone.end(), row)) << "sequence " << i;
-          for (const double expected : exact.output(exact_probabilities)) ASSERT_NEAR(*row++, expected, kTolerance);
+          for (size_t at = 0; at < exact_out.size(); ++at) {
+            const double rounding = on_units ? weight_rounding(exact, exact_probabilities, exact_out, at) : 0.0;
+            ASSERT_NEAR(*row++, exact_out[at], kTolerance + rounding);
+          }
           for (const double expected : exact_probabilities) ASSERT_NEAR(*probability++, expected, kTolerance);
         }
         EXPECT_EQ(row, out.end());
