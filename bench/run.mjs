@@ -81,8 +81,9 @@ await main(async () => {
   }
 
   const memoryRate = (threads) =>
-    measureKernels(root, { threads, only: 'memory', seconds: 0.3 }).find((line) => line.threads === threads).gb_per_s *
-    1e9;
+    measureKernels(root, { threads, only: 'memory', seconds: 0.3 }).find(
+      (line) => line.bench === 'read_memory' && line.threads === threads,
+    ).gb_per_s * 1e9;
   /** Measures `all` in every number of threads. */
   async function measurePart(title, all, allTasks) {
     const tasks = chosenTasks(allTasks);
