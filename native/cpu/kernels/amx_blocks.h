@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "cpu/gemm_kernels.h"
+#include "cpu/kernels/epilogue.h"
 
 namespace octoformer {
 namespace {
@@ -181,6 +182,7 @@ struct Finishing {
     wait = times / 4;
     rows_at_a_time = (kStripRows + times - wait - 1) / (times - wait);
     if (rows_at_a_time < kFewestRows) rows_at_a_time = kFewestRows;
+    if (rows_at_a_time > kFinishedRows) rows_at_a_time = kFinishedRows;  // a last block of one step
   }
   void finish_some() {
     if (wait-- > 0) return;

@@ -1,7 +1,7 @@
 // The int8 AMX kernels over emulated tiles: on every machine the bits of the scalar kernels.
 #include <gtest/gtest.h>
 
-#include <utility>
+#include <tuple>
 
 #define OCTOFORMER_EMULATE_TILES
 
@@ -31,8 +31,9 @@ Int8Kernels emulated_kernels() {
 struct Shape {
   int64_t rows, out_features, in_features;
 };
-constexpr Shape kShapes[] = {{1, 1, 1},    {3, 65, 33},   {16, 64, 64},   {17, 31, 100},
-                             {31, 97, 32}, {33, 130, 95}, {50, 200, 600}, {70, 70, 1100}};
+constexpr Shape kShapes[] = {
+    {1, 1, 1},     {3, 65, 33},    {16, 64, 64},   {17, 31, 100}, {31, 97, 32},
+    {33, 130, 95}, {50, 200, 600}, {70, 70, 1100}, {33, 40, 3600}};  // the last of several blocks of k is one step
 
 TEST(Int8AmxEmulation, HasTheBitsOfTheScalarKernels) {
   const Int8Kernels kernels = emulated_kernels();
@@ -42,13 +43,15 @@ TEST(Int8AmxEmulation, HasTheBitsOfTheScalarKernels) {
     const Matrix w = reference::random_matrix(shape.out_features, shape.in_features, 2);
     for (int64_t i = 0; i < static_cast<int64_t>(a.values.size()); i += 37) a.values[static_cast<size_t>(i)] *= 9.0f;
     // Outliers by token are few and taken row by row, those of whole columns are many and taken by tiles.
-    for (const auto& [mapping, rule] :
-         {std::pair(Int8Mapping::absmax, OutlierRule::token), std::pair(Int8Mapping::zeropoint, OutlierRule::token),
-          std::pair(Int8Mapping::zeropoint, OutlierRule::column)}) {
+    // Without outliers, and with an activation, rows are finished in longer runs.
+    for (const auto& [mapping, rule, threshold] : {std::tuple(Int8Mapping::absmax, OutlierRule::token, 3.0f),
+                                                   std::tuple(Int8Mapping::zeropoint, OutlierRule::token, 3.0f),
+                                                   std::tuple(Int8Mapping::zeropoint, OutlierRule::column, 3.0f),
+                                                   std::tuple(Int8Mapping::absmax, OutlierRule::token, 0.0f)}) {
       Int8Settings settings;
       settings.weights = settings.activations = mapping;
       settings.outliers = rule;
-      settings.threshold = 3.0f;
+      settings.threshold = threshold;
       const LinearWeightDescription description = {"w",     w.rows, w.columns, WeightForm::int8, ComputeType::float32,
                                                    settings};
       Matrix out[2] = {Matrix(a.rows, w.rows), Matrix(a.rows, w.rows)};
@@ -58,6 +61,7 @@ TEST(Int8AmxEmulation, HasTheBitsOfTheScalarKernels) {
         LinearArguments arguments;
         arguments.input = view(a);
         arguments.weight = weight.get();
+        arguments.activation = threshold > 0.0f ? Activation::identity : Activation::gelu;
         arguments.out = view(out[i]);
         drivers[i]->linear(arguments);
       }
