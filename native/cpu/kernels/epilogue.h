@@ -69,9 +69,9 @@ template <int Vectors, class Sums>
 /// Rows that are finished at a time.
 constexpr int64_t kFinishedRows = 16;
 
-/// Rows [row, row + rows), at most kFinishedRows, of the columns [column, column + columns), at most `Vectors` vectors,
-/// become output. A missing bias is -0, which changes nothing: -0 stays -0. What is the same for all rows is read once.
-/// Activations would push it out of the registers with their constants: they have a pass of their own.
+/// Rows [row, row + rows), at most kFinishedRows, of the columns [column, column + columns) become output: those of the
+/// first `Vectors` vectors. A missing bias is -0, which changes nothing: -0 stays -0. What is the same for all rows is
+/// read once. Activations would push it out of the registers with their constants: they have a pass of their own.
 template <int Vectors, class Sums>
 [[gnu::always_inline]] inline void finish_rows(const GemmEpilogue& epilogue, int64_t row, int64_t rows, int64_t column,
                                                int64_t columns, const Sums& sums) {
@@ -91,7 +91,7 @@ template <int Vectors, class Sums>
   }
   alignas(64) float held[kFinishedRows * kWidth];
   write_rows<Vectors>(sums, bias, rows, kWidth, nullptr, 0, held, kWidth);
-  activate_rows(epilogue, held, kWidth, row, rows, column, columns);
+  activate_rows(epilogue, held, kWidth, row, rows, column, columns < kWidth ? columns : kWidth);
 }
 
 /// `sums` [rows, Panel] with `sums_stride` floats from row to row are those of rows [row, row + rows) and of the panel
