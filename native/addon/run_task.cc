@@ -1,7 +1,6 @@
 #include "addon/run_task.h"
 
 #include <algorithm>
-#include <string>
 #include <utility>
 
 #include "addon/abort_flag_object.h"
@@ -14,7 +13,7 @@
 namespace octoformer {
 
 RunTask::RunTask(Napi::Env env, std::shared_ptr<RunQueue> queue, Napi::Object request)
-    : Task(env, "octoformer.run"), queue_(std::move(queue)) {
+    : Task(env, "octoformer.run"), queue_(std::move(queue)), kept_(env) {
   request_.input_ids = as_int32s(request.Get("input_ids"), "input_ids");
   request_.lengths = as_int32s(request.Get("lengths"), "lengths");
   request_.rows = as_int32s(request.Get("rows"), "rows");
@@ -56,16 +55,20 @@ RunTask::~RunTask() { return_samplers(); }
 
 void RunTask::read_caches(Napi::Object request) {
   const Napi::Array caches = as_array(request.Get("caches"), "caches");
-  for (uint32_t i = 0; i < caches.Length(); ++i) {
+  const uint32_t count = caches.Length();
+  request_.caches.reserve(count);
+  uses_.reserve(count);
+  caches_.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
     const Napi::Value value = caches.Get(i);
     if (is_absent(value)) {
       request_.caches.emplace_back();
       continue;
     }
-    CacheObject& object = unwrap<CacheObject>(value, "caches[" + std::to_string(i) + "]");
+    CacheObject& object = unwrap_element<CacheObject>(value, "caches", i);
     request_.caches.push_back(object.cache());
     uses_.emplace_back(object.cache());
-    references_.push_back(Napi::Persistent(value.As<Napi::Object>()));
+    kept_.keep(object);
     caches_.push_back(&object);
   }
 }
@@ -74,10 +77,13 @@ void RunTask::read_samplers(Napi::Object request) {
   const Napi::Value value = request.Get("samplers");
   if (is_absent(value)) return;
   const Napi::Array samplers = as_array(value, "samplers");
-  for (uint32_t i = 0; i < samplers.Length(); ++i) {
+  const uint32_t count = samplers.Length();
+  request_.samplers.reserve(count);
+  samplers_.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
     const Napi::Value element = samplers.Get(i);
-    SamplerObject& object = unwrap<SamplerObject>(element, "samplers[" + std::to_string(i) + "]");
-    references_.push_back(Napi::Persistent(element.As<Napi::Object>()));
+    SamplerObject& object = unwrap_element<SamplerObject>(element, "samplers", i);
+    kept_.keep(object);
     request_.samplers.push_back(object.begin_use());
     samplers_.push_back(&object);
   }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "addon/kept_objects.h"
 #include "addon/run_queue.h"
 #include "addon/task.h"
 #include "runtime/run_request.h"
@@ -35,8 +36,7 @@ class RunTask : public Task {
   RunResult result_;
   std::shared_ptr<const std::atomic<bool>> abort_;
   std::vector<KeyValueCache::Use> uses_;
-  // JavaScript objects that must not be collected meanwhile.
-  std::vector<Napi::ObjectReference> references_;
+  KeptObjects kept_;
   std::vector<CacheObject*> caches_;
   std::vector<SamplerObject*> samplers_;
 };

@@ -23,6 +23,15 @@ T& unwrap(Napi::Value value, const std::string& argument) {
   return *T::Unwrap(value.As<Napi::Object>());
 }
 
+/// The same for an element of an array, whose name is made where it is needed only.
+template <class T>
+T& unwrap_element(Napi::Value value, const char* array, uint32_t index) {
+  if (value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&T::kTag)) {
+    return *T::Unwrap(value.As<Napi::Object>());
+  }
+  return unwrap<T>(value, std::string(array) + "[" + std::to_string(index) + "]");
+}
+
 /// Constructs a JavaScript object of a class around `native`, whose type its constructor takes with `take_native`.
 template <class Native>
 Napi::Object construct(Napi::Env env, const Napi::FunctionReference& constructor, Native native) {

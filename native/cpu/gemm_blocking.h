@@ -42,7 +42,7 @@ inline int64_t choose_tiled_depth_block(int64_t depth, int64_t granule, int64_t 
 /// few_rows starts and finishes sums regardless.
 template <class Kernel>
 bool takes_few_rows(const Kernel& kernel, int64_t rows, int64_t depth) {
-  return rows <= kernel.row_tile || depth == 0;
+  return rows <= kernel.few_rows_limit || depth == 0;
 }
 
 /// The run of k of a product: all of it for a few rows.
@@ -102,5 +102,34 @@ TaskShape choose_task_shape(const Kernel& kernel, int64_t rows, int64_t panels, 
 inline int usable_threads(int threads, int64_t work, int64_t work_per_thread) {
   return static_cast<int>(std::clamp<int64_t>(work / work_per_thread, 1, threads));
 }
+
+/// Panels that a task of a few rows has at most: as many as kernels read at once.
+inline constexpr int64_t kFewRowPanels = 8;
+
+/// How the panels of a weight are shared out for a few rows: every thread has a run of tasks of its own (the pool gives
+/// them out like that) and fetches the weights of the next while it works on one.
+class FewRowTasks {
+ public:
+  FewRowTasks(int64_t panels, int64_t panel_bytes, int64_t rows, int threads)
+      : panels_(panels), threads_(usable_threads(threads, panels * panel_bytes, kWeightBytesPerThread)) {
+    static const CacheSizes caches = cache_sizes();
+    // The weights of a task and of the next take half of the second-level cache. A lone row reads its own only.
+    const int64_t fitting = std::max<int64_t>(caches.second_level / 4 / std::max<int64_t>(panel_bytes, 1), 1);
+    const int64_t most = rows == 1 ? kFewRowPanels : std::min(fitting, kFewRowPanels);
+    turns_ = std::max<int64_t>(divide_up(divide_up(panels, threads_), most), 1);
+  }
+
+  int threads() const { return threads_; }
+  int64_t count() const { return threads_ * turns_; }
+  int64_t first_panel(int64_t task) const { return task * panels_ / count(); }
+  /// Whether the next task is the same thread's, unless another one had nothing left to do.
+  bool goes_on(int64_t task) const { return (task + 1) % turns_ != 0; }
+  int64_t first_of(int worker) const { return worker * turns_; }
+  bool is_own(int64_t task, int worker) const { return task / turns_ == worker; }
+
+ private:
+  int64_t panels_, turns_ = 1;
+  int threads_;
+};
 
 }  // namespace octoformer

@@ -64,16 +64,20 @@ struct Int8Task {
   Int8Epilogue epilogue;
   int32_t* sums = nullptr;  // int8_scratch_values() of them, 64-byte aligned
   float* floats = nullptr;  // int8_scratch_floats() of them, 64-byte aligned
+  /// Weights that this thread reads next, which few_rows fetches them meanwhile; null: none.
+  const int8_t* ahead = nullptr;
+  int64_t ahead_bytes = 0;
 };
 
 struct Int8Kernel {
-  int panel = 0;          // output features of a packed panel
-  int row_tile = 0;       // rows of a tile of accumulators
-  int depth_granule = 4;  // K is filled up to a multiple of it
-  int row_granule = 1;    // many_rows reads (and drops) rows of A and of sums up to a multiple of it
-  bool tiled = false;     // activations lie as tiles [row_tile][depth_granule]
-  uint8_t flip = 0;       // an activation q in [-128, 127] is stored as q xor this: 0x80 for unsigned bytes, q + 128
-  void (*few_rows)(const Int8Task&) = nullptr;   // depth_block >= depth, rows <= row_tile
+  int panel = 0;           // output features of a packed panel
+  int row_tile = 0;        // rows of a tile of accumulators
+  int few_rows_limit = 0;  // rows that few_rows takes at once
+  int depth_granule = 4;   // K is filled up to a multiple of it
+  int row_granule = 1;     // many_rows reads (and drops) rows of A and of sums up to a multiple of it
+  bool tiled = false;      // activations lie as tiles [row_tile][depth_granule]
+  uint8_t flip = 0;        // an activation q in [-128, 127] is stored as q xor this: 0x80 for unsigned bytes, q + 128
+  void (*few_rows)(const Int8Task&) = nullptr;   // depth_block >= depth, rows <= few_rows_limit
   void (*many_rows)(const Int8Task&) = nullptr;  // any number of rows
 };
 

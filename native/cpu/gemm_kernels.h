@@ -46,18 +46,22 @@ struct GemmTask {
   int64_t first_panel = 0, last_panel = 0;
   GemmEpilogue epilogue;
   float* scratch = nullptr;  // gemm_scratch_floats() of them, 64-byte aligned
+  /// Weights that this thread reads next, which few_rows fetches meanwhile; null: none.
+  const W* ahead = nullptr;
+  int64_t ahead_bytes = 0;
 };
 
-/// One form of product. `few_rows` reads the weights once for up to `row_tile` rows (decoding): it is bound by memory.
-/// `many_rows` keeps blocks in the caches (prefill). Both give the same bits.
+/// One form of product. `few_rows` reads the weights once for up to `few_rows_limit` rows (decoding): it is bound by
+/// memory. `many_rows` keeps blocks in the caches (prefill). Both give the same bits.
 template <class A, class W>
 struct GemmKernel {
   int panel = 0;                                       // output features of a packed panel
   int row_tile = 0;                                    // rows of a tile of accumulators
+  int few_rows_limit = 0;                              // rows that few_rows takes at once
   int depth_granule = 1;                               // K is filled up to a multiple of it
   int row_granule = 1;                                 // many_rows reads (and drops) rows of A up to a multiple of it
   bool tiled = false;                                  // activations lie as tiles [row_tile][depth_granule]
-  void (*few_rows)(const GemmTask<A, W>&) = nullptr;   // depth_block >= depth, rows <= row_tile
+  void (*few_rows)(const GemmTask<A, W>&) = nullptr;   // depth_block >= depth, rows <= few_rows_limit
   void (*many_rows)(const GemmTask<A, W>&) = nullptr;  // any number of rows
 };
 

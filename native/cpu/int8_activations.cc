@@ -12,8 +12,8 @@
 namespace octoformer {
 namespace {
 
-/// Values that are worth a thread of their own: they take about the time of waking one.
-constexpr int64_t kValuesPerThread = 32 * 1024;
+/// Values that are worth a thread of their own: they take longer than handing work to one that waits.
+constexpr int64_t kValuesPerThread = 4 * 1024;
 /// So few outliers hide behind the products of tiled kernels, however they are taken.
 constexpr int64_t kSharedOutliers = 16;
 
@@ -293,9 +293,10 @@ void Int8Activations::quantize(const Int8Kernels& kernels, int threads, const In
   row_stride_ = task.depth_block;
   block_stride_ = rows * row_stride_;
   bytes_.reserve(static_cast<size_t>(blocks * block_stride_), "activations of an int8 linear layer");
-  // Rows that fill up the last tile. Tiled ones lie among those of the input, which are written later.
+  // Rows that fill up the last tile. Tiled ones lie among those of the input, which are written later. A tile that is
+  // alone has as many rows as there are.
   const int64_t first_filled = kernel.tiled ? input.rows / kernel.row_tile * kernel.row_tile : input.rows;
-  for (int64_t block = 0; block < blocks; ++block) {
+  for (int64_t block = 0; block < blocks && input.rows > kernel.row_tile; ++block) {
     std::memset(bytes_.data() + block * block_stride_ + first_filled * row_stride_, 0,
                 static_cast<size_t>((rows - first_filled) * row_stride_));
   }

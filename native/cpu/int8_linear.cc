@@ -73,21 +73,44 @@ void Int8LinearDriver::take_scratch(const Int8Kernel& kernel, int worker, Int8Ta
   task.floats = reinterpret_cast<float*>(own) + scratch_sums_;
 }
 
+const Int8LinearDriver::Place& Int8LinearDriver::next_after(const Int8Weight& weight) {
+  next_weights_[last_weights_] = {weight.values(), weight.panels(), weight.panel_stride()};
+  last_weights_ = weight.values();
+  return next_weights_[last_weights_];
+}
+
+/// In the last task of a thread: its first task of the next layer is fetched meanwhile, and the others while ops of the
+/// calling thread leave it without work.
+void Int8LinearDriver::fetch_next(const Place& next, const FewRowTasks& tasks, int worker, Int8Task& task) {
+  const auto begin = [&](int64_t index) { return tasks.first_panel(index) * next.panel_stride; };
+  const int64_t first = tasks.first_of(worker), last = tasks.first_of(worker + 1);
+  task.ahead = next.values + begin(first);
+  task.ahead_bytes = begin(first + 1) - begin(first);
+  static const CacheSizes caches = cache_sizes();
+  const int64_t kept = std::min<int64_t>(begin(last) - begin(first), caches.second_level / 2);
+  if (worker > 0) ThreadPool::shared().fetch_when_idle(worker, task.ahead, kept);
+}
+
 void Int8LinearDriver::multiply_few_rows(const Int8Weight& weight, int64_t rows, const Int8Task& shared) {
   const Int8Kernel& kernel = weight.kernel();
-  const int64_t panels = weight.panels();
-  const int threads = usable_threads(threads_, panels * weight.panel_stride(), kWeightBytesPerThread);
-  // Two panels at a time: tiled kernels take pairs of them.
-  const int64_t share = round_up(divide_up(panels, threads * kTasksPerThread), 2);
-  lend_scratch(kernel, int8_scratch_values(kernel, kernel.row_tile, 2), threads);
-  ThreadPool::shared().parallel_for(threads, divide_up(panels, share), [&](int64_t index, int worker) {
+  const FewRowTasks tasks(weight.panels(), weight.panel_stride(), rows, threads_);
+  const Place& next = next_after(weight);
+  const FewRowTasks next_tasks(next.panels, next.panel_stride, rows, threads_);
+  lend_scratch(kernel, int8_scratch_values(kernel, kernel.row_tile, 2), tasks.threads());
+  ThreadPool::shared().parallel_for(tasks.threads(), tasks.count(), [&](int64_t index, int worker) {
     Int8Task task = shared;
     take_scratch(kernel, worker, task);
-    task.first_panel = index * share;
-    task.last_panel = std::min(task.first_panel + share, panels);
-    for (int64_t row = 0; row < rows; row += kernel.row_tile) {  // more than one tile only if K is 0
+    task.first_panel = tasks.first_panel(index);
+    task.last_panel = tasks.first_panel(index + 1);
+    if (tasks.goes_on(index)) {
+      task.ahead = task.weights + task.last_panel * task.panel_stride;
+      task.ahead_bytes = (tasks.first_panel(index + 2) - task.last_panel) * task.panel_stride;
+    } else if (next.panels > 0 && tasks.is_own(index, worker) && worker < next_tasks.threads()) {
+      fetch_next(next, next_tasks, worker, task);
+    }
+    for (int64_t row = 0; row < rows; row += kernel.few_rows_limit) {  // more than once only if K is 0
       task.first_row = row;
-      task.last_row = std::min(row + kernel.row_tile, rows);
+      task.last_row = std::min(row + kernel.few_rows_limit, rows);
       kernel.few_rows(task);
     }
   });

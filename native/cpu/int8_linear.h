@@ -3,9 +3,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
 
 #include "backend/backend.h"
 #include "cpu/aligned_memory.h"
+#include "cpu/gemm_blocking.h"
 #include "cpu/int8_activations.h"
 #include "cpu/int8_weight.h"
 #include "cpu/row_kernels.h"
@@ -33,8 +35,20 @@ class Int8LinearDriver {
   void lend_scratch(const Int8Kernel& kernel, int64_t sums, int threads);
   void take_scratch(const Int8Kernel& kernel, int worker, Int8Task& task) const;
 
+  /// Where packed weights lie.
+  struct Place {
+    const int8_t* values = nullptr;
+    int64_t panels = 0, panel_stride = 0;
+  };
+  const Place& next_after(const Int8Weight& weight);
+  static void fetch_next(const Place& next, const FewRowTasks& tasks, int worker, Int8Task& task);
+
   const Int8Kernels& kernels_;
   int threads_;
+  // Programs read their weights in the same order again and again: which one came after each, the last time. Addresses
+  // only, for fetching ahead.
+  std::unordered_map<const int8_t*, Place> next_weights_;
+  const int8_t* last_weights_ = nullptr;
   Int8Activations activations_;
   AlignedMemory scratch_;     // sums of every thread
   int64_t scratch_sums_ = 0;  // of one thread

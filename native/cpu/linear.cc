@@ -148,22 +148,23 @@ void LinearDriver::narrow_to_tiles(const Product<A, W>& product, int64_t row, in
 template <class A, class W>
 void LinearDriver::multiply_few_rows(Product<A, W>& product) {
   const GemmKernel<A, W>& kernel = product.kernel;
-  const int64_t panels = product.layout.panels;
-  const int threads =
-      usable_threads(threads_, static_cast<int64_t>(product.arguments.weight->bytes()), kWeightBytesPerThread);
-  // Whole groups of panels that a lone row takes together (kernels/gemm_blocks.h) where panels are narrow.
-  const int64_t group = std::max(64 / kernel.panel, 1);
-  const int64_t share = round_up(divide_up(panels, threads * kTasksPerThread), group);
-  const int64_t scratch = gemm_scratch_floats(kernel, kernel.row_tile, group * 2, 0);
-  scratch_.reserve(static_cast<size_t>(scratch * threads) * sizeof(float), "sums of a linear layer");
-  ThreadPool::shared().parallel_for(threads, divide_up(panels, share), [&](int64_t index, int worker) {
+  const FewRowTasks tasks(product.layout.panels, product.layout.panel_stride * static_cast<int64_t>(sizeof(W)),
+                          product.rows, threads_);
+  const int64_t scratch = gemm_scratch_floats(kernel, kernel.row_tile, kFewRowPanels, 0);
+  scratch_.reserve(static_cast<size_t>(scratch * tasks.threads()) * sizeof(float), "sums of a linear layer");
+  ThreadPool::shared().parallel_for(tasks.threads(), tasks.count(), [&](int64_t index, int worker) {
     GemmTask<A, W> task = product.task;
     task.scratch = reinterpret_cast<float*>(scratch_.data()) + worker * scratch;
-    task.first_panel = index * share;
-    task.last_panel = std::min(task.first_panel + share, panels);
-    for (int64_t row = 0; row < product.rows; row += kernel.row_tile) {  // more than one tile only if K is 0
+    task.first_panel = tasks.first_panel(index);
+    task.last_panel = tasks.first_panel(index + 1);
+    if (tasks.goes_on(index)) {
+      task.ahead = task.weights + task.last_panel * task.panel_stride;
+      task.ahead_bytes =
+          (tasks.first_panel(index + 2) - task.last_panel) * task.panel_stride * static_cast<int64_t>(sizeof(W));
+    }
+    for (int64_t row = 0; row < product.rows; row += kernel.few_rows_limit) {  // more than once only if K is 0
       task.first_row = row;
-      task.last_row = std::min(row + kernel.row_tile, product.rows);
+      task.last_row = std::min(row + kernel.few_rows_limit, product.rows);
       kernel.few_rows(task);
     }
   });

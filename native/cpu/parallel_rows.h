@@ -6,12 +6,12 @@
 
 namespace octoformer {
 
-/// Values (columns of all rows) below which one thread does a row op faster than two: it takes them in about the ten
-/// microseconds that waking a thread costs.
-inline constexpr int64_t kMinimumParallelValues = 32 * 1024;
+/// Values (columns of all rows) below which one thread does a row op faster than two: it takes them in about the few
+/// microseconds that handing work to threads that wait costs.
+inline constexpr int64_t kMinimumParallelValues = 8 * 1024;
 
 /// Values that one task gets at least, so that handing out tasks costs nothing beside the work.
-inline constexpr int64_t kTaskValues = 8 * 1024;
+inline constexpr int64_t kTaskValues = 2 * 1024;
 
 /// Calls body(row) for every row, each of which touches about `columns` values.
 template <class Body>

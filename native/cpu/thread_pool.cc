@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -27,10 +28,12 @@ void pause_briefly() {
 #endif
 }
 
-// Two ops of a forward pass follow each other within microseconds, and waking a thread takes about ten: worth waiting
-// for actively, but no longer, and after the first moment only while nobody else wants the core.
-constexpr std::chrono::microseconds kSpinTime{5};
-constexpr std::chrono::microseconds kYieldTime{50};
+// Jobs of a forward pass follow each other within microseconds, and so do the steps of a generation, whose tokens take
+// some hundred microseconds on the way through JavaScript; waking a thread takes ten, and several times that on virtual
+// machines: worth waiting for actively, but no longer, and after the first moment only while nobody else wants the
+// core.
+constexpr std::chrono::microseconds kSpinTime{20};
+constexpr std::chrono::microseconds kYieldTime{1000};
 
 /// Waits actively until ready() or for about kYieldTime; returns ready().
 template <class Ready>
@@ -50,6 +53,28 @@ bool wait_actively(const Ready& ready) {
 
 constexpr uint32_t kOpen = 1u << 31;
 
+/// Memory that a thread will read, of which it fetches a little at a time: a core gets the most out of memory when it
+/// reads several runs of addresses at once (kernels/weights_ahead.h).
+struct IdleFetch {
+  static constexpr int64_t kRuns = 8, kRunBytes = 16 * 1024, kStep = 128;
+
+  const char* memory = nullptr;
+  int64_t bytes = 0;
+  int64_t done = 0;  // of each run
+
+  bool empty() const { return bytes <= 0; }
+  void fetch_some() {
+    for (int64_t run = 0; run < kRuns && run * kRunBytes < bytes; ++run) {
+      for (int64_t i = 0; i < kStep; i += 64) __builtin_prefetch(memory + run * kRunBytes + done + i, 0, 2);
+    }
+    done += kStep;
+    if (done < kRunBytes) return;
+    done = 0;
+    memory += kRuns * kRunBytes;
+    bytes -= kRuns * kRunBytes;
+  }
+};
+
 }  // namespace
 
 // One job at a time. Its owner holds `busy`. Workers enter through `gate` (an open bit and the number of those inside),
@@ -61,9 +86,15 @@ struct ThreadPool::State {
   // The job: written by its owner while the gate is closed and empty.
   TaskFunction function = nullptr;
   const void* context = nullptr;
-  int64_t tasks = 0;
   int threads = 0;
-  std::atomic<int64_t> next{0};
+  // Each thread begins with a run of tasks of its own, so that what it reads lies together, and goes on with those that
+  // others have left.
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+    IdleFetch idle;  // its thread's alone
+  };
+  const std::unique_ptr<Share[]> shares = std::make_unique<Share[]>(kMaximumThreads);
   std::exception_ptr error;  // of the first task that failed
   std::atomic<bool> failed{false};
 
@@ -81,21 +112,27 @@ struct ThreadPool::State {
   void leave();
   void post(int wanted_threads, int64_t task_count, TaskFunction task_function, const void* task_context);
   void close_and_wait();
-  void wait_for_job(uint32_t seen);
+  void wait_for_job(int worker, uint32_t seen);
   void work(int worker);
   void grow(int workers);
 };
 
 void ThreadPool::State::take_tasks(int worker) {
   try {
-    for (;;) {
-      const int64_t task = next.fetch_add(1, std::memory_order_relaxed);
-      if (task >= tasks) return;
-      function(context, task, worker);
+    for (int i = 0; i < threads; ++i) {
+      Share& share = shares[static_cast<size_t>(worker + i < threads ? worker + i : worker + i - threads)];
+      // Looked at first: what only ever counts up from the end would be taken from its owner for nothing.
+      while (share.next.load(std::memory_order_relaxed) < share.end) {
+        const int64_t task = share.next.fetch_add(1, std::memory_order_relaxed);
+        if (task >= share.end) break;
+        function(context, task, worker);
+      }
     }
   } catch (...) {
     if (!failed.exchange(true)) error = std::current_exception();
-    next.store(tasks, std::memory_order_relaxed);
+    for (int i = 0; i < threads; ++i) {
+      shares[static_cast<size_t>(i)].next.store(shares[static_cast<size_t>(i)].end, std::memory_order_relaxed);
+    }
   }
 }
 
@@ -118,9 +155,14 @@ void ThreadPool::State::post(int wanted_threads, int64_t task_count, TaskFunctio
                              const void* task_context) {
   function = task_function;
   context = task_context;
-  tasks = task_count;
   threads = wanted_threads;
-  next.store(0, std::memory_order_relaxed);
+  int64_t begin = 0;
+  for (int i = 0; i < wanted_threads; ++i) {
+    Share& share = shares[static_cast<size_t>(i)];
+    share.next.store(begin, std::memory_order_relaxed);
+    begin += task_count / wanted_threads + (i < task_count % wanted_threads ? 1 : 0);
+    share.end = begin;
+  }
   failed.store(false, std::memory_order_relaxed);
   error = nullptr;
   gate.store(kOpen, std::memory_order_release);
@@ -142,8 +184,11 @@ void ThreadPool::State::close_and_wait() {
   owner_sleeps.store(false, std::memory_order_relaxed);
 }
 
-void ThreadPool::State::wait_for_job(uint32_t seen) {
+void ThreadPool::State::wait_for_job(int worker, uint32_t seen) {
   const auto posted = [this, seen] { return job_number.load(std::memory_order_seq_cst) != seen; };
+  for (IdleFetch& fetch = shares[static_cast<size_t>(worker)].idle; !fetch.empty(); fetch.fetch_some()) {
+    if (posted()) return;
+  }
   if (wait_actively(posted)) return;
   std::unique_lock lock(mutex);
   sleeping_workers.fetch_add(1, std::memory_order_seq_cst);
@@ -154,7 +199,7 @@ void ThreadPool::State::wait_for_job(uint32_t seen) {
 void ThreadPool::State::work(int worker) {
   uint32_t seen = 0;
   for (;;) {
-    wait_for_job(seen);
+    wait_for_job(worker, seen);
     seen = job_number.load(std::memory_order_seq_cst);
     if (!enter()) continue;
     if (worker < threads) take_tasks(worker);
@@ -196,6 +241,10 @@ ThreadPool& ThreadPool::shared() {
   ThreadPool* pool = new ThreadPool;
   shared_pool.store(pool, std::memory_order_release);
   return *pool;
+}
+
+void ThreadPool::fetch_when_idle(int worker, const void* memory, int64_t bytes) {
+  state_->shares[static_cast<size_t>(worker)].idle = {static_cast<const char*>(memory), bytes};
 }
 
 int ThreadPool::size() const { return state_->size.load(std::memory_order_relaxed); }

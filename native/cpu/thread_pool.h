@@ -35,6 +35,10 @@ class ThreadPool {
         &body);
   }
 
+  /// To be called in a task, by `worker`: what it will read in a job soon. While it has nothing to do before that, it
+  /// fetches this memory into its second-level cache. Memory that is gone by then does no harm: fetching never faults.
+  void fetch_when_idle(int worker, const void* memory, int64_t bytes);
+
   /// Threads that the pool has started so far, without callers.
   int size() const;
 

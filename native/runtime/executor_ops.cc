@@ -197,11 +197,11 @@ void Executor::execute(const OutputOp& op, RunResult& result) {
 
 void Executor::sample(const Value& value, RunResult& result) {
   const ConstMatrixView logits = view(value);
-  for (int64_t row = 0; row < logits.rows; ++row) {
+  backend_.for_each(logits.rows, [&](int64_t row) {
     const auto target = static_cast<size_t>(row_targets_[static_cast<size_t>(row)]);
     const std::span<const float> scores(logits.row(row), static_cast<size_t>(logits.columns));
     result.sampled[target] = request_->samplers[target]->choose(scores, request_->rows[target]);
-  }
+  });
 }
 
 }  // namespace octoformer

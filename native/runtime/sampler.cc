@@ -10,8 +10,50 @@
 namespace octoformer {
 
 namespace {
+
 constexpr float kExcluded = -std::numeric_limits<float>::infinity();
+
+/// Numbers looked at together, so that compilers take vectors for them.
+constexpr size_t kTogether = 16;
+
+/// The largest number (-infinity if there is none; a NaN is none).
+float largest_of(std::span<const float> numbers) {
+  float best[kTogether];
+  std::fill_n(best, kTogether, kExcluded);
+  size_t i = 0;
+  for (; i + kTogether <= numbers.size(); i += kTogether) {
+    const float* some = numbers.data() + i;
+    for (size_t j = 0; j < kTogether; ++j) best[j] = some[j] > best[j] ? some[j] : best[j];
+  }
+  for (; i < numbers.size(); ++i) best[0] = std::max(best[0], numbers[i]);
+  return *std::max_element(best, best + kTogether);
 }
+
+bool has_nan(std::span<const float> numbers) {
+  uint32_t found[kTogether] = {};
+  size_t i = 0;
+  for (; i + kTogether <= numbers.size(); i += kTogether) {
+    const float* some = numbers.data() + i;
+    for (size_t j = 0; j < kTogether; ++j) found[j] |= some[j] != some[j] ? 1u : 0u;
+  }
+  for (; i < numbers.size(); ++i) found[0] |= std::isnan(numbers[i]) ? 1u : 0u;
+  return std::any_of(found, found + kTogether, [](uint32_t any) { return any != 0; });
+}
+
+/// The first place of a number that is there.
+size_t find(std::span<const float> numbers, float number) {
+  size_t i = 0;
+  for (; i + kTogether <= numbers.size(); i += kTogether) {
+    const float* some = numbers.data() + i;
+    uint32_t found = 0;
+    for (size_t j = 0; j < kTogether; ++j) found |= some[j] == number ? 1u : 0u;
+    if (found != 0) break;
+  }
+  while (numbers[i] != number) ++i;
+  return i;
+}
+
+}  // namespace
 
 Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
   const auto require = [](bool holds, const char* name, double value, const char* rule) {
@@ -31,8 +73,11 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
 }
 
 int32_t Sampler::choose(std::span<const float> logits, int64_t row) {
-  adjust(logits, row);
-  return options_.do_sample ? draw(row) : largest(row);
+  refuse_nan(logits, row);
+  const bool forbids_ending = accepted_ < options_.min_new_tokens && !options_.eos_token_ids.empty();
+  if (!options_.do_sample && said_.empty() && !forbids_ending) return likeliest(logits, row);
+  adjust(logits);
+  return options_.do_sample ? draw(row) : likeliest(scores_, row);
 }
 
 void Sampler::accept(int32_t token) {
@@ -41,13 +86,14 @@ void Sampler::accept(int32_t token) {
   if (options_.repetition_penalty != 1.0f) said_.insert(token);
 }
 
-void Sampler::adjust(std::span<const float> logits, int64_t row) {
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (std::isnan(logits[i])) {
-      fail(ErrorCode::internal, "the logit of token ", i, " in row ", row,
-           " is NaN: the model overflowed; check the checkpoint, or load it with dtype float32");
-    }
-  }
+void Sampler::refuse_nan(std::span<const float> logits, int64_t row) {
+  if (!has_nan(logits)) return;
+  const auto nan = std::find_if(logits.begin(), logits.end(), [](float logit) { return std::isnan(logit); });
+  fail(ErrorCode::internal, "the logit of token ", nan - logits.begin(), " in row ", row,
+       " is NaN: the model overflowed; check the checkpoint, or load it with dtype float32");
+}
+
+void Sampler::adjust(std::span<const float> logits) {
   scores_.assign(logits.begin(), logits.end());
   const auto score_of = [&](int32_t token) -> float& {
     if (static_cast<size_t>(token) >= scores_.size()) {
@@ -65,12 +111,12 @@ void Sampler::adjust(std::span<const float> logits, int64_t row) {
   }
 }
 
-int32_t Sampler::largest(int64_t row) const {
-  const auto found = std::max_element(scores_.begin(), scores_.end());  // the first one
-  if (found == scores_.end() || *found == kExcluded) {
+int32_t Sampler::likeliest(std::span<const float> scores, int64_t row) {
+  const float largest = largest_of(scores);
+  if (largest == kExcluded) {
     fail(ErrorCode::internal, "no token of row ", row, " can be chosen: every logit is -infinity");
   }
-  return static_cast<int32_t>(found - scores_.begin());
+  return static_cast<int32_t>(find(scores, largest));
 }
 
 int32_t Sampler::draw(int64_t row) {
@@ -79,7 +125,7 @@ int32_t Sampler::draw(int64_t row) {
     const float score = scores_[i] / options_.temperature;
     if (score > kExcluded) candidates_.push_back({score, static_cast<int32_t>(i)});
   }
-  if (candidates_.empty()) largest(row);
+  if (candidates_.empty()) return likeliest(scores_, row);  // fails
   keep_top_k();
   double total = weigh_candidates();
   keep_top_p(total);

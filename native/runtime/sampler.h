@@ -40,8 +40,10 @@ class Sampler {
     int32_t token;
   };
 
-  void adjust(std::span<const float> logits, int64_t row);
-  int32_t largest(int64_t row) const;
+  static void refuse_nan(std::span<const float> logits, int64_t row);
+  /// The first of the largest scores.
+  static int32_t likeliest(std::span<const float> scores, int64_t row);
+  void adjust(std::span<const float> logits);
   int32_t draw(int64_t row);
   void keep_top_k();
   double weigh_candidates();

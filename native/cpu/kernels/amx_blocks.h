@@ -1,5 +1,5 @@
-// The two ways over a block of the result with AMX tiles, the same for bfloat16 and int8: 64 bytes of k a step, 16 rows
-// of activations a tile, and of weights two tiles beside each other in a panel.
+// Blocks of the result with AMX tiles, the same for bfloat16 and int8: 64 bytes of k a step, 16 rows of activations a
+// tile, and of weights two tiles beside each other in a panel. A few rows are multiplied as amx_few_rows.h says.
 //
 // A `Product` says what differs:
 //   Task, Sum             GemmTask<...> and float, or Int8Task and int32_t
@@ -48,9 +48,7 @@ inline void configure_tiles(int rows, int first_weight_tile) {
   } while (false)
 
 /// Tiles are loaded in an order that the processor's own prefetching does not follow: fetch the 2 KB of a step of
-/// weights in time (4 KB ahead in each of two panels, a microsecond or so of what memory gives). Beyond the end it
-/// fetches nothing harmful.
-constexpr int64_t kPrefetchSteps = 2;
+/// weights in time. Beyond the end it fetches nothing harmful.
 inline void prefetch_step(const uint8_t* weights) {
 #pragma GCC unroll 32
   for (int line = 0; line < kPanelStepBytes / 64; ++line) __builtin_prefetch(weights + line * 64);
@@ -59,61 +57,6 @@ inline void prefetch_step(const uint8_t* weights) {
 template <class Product>
 inline const uint8_t* panel_bytes(const typename Product::Task& task, int64_t panel) {
   return reinterpret_cast<const uint8_t*>(task.weights + panel * task.panel_stride);
-}
-
-/// [rows, 32] or (`Two`) two panels' sums over all of K: a tile of activations meets two or four tiles of weights.
-template <class Product, bool Two>
-inline void multiply_few_rows(const uint8_t* a, const uint8_t* weights, const uint8_t* second, int64_t steps,
-                              typename Product::Sum* sums) {
-  typename Product::Sum* second_sums = sums + kTileRow * kTilePanel;
-  TILE_ZERO(0);
-  TILE_ZERO(1);
-  TILE_ZERO(2);
-  TILE_ZERO(3);
-  for (int64_t step = 0; step < steps; ++step, a += kTileBytes, weights += kPanelStepBytes, second += kPanelStepBytes) {
-    prefetch_step(weights + kPrefetchSteps * kPanelStepBytes);
-    TILE_LOAD(4, a, kTileRowBytes);
-    TILE_LOAD(5, weights, kPanelRowBytes);
-    TILE_MULTIPLY(0, 4, 5);
-    TILE_LOAD(5, weights + 64, kPanelRowBytes);
-    TILE_MULTIPLY(1, 4, 5);
-    if constexpr (Two) {
-      prefetch_step(second + kPrefetchSteps * kPanelStepBytes);
-      TILE_LOAD(5, second, kPanelRowBytes);
-      TILE_MULTIPLY(2, 4, 5);
-      TILE_LOAD(5, second + 64, kPanelRowBytes);
-      TILE_MULTIPLY(3, 4, 5);
-    }
-  }
-  TILE_STORE(0, sums, kSumRowBytes);
-  TILE_STORE(1, sums + kTileColumns, kSumRowBytes);
-  if constexpr (Two) {
-    TILE_STORE(2, second_sums, kSumRowBytes);
-    TILE_STORE(3, second_sums + kTileColumns, kSumRowBytes);
-  }
-}
-
-/// Up to 16 rows by whole panels, over all of K. Tiles have as many rows as there are: fewer are faster. `sums`: two
-/// times [16][kTilePanel].
-template <class Product>
-void few_rows_amx(const typename Product::Task& task, typename Product::Sum* sums) {
-  const uint8_t* a = reinterpret_cast<const uint8_t*>(task.activations);
-  const int64_t steps = task.depth / Product::kTileDepth, rows = task.last_row - task.first_row;
-  configure_tiles(static_cast<int>(rows), 5);
-  for (int64_t panel = task.first_panel; panel < task.last_panel; panel += 2) {
-    const uint8_t* weights = panel_bytes<Product>(task, panel);
-    const bool two = panel + 1 < task.last_panel;
-    if (two) {
-      multiply_few_rows<Product, true>(a, weights, panel_bytes<Product>(task, panel + 1), steps, sums);
-    } else {
-      multiply_few_rows<Product, false>(a, weights, weights, steps, sums);
-    }
-    Product::finish(task, sums, task.first_row, rows, panel * kTilePanel);
-    if (two) {
-      Product::finish(task, sums + kTileRow * kTilePanel, task.first_row, rows, (panel + 1) * kTilePanel);
-    }
-  }
-  TILE_RELEASE();
 }
 
 /// What a strip's products fetch ahead: so many bytes (of whole cache lines) of each run with every step. Fetching a

@@ -6,6 +6,7 @@
 
 #include "cpu/gemm_kernels.h"
 #include "cpu/kernels/amx_blocks.h"
+#include "cpu/kernels/amx_few_rows.h"
 #include "cpu/kernels/epilogue.h"
 #include "cpu/kernels/gemm_tile.h"
 
@@ -35,13 +36,9 @@ void many_rows_bfloat16_amx(const Bfloat16TileProduct::Task& task) {
   many_rows_amx<Bfloat16TileProduct>(task, task.scratch + 2 * kStripSums, task.scratch);
 }
 
-constexpr GemmKernel<uint16_t, uint16_t> kBfloat16TileKernel = {kTilePanel,
-                                                                kTileRow,
-                                                                Bfloat16TileProduct::kTileDepth,
-                                                                kStripRows,
-                                                                true,
-                                                                few_rows_bfloat16_amx,
-                                                                many_rows_bfloat16_amx};
+constexpr GemmKernel<uint16_t, uint16_t> kBfloat16TileKernel = {
+    kTilePanel, kTileRow, kFewTileRows,          Bfloat16TileProduct::kTileDepth,
+    kStripRows, true,     few_rows_bfloat16_amx, many_rows_bfloat16_amx};
 
 }  // namespace
 }  // namespace octoformer

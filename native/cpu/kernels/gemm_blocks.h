@@ -1,4 +1,4 @@
-// The two ways over a block of the result with vector tiles: few rows (decoding) and many rows (prefill).
+// Blocks of the result with vector tiles: many rows (prefill).
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -23,36 +23,6 @@ inline void with_rows(int64_t rows, const Body& body) {
     if (rows < Rows) return with_rows<Body, Rows - 1>(rows, body);
   }
   body(Constant<Rows>{});
-}
-
-/// All of K for `Rows` rows, panel by panel: every weight is read once, in order, and widened in registers.
-template <class Form, int Rows>
-void few_rows_of(const GemmTask<typename Form::Activation, typename Form::Weight>& task) {
-  // A lone row has too few sums in a narrow panel to hide the latency of a multiply-add (4 or 5 cycles, two at a time):
-  // take as many panels as give 8 vectors.
-  constexpr int panels = Rows == 1 && kPanelVectors < 8 ? 8 / kPanelVectors : 1;
-  const auto* a = task.activations + task.first_row * task.row_stride;
-  const auto finish_panel = [&](int64_t panel, const float* sums, int64_t stride) {
-    const int64_t column = panel * kPanel;
-    finish_tile<kPanel>(task.epilogue, sums, stride, task.first_row, Rows, column,
-                        minimum(kPanel, task.out_features - column));
-  };
-  int64_t panel = task.first_panel;
-  for (; panel + panels <= task.last_panel; panel += panels) {
-    multiply_tile<Form, Rows, panels>(a, task.row_stride, task.weights + panel * task.panel_stride, task.panel_stride,
-                                      task.depth, true, task.scratch);
-    for (int p = 0; p < panels; ++p) finish_panel(panel + p, task.scratch + p * kPanel, panels * kPanel);
-  }
-  for (; panel < task.last_panel; ++panel) {
-    multiply_tile<Form, Rows, 1>(a, task.row_stride, task.weights + panel * task.panel_stride, task.panel_stride,
-                                 task.depth, true, task.scratch);
-    finish_panel(panel, task.scratch, kPanel);
-  }
-}
-
-template <class Form>
-void few_rows(const GemmTask<typename Form::Activation, typename Form::Weight>& task) {
-  with_rows(task.last_row - task.first_row, [&](auto rows) { few_rows_of<Form, decltype(rows)::value>(task); });
 }
 
 /// A block of a panel as the tiles read it. Halves are widened once for all rows of the task.

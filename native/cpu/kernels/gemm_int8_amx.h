@@ -6,7 +6,9 @@
 
 #include "cpu/gemm_int8_kernels.h"
 #include "cpu/kernels/amx_blocks.h"
+#include "cpu/kernels/amx_few_rows.h"
 #include "cpu/kernels/gemm_int8_epilogue.h"
+#include "cpu/kernels/gemm_int8_few_rows.h"
 
 namespace octoformer {
 namespace {
@@ -23,7 +25,18 @@ struct Int8TileProduct {
   }
 };
 
-void few_rows_int8_amx(const Int8Task& task) { few_rows_amx<Int8TileProduct>(task, task.sums); }
+/// Up to so many rows the dot products of vectors keep up with memory, whose runs they read without tiles' waiting.
+constexpr int kVectorRows = 8;
+
+void few_rows_int8_amx(const Int8Task& task) {
+  const int64_t rows = task.last_row - task.first_row;
+  if (rows > kVectorRows) return few_rows_amx<Int8TileProduct>(task, task.sums);
+  const FewRows tiled = {task.activations, kTileRowBytes, kTileRowBytes, kTileBytes};
+  few_vector_rows_int8<Int8Unit, kVectorRows, kTilePanel / Vec::lanes>(
+      task, tiled, [&](const int32_t* sums, int64_t column) {
+        finish_int8_rows<kTilePanel>(task, sums, task.first_row, rows, kTileRow, column);
+      });
+}
 
 /// The sums begin with the two strips being finished.
 void many_rows_int8_amx(const Int8Task& task) {

@@ -1,6 +1,7 @@
 // The int8 products of an ISA as their table.
 #pragma once
 #include "cpu/gemm_int8_kernels.h"
+#include "cpu/kernels/gemm_int8_few_rows.h"
 #include "cpu/kernels/gemm_int8_tile.h"
 #include "cpu/kernels/quantize_rows.h"
 #if defined(OCTOFORMER_TILES)
@@ -16,15 +17,16 @@ constexpr Int8Kernel int8_vector_kernel() {
     if constexpr (requires { Unit::depth; }) return Unit::depth;
     return 4;
   }();
-  return {kPanel, Unit::rows, depth_granule, 1, false, Unit::flip, few_rows_int8<Unit>, many_rows_int8<Unit>};
+  return {kPanel, Unit::rows, Unit::rows,          depth_granule,       1,
+          false,  Unit::flip, few_rows_int8<Unit>, many_rows_int8<Unit>};
 }
 
 template <class Unit>
 constexpr Int8Kernel int8_kernel() {
 #if defined(OCTOFORMER_TILES)
   static_assert(Unit::flip == 0x80, "tiles multiply unsigned bytes");
-  return {kTilePanel, kTileRow,   Int8TileProduct::kTileDepth, kStripRows,
-          true,       Unit::flip, few_rows_int8_amx,           many_rows_int8_amx};
+  return {kTilePanel, kTileRow,   kFewTileRows,      Int8TileProduct::kTileDepth, kStripRows,
+          true,       Unit::flip, few_rows_int8_amx, many_rows_int8_amx};
 #else
   return int8_vector_kernel<Unit>();
 #endif

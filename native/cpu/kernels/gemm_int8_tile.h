@@ -1,4 +1,4 @@
-// Integer products on vectors: a tile of sums in registers, over few rows (decoding) and over many (prefill).
+// Integer products on vectors: a tile of sums in registers, over many rows (prefill).
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -62,17 +62,6 @@ inline void int8_tile_of(int64_t rows, const uint8_t* a, int64_t stride, const i
     if (rows < Rows) return int8_tile_of<Unit, Rows - 1>(rows, a, stride, weights, depth, fresh, sums);
   }
   int8_tile<Unit, Rows>(a, stride, weights, depth, fresh, sums);
-}
-
-/// All of K for up to Unit::rows rows, panel by panel: every weight is read once, in order.
-template <class Unit>
-void few_rows_int8(const Int8Task& task) {
-  const uint8_t* a = task.activations + task.first_row * task.row_stride;
-  for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
-    int8_tile_of<Unit>(task.last_row - task.first_row, a, task.row_stride, task.weights + panel * task.panel_stride,
-                       task.depth, true, task.sums);
-    finish_int8_tile<kPanel>(task, task.sums, task.first_row, Unit::rows, panel * kPanel);
-  }
 }
 
 /// Blocks of k outermost, so that a block of a panel stays in the first-level cache while all rows pass by.

@@ -2,6 +2,7 @@
 #pragma once
 #include "cpu/gemm_kernels.h"
 #include "cpu/kernels/gemm_blocks.h"
+#include "cpu/kernels/gemm_few_rows.h"
 #include "cpu/kernels/gemm_int8_weights.h"
 #if defined(OCTOFORMER_TILES)
 #include "cpu/kernels/gemm_amx.h"
@@ -12,7 +13,7 @@ namespace {
 
 template <class Form>
 constexpr GemmKernel<typename Form::Activation, typename Form::Weight> vector_kernel(int depth_granule) {
-  return {kPanel, kTileRows, depth_granule, 1, false, few_rows<Form>, many_rows<Form>};
+  return {kPanel, kTileRows, kTileRows, depth_granule, 1, false, few_rows<Form>, many_rows<Form>};
 }
 
 constexpr GemmKernel<uint16_t, uint16_t> bfloat16_unit_kernel() {
@@ -32,7 +33,7 @@ constexpr GemmKernels kGemmKernels = {
     bfloat16_unit_kernel(),
     round_row_to_bfloat16,
     narrow_row_to_bfloat16,
-    {kPanel, kTileRows, 1, 1, false, few_rows_int8_weights, many_rows<Int8WeightForm>},
+    {kPanel, kTileRows, kTileRows, 1, 1, false, few_rows_int8_weights, many_rows<Int8WeightForm>},
 };
 
 }  // namespace

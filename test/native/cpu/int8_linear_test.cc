@@ -22,10 +22,13 @@ struct Shape {
 };
 
 // None, one, primes, and one off every tile: rows 2, 4, 6, 16; panels 8, 16, 64; four k a step, 64 a tile; blocks of K.
-constexpr Shape kShapes[] = {{0, 5, 7},     {1, 1, 1},     {1, 64, 64},   {1, 67, 129},   {2, 130, 33},  {3, 0, 4},
-                             {5, 63, 31},   {6, 65, 200},  {7, 17, 1},    {7, 1, 66},     {13, 129, 67}, {16, 64, 128},
-                             {17, 100, 97}, {31, 191, 64}, {33, 31, 353}, {20, 70, 1030}, {4, 3, 0},     {19, 5, 0},
-                             {17, 1, 5},    {33, 1, 65},   {40, 67, 3}};
+// Few rows by more panels than kernels take at once, and by more than a task has; the most rows that any takes, and one
+// more.
+constexpr Shape kShapes[] = {{0, 5, 7},     {1, 1, 1},     {1, 64, 64},   {1, 67, 129},   {2, 130, 33},   {3, 0, 4},
+                             {5, 63, 31},   {6, 65, 200},  {7, 17, 1},    {7, 1, 66},     {13, 129, 67},  {16, 64, 128},
+                             {17, 100, 97}, {31, 191, 64}, {33, 31, 353}, {20, 70, 1030}, {4, 3, 0},      {19, 5, 0},
+                             {17, 1, 5},    {33, 1, 65},   {40, 67, 3},   {1, 610, 70},   {2, 1100, 600}, {3, 330, 40},
+                             {4, 410, 36},  {8, 290, 131}, {9, 100, 64},  {64, 97, 130},  {65, 70, 70}};
 
 struct Scheme {
   const char* name;
@@ -170,6 +173,21 @@ TEST_P(Int8Linear, ARowHasTheSameBitsAloneInAnyBatchAndOnAnyThreads) {
           << scheme.name << ", row " << row;
     }
   }
+}
+
+// The weight that came next the last time is fetched while its predecessor is multiplied, there or not.
+TEST_P(Int8Linear, AWeightMayBeGoneWhenItIsFetchedAhead) {
+  const Matrix a = random_matrix(3, 512, 8), w = random_matrix(1030, 512, 9);  // enough bytes for several threads
+  const auto stays = pack(w, {});
+  const Matrix expected = multiply(driver_, a, *stays);
+  for (int round = 0; round < 3; ++round) {
+    const auto goes = pack(random_matrix(1030 + round, 512, 10), {});
+    for (int again = 0; again < 2; ++again) {
+      EXPECT_TRUE(same_bits(multiply(driver_, a, *stays), expected));
+      multiply(driver_, a, *goes);
+    }
+  }
+  EXPECT_TRUE(same_bits(multiply(driver_, a, *stays), expected));
 }
 
 TEST_P(Int8Linear, ZerosNaNAndInfinitiesAreTheReferences) {

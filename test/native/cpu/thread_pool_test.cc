@@ -76,6 +76,43 @@ TEST(ThreadPool, ThreadsReallyWorkTogether) {
   EXPECT_EQ(arrived.load(), 2);
 }
 
+TEST(ThreadPool, ThreadsBeginWithRunsOfTheirOwnAndTakeWhatOthersLeave) {
+  std::atomic<int> arrived{0};
+  std::atomic<int64_t> done{0};
+  std::vector<int> taken_by(100, -1);
+  std::atomic<int64_t> first[2] = {-1, -1};
+  pool().parallel_for(2, 100, [&](int64_t task, int worker) {
+    taken_by[static_cast<size_t>(task)] = worker;
+    int64_t none = -1;
+    if (first[worker].compare_exchange_strong(none, task)) {
+      ++arrived;
+      while (arrived.load() < 2) std::this_thread::yield();
+      // Worker 1 is held up by its first task until all others are done.
+      while (worker == 1 && done.load() < 99) std::this_thread::yield();
+    }
+    ++done;
+  });
+  EXPECT_EQ(first[0].load(), 0);
+  EXPECT_EQ(first[1].load(), 50);
+  for (int64_t task = 0; task < 100; ++task) EXPECT_EQ(taken_by[static_cast<size_t>(task)], task == 50 ? 1 : 0) << task;
+}
+
+TEST(ThreadPool, FetchesWhatIsNotThereWithoutHarm) {
+  static char byte;  // what lies so far behind it is not ours, if anything is there
+  for (const int64_t bytes : {0, 1, 100'000, 3'000'000}) {
+    std::atomic<int> arrived{0};
+    pool().parallel_for(3, 3, [&](int64_t, int worker) {
+      pool().fetch_when_idle(worker, &byte, bytes);
+      ++arrived;
+      while (arrived.load() < 3) std::this_thread::yield();
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::atomic<int64_t> sum{0};
+    pool().parallel_for(3, 100, [&](int64_t task, int) { sum += task; });
+    EXPECT_EQ(sum.load(), 4950);
+  }
+}
+
 TEST(ThreadPool, CarriesTheFirstExceptionToTheCaller) {
   for (const int threads : {1, 2, 4}) {
     std::atomic<int64_t> ran{0};

@@ -175,6 +175,21 @@ TEST(Sampler, TheSeedFixesTheDraws) {
   EXPECT_FALSE(std::equal(shifted.begin(), shifted.end() - 1, tokens.begin() + 1));
 }
 
+TEST(Sampler, TheFirstOfTheLargestOfAnyLength) {
+  // Numbers are looked at several at a time: every length around that, and the largest in every place.
+  for (size_t length = 1; length < 70; ++length) {
+    std::vector<float> logits(length);
+    for (size_t i = 0; i < length; ++i) logits[i] = -static_cast<float>(i * 7919 % 64) - 1.0f;
+    for (size_t place = 0; place < length; ++place) {
+      std::vector<float> some = logits;
+      some[place] = some.back() = 0.0f;
+      EXPECT_EQ(Sampler({}).choose(some, 0), static_cast<int32_t>(place)) << length;
+      some[place] = std::numeric_limits<float>::quiet_NaN();
+      EXPECT_THROW(Sampler({}).choose(some, 0), Error) << length;
+    }
+  }
+}
+
 TEST(Sampler, InfiniteLogits) {
   EXPECT_EQ(support(sampling(1), {-kInfinity, 1, -kInfinity}), (Tokens{1}));
   EXPECT_EQ(support(sampling(1), {kInfinity, 1, 2}), (Tokens{0}));

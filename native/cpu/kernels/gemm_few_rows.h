@@ -1,0 +1,77 @@
+// Float products of a few rows (decoding), bound by what memory gives: as for integers (gemm_int8_few_rows.h), a lone
+// row reads several panels at once, each a run of addresses of its own, and more rows fetch what comes next in several
+// runs.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu/gemm_kernels.h"
+#include "cpu/kernels/epilogue.h"
+#include "cpu/kernels/gemm_blocks.h"
+#include "cpu/kernels/gemm_tile.h"
+#include "cpu/kernels/weights_ahead.h"
+
+namespace octoformer {
+namespace {
+
+/// Panels that `rows` rows take at once: as many as give 16 vectors of sums, or 8 where there are 16 registers. It also
+/// hides the latency of a lone row's multiply-adds (4 or 5 cycles, two at a time).
+constexpr int float_panels_at_once(int rows) {
+  constexpr int sums = Vec::lanes == 8 ? 8 : 16;
+  const int panels = sums / (rows * kPanelVectors);
+  return panels < 1 ? 1 : panels;
+}
+
+/// Steps of k between fetching ahead. Sums wait in memory meanwhile, one in so many multiply-adds.
+constexpr int64_t kFetchDepth = 64;
+
+/// All of K for `Rows` rows, `Panels` panels at a time: every weight is read once, in order, and widened in registers.
+template <class Form, int Rows, int Panels>
+[[gnu::noinline]] void few_rows_tile_of_floats(const GemmTask<typename Form::Activation, typename Form::Weight>& task,
+                                               int64_t panel, WeightsAhead& ahead) {
+  constexpr int64_t kWeightBytes = sizeof(typename Form::Weight);
+  const auto* a = task.activations + task.first_row * task.row_stride;
+  const auto* weights = task.weights + panel * task.panel_stride;
+  // Several runs are followed by the processor's own prefetching.
+  const int64_t step = Panels >= 3 ? task.depth : kFetchDepth;
+  int64_t k = 0;
+  do {
+    const int64_t depth = minimum(step, task.depth - k);
+    if constexpr (Panels < 3) ahead.fetch(kFetchDepth * kPanel * Panels * kWeightBytes / kRunsAhead);
+    multiply_tile<Form, Rows, Panels>(a + k, task.row_stride, weights + k * kPanel, task.panel_stride, depth, k == 0,
+                                      task.scratch);
+    k += depth;
+  } while (k < task.depth);
+  for (int p = 0; p < Panels; ++p) {
+    const int64_t column = (panel + p) * kPanel;
+    finish_tile<kPanel>(task.epilogue, task.scratch + p * kPanel, Panels * kPanel, task.first_row, Rows, column,
+                        minimum(kPanel, task.out_features - column));
+  }
+}
+
+template <class Form, int Rows, int Panels = float_panels_at_once(Rows)>
+inline void few_rows_of_panels(int64_t panels, const GemmTask<typename Form::Activation, typename Form::Weight>& task,
+                               int64_t panel, WeightsAhead& ahead) {
+  if constexpr (Panels > 1) {
+    if (panels < Panels) return few_rows_of_panels<Form, Rows, Panels - 1>(panels, task, panel, ahead);
+  }
+  few_rows_tile_of_floats<Form, Rows, Panels>(task, panel, ahead);
+}
+
+template <class Form>
+void few_rows(const GemmTask<typename Form::Activation, typename Form::Weight>& task) {
+  WeightsAhead ahead(task.ahead, task.ahead_bytes);
+  with_rows(task.last_row - task.first_row, [&](auto rows) {
+    constexpr int64_t kMost = float_panels_at_once(decltype(rows)::value);
+    for (int64_t panel = task.first_panel; panel < task.last_panel;) {
+      // In even shares: no small rest.
+      const int64_t left = task.last_panel - panel, turns = (left + kMost - 1) / kMost;
+      const int64_t count = (left + turns - 1) / turns;
+      few_rows_of_panels<Form, decltype(rows)::value>(count, task, panel, ahead);
+      panel += count;
+    }
+  });
+}
+
+}  // namespace
+}  // namespace octoformer

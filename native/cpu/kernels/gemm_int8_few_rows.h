@@ -1,0 +1,185 @@
+// Integer products of a few rows (decoding), bound by what memory gives. A core that reads one run of addresses gets
+// about three quarters of what it gets from eight at a time (10 of 13 GB/s on a Sapphire Rapids, 4 KB pages or not: the
+// processor's own prefetching follows each run on its own, and starts anew with every page). So a lone row takes as
+// many panels at once as registers have sums for, each a run. More rows leave room for one or two panels: those fetch
+// what comes next in eight runs.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu/gemm_int8_kernels.h"
+#include "cpu/kernels/gemm_blocks.h"
+#include "cpu/kernels/gemm_int8_epilogue.h"
+#include "cpu/kernels/gemm_int8_tile.h"
+#include "cpu/kernels/weights_ahead.h"
+
+namespace octoformer {
+namespace {
+
+/// Vectors of sums that leave registers for weights and activations: 24 of 32, 8 of 16.
+constexpr int kFewRowSums = Vec::lanes == 8 ? 8 : 24;
+
+/// Panels of `panel_vectors` vectors that `rows` rows take at once.
+template <class Unit>
+constexpr int panels_at_once(int rows, int panel_vectors) {
+  constexpr int registers = static_cast<int>(sizeof(typename Unit::Sum) / (sizeof(int32_t) * Vec::lanes));
+  const int panels = kFewRowSums / registers / (rows * panel_vectors);
+  return panels < 1 ? 1 : panels > kRunsAhead ? kRunsAhead : panels;
+}
+
+/// Rows of activations: k of a row lies in runs of `run`, `run_stride` from one to the next.
+struct FewRows {
+  const uint8_t* data;
+  int64_t stride;
+  int64_t run, run_stride;
+};
+
+/// sums [Panels][Rows][panel] = A [Rows, depth] x panels of W [depth, panel], `panel_stride` bytes from one to the
+/// next. The loops over accumulators are unrolled by pragma: gcc 12 spills them otherwise.
+template <class Unit, int Rows, int Panels, int PanelVectors>
+[[gnu::noinline]] void few_rows_tile(const FewRows& rows, const int8_t* weights, int64_t panel_stride, int64_t depth,
+                                     WeightsAhead& ahead, int32_t* sums) {
+  constexpr int kQuadBytes = PanelVectors * Vec::lanes * 4;  // of a panel, for four k
+  // Where every panel is read at once they are fetched 2 KB ahead, else the next ones instead.
+  constexpr bool kOwnRuns = Panels >= 3;
+  constexpr int64_t kOwnDistance = 2048;
+  constexpr int64_t kQuadsPerFetch = 8;
+  typename Unit::Sum sum[Panels][Rows][PanelVectors];
+#pragma GCC unroll 32
+  for (int p = 0; p < Panels; ++p) {
+#pragma GCC unroll 32
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 32
+      for (int v = 0; v < PanelVectors; ++v) sum[p][r][v] = Unit::zero();
+    }
+  }
+  const uint8_t* run_start = rows.data;
+  for (int64_t left = depth; left > 0; left -= rows.run, run_start += rows.run_stride) {
+    const uint8_t* a = run_start;
+    int64_t quads = (left < rows.run ? left : rows.run) / 4;
+    while (quads > 0) {
+      int64_t some = quads < kQuadsPerFetch ? quads : kQuadsPerFetch;
+      quads -= some;
+      if constexpr (!kOwnRuns) ahead.fetch(Panels * kQuadBytes * kQuadsPerFetch / kRunsAhead);
+      for (; some > 0; --some, a += 4, weights += kQuadBytes) {
+        if constexpr (Rows == 1) {
+          const typename Unit::Activation x = Unit::broadcast(a);
+#pragma GCC unroll 32
+          for (int p = 0; p < Panels; ++p) {
+            const int8_t* w = weights + p * panel_stride;
+            if constexpr (kOwnRuns) fetch_lines(w + kOwnDistance, kQuadBytes);
+#pragma GCC unroll 32
+            for (int v = 0; v < PanelVectors; ++v) {
+              sum[p][0][v] = Unit::accumulate(x, Unit::load(w + v * 4 * Vec::lanes), sum[p][0][v]);
+            }
+          }
+        } else {
+          typename Unit::Activation x[Rows];
+#pragma GCC unroll 32
+          for (int r = 0; r < Rows; ++r) x[r] = Unit::broadcast(a + r * rows.stride);
+#pragma GCC unroll 32
+          for (int p = 0; p < Panels; ++p) {
+            const int8_t* w = weights + p * panel_stride;
+            if constexpr (kOwnRuns) fetch_lines(w + kOwnDistance, kQuadBytes);
+#pragma GCC unroll 32
+            for (int v = 0; v < PanelVectors; ++v) {
+              const typename Unit::Weights some_weights = Unit::load(w + v * 4 * Vec::lanes);
+#pragma GCC unroll 32
+              for (int r = 0; r < Rows; ++r) sum[p][r][v] = Unit::accumulate(x[r], some_weights, sum[p][r][v]);
+            }
+          }
+        }
+      }
+    }
+  }
+#pragma GCC unroll 32
+  for (int p = 0; p < Panels; ++p) {
+#pragma GCC unroll 32
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 32
+      for (int v = 0; v < PanelVectors; ++v) {
+        IntVec::store(sums + ((p * Rows + r) * PanelVectors + v) * Vec::lanes, Unit::total(sum[p][r][v]));
+      }
+    }
+  }
+}
+
+/// Calls the tile of `panels` panels, 1 <= panels <= Panels.
+template <class Unit, int Rows, int PanelVectors, int Panels = panels_at_once<Unit>(Rows, PanelVectors)>
+inline void few_rows_tile_of(int64_t panels, const FewRows& rows, const int8_t* weights, int64_t panel_stride,
+                             int64_t depth, WeightsAhead& ahead, int32_t* sums) {
+  if constexpr (Panels > 1) {
+    if (panels < Panels) {
+      return few_rows_tile_of<Unit, Rows, PanelVectors, Panels - 1>(panels, rows, weights, panel_stride, depth, ahead,
+                                                                    sums);
+    }
+  }
+  few_rows_tile<Unit, Rows, Panels, PanelVectors>(rows, weights, panel_stride, depth, ahead, sums);
+}
+
+/// What the epilogue reads and writes of these output features lies far from the weights (results: in the caches of
+/// another core, most likely): fetched before the products.
+inline void fetch_epilogue(const Int8Task& task, int64_t column, int64_t columns) {
+  const Int8Epilogue& epilogue = task.epilogue;
+  const GemmEpilogue& output = epilogue.output;
+  fetch_lines(epilogue.column_scale + column, columns * static_cast<int64_t>(sizeof(float)));
+  fetch_lines(epilogue.column_sum + column, columns * static_cast<int64_t>(sizeof(int32_t)));
+  for (int64_t row = task.first_row; row < task.last_row; ++row) {
+    const int64_t bytes = columns * static_cast<int64_t>(sizeof(float));
+    fetch_lines_to_write(output.out + row * output.out_stride + column, bytes);
+    if (output.residual != nullptr && output.residual != output.out) {
+      fetch_lines(output.residual + row * output.residual_stride + column, bytes);
+    }
+  }
+}
+
+/// All of K for `Rows` rows and whole panels; `finish(sums, column)` takes a panel's [Rows][panel].
+template <class Unit, int Rows, int PanelVectors, class Finish>
+void few_rows_of_int8(const Int8Task& task, const FewRows& rows, const Finish& finish) {
+  constexpr int64_t kColumns = PanelVectors * Vec::lanes, kMost = panels_at_once<Unit>(Rows, PanelVectors);
+  WeightsAhead ahead(task.ahead, task.ahead_bytes);
+  int64_t panel = task.first_panel;
+  while (panel < task.last_panel) {
+    // In even shares: no small rest.
+    const int64_t left = task.last_panel - panel, turns = (left + kMost - 1) / kMost,
+                  count = (left + turns - 1) / turns;
+    fetch_epilogue(task, panel * kColumns, count * kColumns);
+    few_rows_tile_of<Unit, Rows, PanelVectors>(count, rows, task.weights + panel * task.panel_stride, task.panel_stride,
+                                               task.depth, ahead, task.sums);
+    for (int64_t p = 0; p < count; ++p) finish(task.sums + p * Rows * kColumns, (panel + p) * kColumns);
+    panel += count;
+  }
+}
+
+/// The same for task.last_row - task.first_row rows, at most `Rows`.
+template <class Unit, int Rows, int PanelVectors, class Finish>
+inline void few_vector_rows_int8(const Int8Task& task, const FewRows& rows, const Finish& finish) {
+  if constexpr (Rows > 1) {
+    if (task.last_row - task.first_row < Rows) {
+      return few_vector_rows_int8<Unit, Rows - 1, PanelVectors>(task, rows, finish);
+    }
+  }
+  few_rows_of_int8<Unit, Rows, PanelVectors>(task, rows, finish);
+}
+
+/// Up to Unit::rows rows by the task's panels.
+template <class Unit>
+void few_rows_int8(const Int8Task& task) {
+  const uint8_t* a = task.activations + task.first_row * task.row_stride;
+  const auto finish = [&](const int32_t* sums, int64_t column) {
+    finish_int8_tile<kPanel>(task, sums, task.first_row, Unit::rows, column);
+  };
+  if constexpr (requires { typename Unit::Pair; }) {
+    for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
+      int8_tile_of<Unit>(task.last_row - task.first_row, a, task.row_stride, task.weights + panel * task.panel_stride,
+                         task.depth, true, task.sums);
+      finish(task.sums, panel * kPanel);
+    }
+  } else {
+    few_vector_rows_int8<Unit, Unit::rows, kPanelVectors>(
+        task, {a, task.row_stride, task.depth > 0 ? task.depth : 4, 0}, finish);
+  }
+}
+
+}  // namespace
+}  // namespace octoformer

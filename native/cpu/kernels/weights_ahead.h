@@ -1,0 +1,47 @@
+// Fetching the weights that a thread reads next while it multiplies those that it has.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+namespace octoformer {
+namespace {
+
+/// Runs of addresses that a core follows at a time: with fewer it gets less of memory's bandwidth, with more no more.
+constexpr int kRunsAhead = 8;
+
+/// Into the first-level cache. Beyond the end of memory it does nothing.
+inline void fetch_lines(const void* memory, int64_t bytes) {
+  const char* line = static_cast<const char*>(memory);
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(line + i);
+}
+
+inline void fetch_lines_to_write(void* memory, int64_t bytes) {
+  char* line = static_cast<char*>(memory);
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(line + i, 1);
+}
+
+/// `bytes` from `start`, cut into kRunsAhead runs, of each of which a little is fetched at a time into the second-level
+/// cache: the first-level cache would lose it again before its turn.
+class WeightsAhead {
+ public:
+  /// null: nothing.
+  WeightsAhead(const void* start, int64_t bytes)
+      : start_(static_cast<const char*>(start)), run_((bytes / kRunsAhead + 63) / 64 * 64), done_(start ? 0 : run_) {}
+
+  /// So many bytes more of each run.
+  [[gnu::always_inline]] void fetch(int64_t bytes) {
+    if (done_ >= run_) return;
+    for (const int64_t end = done_ + bytes; done_ < end; done_ += 64) {
+#pragma GCC unroll 8
+      for (int run = 0; run < kRunsAhead; ++run) __builtin_prefetch(start_ + run * run_ + done_, 0, 2);
+    }
+  }
+
+ private:
+  const char* start_;
+  int64_t run_;   // bytes of a run, whole cache lines
+  int64_t done_;  // of each
+};
+
+}  // namespace
+}  // namespace octoformer
