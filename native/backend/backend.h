@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "backend/activation.h"
 #include "backend/experts.h"
@@ -77,10 +78,24 @@ struct NormArguments {
   int64_t group = 0;  // columns normalized together; divides columns (head_dim for per-head norms)
 };
 
-struct QuantizeRowsArguments {
+struct ActivationArguments {
+  Activation activation = Activation::identity;
   ConstMatrixView input;
-  /// Null, or the norm that `input` goes through first; its `out` is not written.
-  const NormArguments* norm = nullptr;
+  MatrixView out;  // may be the same memory as input
+};
+
+/// out = activation(gate) * up
+struct GatedActivationArguments {
+  Activation activation = Activation::identity;
+  ConstMatrixView gate, up;
+  MatrixView out;  // may be the same memory as either
+};
+
+/// Rows as they lie in memory, or the op that makes them, whose `out` is not written then.
+using RowOrigin = std::variant<ConstMatrixView, NormArguments, ActivationArguments, GatedActivationArguments>;
+
+struct QuantizeRowsArguments {
+  RowOrigin rows;
   const LinearWeight* reader = nullptr;  // one of the weights that share the rows
   QuantizedRows* out = nullptr;
 };
@@ -183,7 +198,7 @@ class Backend {
   /// layer does not read quantized rows at all.
   virtual bool share_quantized_rows(const LinearWeight& left, const LinearWeight& right) const = 0;
   virtual std::unique_ptr<QuantizedRows> make_quantized_rows() const = 0;
-  /// Gives linear() the bits that it has when it quantizes (the norm of) `input` itself.
+  /// Gives linear() the bits that it has when it quantizes the rows itself.
   virtual void quantize_rows(const QuantizeRowsArguments& arguments) = 0;
   virtual void embedding(const EmbeddingArguments& arguments) = 0;
   virtual void norm(const NormArguments& arguments) = 0;
@@ -192,9 +207,8 @@ class Backend {
   virtual size_t key_value_page_bytes(int64_t kv_heads, int64_t head_dim, KeyValueForm form) const = 0;
   virtual void store_key_value(const StoreKeyValueArguments& arguments) = 0;
   virtual void attention(const AttentionArguments& arguments) = 0;
-  /// out = activation(gate) * up
-  virtual void gated_activation(ConstMatrixView gate, ConstMatrixView up, Activation activation, MatrixView out) = 0;
-  virtual void activation(ConstMatrixView input, Activation activation, MatrixView out) = 0;
+  virtual void gated_activation(const GatedActivationArguments& arguments) = 0;
+  virtual void activation(const ActivationArguments& arguments) = 0;
   virtual void elementwise(ElementwiseKind kind, ConstMatrixView left, ConstMatrixView right, MatrixView out) = 0;
   /// out = input * factor, then, if softcap > 0, softcap * tanh(out / softcap)
   virtual void scale(ConstMatrixView input, float factor, float softcap, MatrixView out) = 0;

@@ -80,12 +80,10 @@ class CpuBackend final : public Backend {
     }
   }
 
-  void gated_activation(ConstMatrixView gate, ConstMatrixView up, Activation activation, MatrixView out) override {
-    run_gated_activation(kernels_.rows, threads_, gate, up, activation, out);
+  void gated_activation(const GatedActivationArguments& arguments) override {
+    run_gated_activation(kernels_.rows, threads_, arguments);
   }
-  void activation(ConstMatrixView input, Activation activation, MatrixView out) override {
-    run_activation(kernels_.rows, threads_, input, activation, out);
-  }
+  void activation(const ActivationArguments& arguments) override { run_activation(kernels_.rows, threads_, arguments); }
   void elementwise(ElementwiseKind kind, ConstMatrixView left, ConstMatrixView right, MatrixView out) override {
     run_elementwise(kernels_.rows, threads_, kind, left, right, out);
   }

@@ -93,35 +93,36 @@ inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64
 /// A tile of outlier products, and a run of dequantized weights.
 inline int64_t int8_scratch_floats(const Int8Kernel& kernel) { return (kernel.row_tile + kOutlierRun) * kernel.panel; }
 
-/// What a row holds besides outliers (|x| > below), as ValueRange of native/quantization says.
+/// What a row holds, as ValueRange of native/quantization says.
 struct RowScan {
   float low = 0.0f;   // min(0, values)
   float high = 0.0f;  // max(0, values)
   bool finite = true;
-  bool outliers = false;
+  float squares = 0.0f;  // their sum, bit for bit sum_of_squares() of native/quantization
 };
 
 /// How a row is quantized, as Int8Grid of native/quantization says: rint(x * multiplier), or, where step > 0, rint(x /
-/// step)
-/// + zero_point; then clamped to [least, 127]. Outliers (|x| > below) count as 0.
+/// step) + zero_point; then clamped to [least, 127]. Exact for values whose quotients are below 2^31.
 struct RowGrid {
   float multiplier = 0.0f;
   float step = 0.0f;
   int32_t zero_point = 0;
   int32_t least = -127;
-  float below = 0.0f;  // < 0: no outliers
-  uint8_t flip = 0;    // Int8Kernel::flip
+  uint8_t flip = 0;  // Int8Kernel::flip
 };
+
+/// Bytes of a quantized row that lie beside each other wherever it goes: a row of an AMX tile.
+inline constexpr int64_t kByteRun = 64;
 
 struct Int8Kernels {
   Int8Kernel symmetric;  // weights in [-127, 127]
   Int8Kernel general;    // weights in [-128, 127]; the same panel, depth_granule and flip
-  /// Outliers are |x| > below (below < 0: none, and `bits` is not touched); their bits are set in `bits`, 64 features a
-  /// word.
-  void (*scan_row)(const float* x, int64_t count, float below, uint64_t* bits, RowScan* scan) = nullptr;
-  void (*quantize_row)(const float* x, int64_t count, const RowGrid& grid, uint8_t* out) = nullptr;
-  /// The sum of squares of a row, bit for bit sum_of_squares() of native/quantization.
-  float (*sum_squares)(const float* x, int64_t count) = nullptr;
+  void (*scan_row)(const float* x, int64_t count, RowScan* scan) = nullptr;
+  /// Of a row that scan_row() has seen: takes outliers (|x| > below >= 0) out of low, high and finite. Writes bits[0,
+  /// ceil(count / 64)), in which those of outliers are set.
+  void (*scan_outliers)(const float* x, int64_t count, float below, uint64_t* bits, RowScan* scan) = nullptr;
+  /// Byte k goes to out[k / kByteRun * stride + k % kByteRun]. Those of outliers are for the caller to overwrite.
+  void (*quantize_row)(const float* x, int64_t count, const RowGrid& grid, uint8_t* out, int64_t stride) = nullptr;
   int weight_only_panel = 0;  // of weights that meet float32 activations: GemmKernels::int8_weights
 };
 

@@ -4,6 +4,9 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <span>
+#include <type_traits>
+#include <utility>
 
 #include "cpu/gemm_blocking.h"
 #include "cpu/row_ops.h"
@@ -19,7 +22,7 @@ constexpr int64_t kSharedOutliers = 16;
 
 }  // namespace
 
-/// The state of one quantize(): tiles of rows are independent of each other but where the settings look across rows.
+/// The state of one quantize(): rows are independent of each other but where the settings look across them.
 class Int8Activations::Call {
  public:
   Call(Int8Activations& owner, const Int8Kernels& kernels, const Int8Weight& weight, const Source& source,
@@ -28,8 +31,10 @@ class Int8Activations::Call {
         kernels_(kernels),
         weight_(weight),
         settings_(weight.settings()),
+        kept_(settings_.outlier_features),
         source_(source),
-        input_(source.input),
+        rows_(first_input(source.rows).rows),
+        columns_(first_input(source.rows).columns),
         task_(task),
         bytes_(reinterpret_cast<uint8_t*>(owner.bytes_.data())),
         row_tile_(weight.kernel().row_tile),
@@ -39,30 +44,22 @@ class Int8Activations::Call {
         decomposed_(settings_.threshold > 0.0f),
         by_column_(decomposed_ && settings_.outliers != OutlierRule::token) {}
 
-  /// Before a tile's rows are looked at.
-  void open(int64_t tile, Worker& worker) const {
-    if (source_.norm == nullptr) return;
-    worker.rows.resize(static_cast<size_t>(row_tile_ * input_.columns));
-    for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
-      norm_row(*source_.row_kernels, *source_.norm, row, worker.rows.data() + row % row_tile_ * input_.columns);
-    }
+  bool by_column() const { return by_column_; }
+
+  /// Before a worker's first tile.
+  void start(Worker& worker) const {
+    const auto columns = static_cast<size_t>(columns_);
+    worker.row.resize(columns);
+    worker.kept.resize(kept_.size());
+    worker.place.resize(columns);
+    worker.row_bits.resize((columns + 63) / 64);
+    worker.bits.assign((columns + 63) / 64, 0);
   }
 
-  void scan(int64_t tile, Worker& worker) {
-    if (!by_column_) clear(worker);
+  /// Ranges and outlier features of a tile's rows.
+  void scan(int64_t tile, Worker& worker) const {
     for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
-      const float* x = row_of(row, worker);
-      const float below = below_limit(x);
-      owner_.below_[static_cast<size_t>(row)] = below;
-      owner_.ranges_[static_cast<size_t>(row)] = scan_row(x, below, worker);
-    }
-  }
-
-  /// The outlier features of one tile alone, leaving the ranges as they are.
-  void scan_bits(int64_t tile, Worker& worker) const {
-    clear(worker);
-    for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
-      scan_row(row_of(row, worker), owner_.below_[static_cast<size_t>(row)], worker);
+      if (scan_row(row, row_of(row, worker), worker)) add_bits(worker);
     }
   }
 
@@ -70,13 +67,14 @@ class Int8Activations::Call {
   void scan_rest(int64_t tile, Worker& worker) const {
     for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
       const float* x = row_of(row, worker);
-      if (x != worker.row.data()) worker.row.assign(x, x + input_.columns);
-      for_each_bit(worker.bits, [&](int64_t k) { worker.row[static_cast<size_t>(k)] = 0.0f; });
-      owner_.ranges_[static_cast<size_t>(row)] = scan_row(worker.row.data(), -1.0f, worker);
+      float* rest = worker.row.data();
+      if (x != rest) std::copy_n(x, columns_, rest);
+      for_each_bit(worker.bits, [&](int64_t k) { rest[k] = 0.0f; });
+      RowScan found;
+      kernels_.scan_row(rest, columns_, &found);
+      owner_.ranges_[static_cast<size_t>(row)] = {found.low, found.high, found.finite};
     }
   }
-
-  void clear(Worker& worker) const { worker.bits.assign(static_cast<size_t>(divide_up(input_.columns, 64)), 0); }
 
   /// All workers' bits are those of all rows then.
   static void share_bits(std::vector<Worker>& workers) {
@@ -99,29 +97,66 @@ class Int8Activations::Call {
     }
   }
 
-  void finish(int64_t tile, Worker& worker) {
+  /// `scanned`: the ranges of the rows are known.
+  void finish(int64_t tile, Worker& worker, bool scanned) {
+    worker.entries.clear();
+    worker.row_end.clear();
+    if (!by_column_) std::fill(worker.bits.begin(), worker.bits.end(), 0);
+    for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
+      const float* x = row_of(row, worker);
+      if (!scanned) {
+        scan_row(row, x, worker);
+      } else if (!by_column_ && has_outliers(row)) {  // one scale for all rows: where they are was forgotten
+        RowScan again;
+        kernels_.scan_outliers(x, columns_, owner_.below_[static_cast<size_t>(row)], worker.row_bits.data(), &again);
+      }
+      const size_t first = worker.entries.size();
+      if (by_column_) {
+        list_entries(worker.bits, x, worker);
+      } else if (has_outliers(row)) {
+        add_bits(worker);
+        list_entries(worker.row_bits, x, worker);
+      } else {
+        add_kept_before(columns_, 0, worker);
+      }
+      worker.row_end.push_back(static_cast<int64_t>(worker.entries.size()));
+      quantize(row, x, std::span(worker.entries).subspan(first));
+    }
     list_outliers(tile, worker);
-    for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) quantize(tile, row, worker);
   }
 
  private:
-  int64_t last_row(int64_t tile) const { return std::min((tile + 1) * row_tile_, input_.rows); }
+  int64_t last_row(int64_t tile) const { return std::min((tile + 1) * row_tile_, rows_); }
 
   /// Outliers of a row are |x| > this; < 0: it has none.
-  float below_limit(const float* x) const {
+  float below_limit(const RowScan& found) const {
     if (!decomposed_) return -1.0f;
-    const float limit =
-        settings_.threshold_unit == ThresholdUnit::absolute
-            ? settings_.threshold
-            : row_rms_limit(settings_.threshold, kernels_.sum_squares(x, input_.columns), input_.columns);
+    const float limit = settings_.threshold_unit == ThresholdUnit::absolute
+                            ? settings_.threshold
+                            : row_rms_limit(settings_.threshold, found.squares, columns_);
     // |x| >= limit is |x| > the float below it, a comparison that is false for NaN.
     return limit > 0.0f ? std::nextafter(limit, 0.0f) : -1.0f;
   }
 
-  ValueRange scan_row(const float* x, float below, Worker& worker) const {
+  bool has_outliers(int64_t row) const { return owner_.below_[static_cast<size_t>(row)] >= 0.0f; }
+
+  /// Finds the range of a row and whether it has outliers: worker.row_bits tells where, then.
+  bool scan_row(int64_t row, const float* x, Worker& worker) const {
     RowScan found;
-    kernels_.scan_row(x, input_.columns, below, worker.bits.data(), &found);
-    return {found.low, found.high, found.finite};
+    kernels_.scan_row(x, columns_, &found);
+    float below = below_limit(found);
+    if (below >= 0.0f && std::max(found.high, -found.low) > below) {
+      kernels_.scan_outliers(x, columns_, below, worker.row_bits.data(), &found);
+    } else {
+      below = -1.0f;
+    }
+    owner_.below_[static_cast<size_t>(row)] = below;
+    owner_.ranges_[static_cast<size_t>(row)] = {found.low, found.high, found.finite};
+    return below >= 0.0f;
+  }
+
+  static void add_bits(Worker& worker) {
+    for (size_t i = 0; i < worker.bits.size(); ++i) worker.bits[i] |= worker.row_bits[i];
   }
 
   static void for_each_bit(const std::vector<uint64_t>& words, const auto& visit) {
@@ -132,137 +167,150 @@ class Int8Activations::Call {
     }
   }
 
-  /// Whether an entry is multiplied in float for its own sake.
-  bool is_outlier(int64_t row, float value) const {
-    const float below = owner_.below_[static_cast<size_t>(row)];
-    return below >= 0.0f && std::fabs(value) > below;
-  }
-
-  /// Of the tile that is open.
-  const float* float_row(int64_t row, const Worker& worker) const {
-    return source_.norm == nullptr ? input_.row(row) : worker.rows.data() + row % row_tile_ * input_.columns;
-  }
-
-  /// Row `row` with 0 where a feature is always multiplied in float.
+  /// Row `row` with 0 where a feature is always multiplied in float: those go to worker.kept.
   const float* row_of(int64_t row, Worker& worker) const {
-    const float* floats = float_row(row, worker);
-    if (settings_.outlier_features.empty()) return floats;
-    worker.row.assign(floats, floats + input_.columns);
-    for (const int64_t k : settings_.outlier_features) worker.row[static_cast<size_t>(k)] = 0.0f;
-    return worker.row.data();
+    const auto* floats = std::get_if<ConstMatrixView>(&source_.rows);
+    float* own = worker.row.data();
+    if (floats == nullptr) {
+      std::visit(
+          [&](const auto& op) {
+            if constexpr (!std::is_same_v<std::decay_t<decltype(op)>, ConstMatrixView>) {
+              make_row(*source_.row_kernels, op, row, own);
+            }
+          },
+          source_.rows);
+    } else if (kept_.empty()) {
+      return floats->row(row);
+    } else {
+      std::copy_n(floats->row(row), columns_, own);
+    }
+    for (size_t i = 0; i < kept_.size(); ++i) worker.kept[i] = std::exchange(own[kept_[i]], 0.0f);
+    return own;
+  }
+
+  /// Entries of kept features from the `next` one on, before feature `end`; the next one after them.
+  size_t add_kept_before(int64_t end, size_t next, Worker& worker) const {
+    for (; next < kept_.size() && kept_[next] < end; ++next) {
+      worker.entries.push_back({static_cast<int32_t>(kept_[next]), worker.kept[next]});
+    }
+    return next;
+  }
+
+  /// Of a row: the features in `bits`, and those that are kept.
+  void list_entries(const std::vector<uint64_t>& bits, const float* x, Worker& worker) const {
+    size_t next_kept = 0;
+    for_each_bit(bits, [&](int64_t k) {
+      next_kept = add_kept_before(k, next_kept, worker);
+      worker.entries.push_back({static_cast<int32_t>(k), x[k]});
+    });
+    add_kept_before(columns_, next_kept, worker);
   }
 
   void list_outliers(int64_t index, Worker& worker) {
     Tile& tile = owner_.tiles_[static_cast<size_t>(index)];
     tile.features.clear();
     tile.kept.clear();
-    tile.values.clear();
-    const std::vector<int64_t>& kept = settings_.outlier_features;
-    size_t next_kept = 0;
-    const auto add = [&](int64_t k, int32_t kept_index) {
+    const auto add = [&](int64_t k, int32_t kept) {
+      worker.place[static_cast<size_t>(k)] = static_cast<int32_t>(tile.features.size());
       tile.features.push_back(static_cast<int32_t>(k));
-      if (!kept.empty()) tile.kept.push_back(kept_index);
-      for (int64_t r = 0; r < row_tile_; ++r) {
-        const int64_t row = index * row_tile_ + r;
-        float value = row < input_.rows ? float_row(row, worker)[k] : 0.0f;
-        if (kept_index < 0 && !by_column_ && row < input_.rows && !is_outlier(row, value)) value = 0.0f;
-        tile.values.push_back(value);
+      if (!kept_.empty()) tile.kept.push_back(kept);
+    };
+    size_t next_kept = 0;
+    const auto add_kept = [&](int64_t end) {
+      for (; next_kept < kept_.size() && kept_[next_kept] < end; ++next_kept) {
+        add(kept_[next_kept], static_cast<int32_t>(next_kept));
       }
     };
-    const auto add_kept_before = [&](int64_t end) {
-      for (; next_kept < kept.size() && kept[next_kept] < end; ++next_kept) {
-        add(kept[next_kept], static_cast<int32_t>(next_kept));
-      }
-    };
-    if (decomposed_) {
-      for_each_bit(worker.bits, [&](int64_t k) {
-        add_kept_before(k);
-        add(k, -1);
-      });
-    }
-    add_kept_before(input_.columns);
-    Int8OutlierTile& view = owner_.tile_views_[static_cast<size_t>(index)];
-    view = {static_cast<int64_t>(tile.features.size()), tile.features.data(), kept.empty() ? nullptr : tile.kept.data(),
-            tile.values.data()};
-    if (tiled_) list_by_row(index, tile, view);
-    if (settings_.count_outliers) {
-      worker.entries.clear();
-      for (size_t i = 0; i < tile.features.size(); ++i) {
-        const float* values = tile.values.data() + static_cast<int64_t>(i) * row_tile_;
-        worker.entries.push_back(
-            static_cast<int32_t>(std::count_if(values, values + row_tile_, [](float v) { return v != 0.0f; })));
-      }
-      weight_.count(last_row(index) - index * row_tile_, tile.features, worker.entries);
-    }
-  }
+    for_each_bit(worker.bits, [&](int64_t k) {
+      add_kept(k);
+      add(k, -1);
+    });
+    add_kept(columns_);
 
-  void list_by_row(int64_t index, Tile& tile, Int8OutlierTile& view) const {
-    const auto count = static_cast<int32_t>(tile.features.size());
+    const size_t count = tile.features.size();
+    tile.values.assign(count * static_cast<size_t>(row_tile_), 0.0f);
     tile.row_begin.assign(1, 0);
     tile.entries.clear();
-    for (int64_t r = 0; r < row_tile_; ++r) {
-      for (int32_t i = 0; i < count; ++i) {
-        if (tile.values[static_cast<size_t>(i * row_tile_ + r)] != 0.0f) tile.entries.push_back(i);
+    worker.counts.assign(count, 0);
+    auto entry = worker.entries.cbegin();
+    for (size_t r = 0; r < static_cast<size_t>(row_tile_); ++r) {
+      const int64_t end = r < worker.row_end.size() ? worker.row_end[r] : worker.row_end.back();
+      for (; entry != worker.entries.cbegin() + end; ++entry) {
+        const int32_t place = worker.place[static_cast<size_t>(entry->feature)];
+        if (entry->value == 0.0f) continue;
+        tile.values[static_cast<size_t>(place * row_tile_) + r] = entry->value;
+        tile.entries.push_back(place);
+        ++worker.counts[static_cast<size_t>(place)];
       }
       tile.row_begin.push_back(static_cast<int32_t>(tile.entries.size()));
     }
-    view.row_begin = tile.row_begin.data();
-    view.entries = tile.entries.data();
-    // Taken together, each feature's weights are dequantized once, which is about 3 / 4 of the work for a row of them.
+    Int8OutlierTile& view = owner_.tile_views_[static_cast<size_t>(index)];
+    view = {static_cast<int64_t>(count), tile.features.data(), kept_.empty() ? nullptr : tile.kept.data(),
+            tile.values.data()};
     const int64_t rows = last_row(index) - index * row_tile_;
-    view.shared = count > kSharedOutliers && static_cast<int64_t>(tile.entries.size()) > count * rows / 4;
+    if (tiled_) {
+      view.row_begin = tile.row_begin.data();
+      view.entries = tile.entries.data();
+      // Taken together, each feature's weights are dequantized once, which is about 3 / 4 of the work for a row of
+      // them.
+      view.shared = view.count > kSharedOutliers && static_cast<int64_t>(tile.entries.size()) > view.count * rows / 4;
+    }
+    if (settings_.count_outliers) weight_.count(rows, tile.features, worker.counts);
   }
 
-  void quantize(int64_t tile, int64_t row, Worker& worker) {
+  /// Where the byte of (row, k) lies.
+  uint8_t* byte_at(int64_t row, int64_t k) const {
+    if (tiled_) {
+      return bytes_ + activation_offset(row, k, row_tile_, tile_depth_, owner_.row_stride_, owner_.block_stride_,
+                                        task_.depth_block);
+    }
+    return bytes_ + k / task_.depth_block * owner_.block_stride_ + row * owner_.row_stride_ + k % task_.depth_block;
+  }
+
+  /// `entries`: what counts as 0.
+  void quantize(int64_t row, const float* x, std::span<const Entry> entries) const {
     const Int8Grid grid = int8_grid(owner_.ranges_[static_cast<size_t>(row)], settings_.activations);
     const auto at = static_cast<size_t>(row);
     owner_.scale_[at] = grid.scale;
     owner_.zero_[at] = grid.zero_point + (flip_ != 0 ? 128 : 0);
-    const float* x = row_of(row, worker);
     const auto zero = static_cast<uint8_t>(static_cast<uint8_t>(grid.zero_point) ^ flip_);
-    const std::vector<int32_t>& features = owner_.tiles_[static_cast<size_t>(tile)].features;
-    auto feature = features.begin();
-    int32_t sum = 0;
+    const int64_t stride = tiled_ ? row_tile_ * tile_depth_ : kByteRun;
+    const auto runs = [&](int64_t first, int64_t end, const auto& body) {  // of columns within a block
+      for (int64_t k = first; k < end;) {
+        const int64_t count = std::min(end - k, kByteRun - k % kByteRun);
+        body(byte_at(row, k), static_cast<size_t>(count));
+        k += count;
+      }
+    };
     for (int64_t first = 0; first < task_.depth; first += task_.depth_block) {
-      const int64_t filled = std::min(task_.depth_block, task_.depth - first);
-      const int64_t count = std::clamp<int64_t>(input_.columns - first, 0, filled);
-      uint8_t* place = bytes_ + first / task_.depth_block * owner_.block_stride_;
-      if (tiled_) {
-        worker.bytes.resize(static_cast<size_t>(filled));
-        place += activation_offset(row, 0, row_tile_, tile_depth_, owner_.row_stride_, owner_.block_stride_,
-                                   task_.depth_block);
-      } else {
-        place += row * owner_.row_stride_;
-      }
-      uint8_t* out = tiled_ ? worker.bytes.data() : place;
+      const int64_t last = std::min(first + task_.depth_block, task_.depth);
+      const int64_t end = std::clamp(columns_, first, last);
       if (grid.scale > 0.0f) {
-        kernels_.quantize_row(x + first, count,
-                              {grid.multiplier, grid.step, grid.zero_point, grid.least, owner_.below_[at], flip_}, out);
-      } else {
-        std::memset(out, zero, static_cast<size_t>(count));  // zeros, or poisoned
+        kernels_.quantize_row(x + first, end - first, {grid.multiplier, grid.step, grid.zero_point, grid.least, flip_},
+                              byte_at(row, first), stride);
+      } else {  // zeros, or poisoned
+        runs(first, end, [zero](uint8_t* run, size_t count) { std::memset(run, zero, count); });
       }
-      std::memset(out + count, 0, static_cast<size_t>(filled - count));
-      if (by_column_) {
-        for (; feature != features.end() && *feature < first + count; ++feature) out[*feature - first] = zero;
-      }
-      if (!owner_.sum_.empty()) {
-        for (int64_t k = 0; k < count; ++k) sum += static_cast<int8_t>(out[k] ^ flip_) - grid.zero_point;
-      }
-      if (tiled_) {
-        for (int64_t k = 0; k < filled; k += tile_depth_, place += row_tile_ * tile_depth_) {
-          std::memcpy(place, out + k, static_cast<size_t>(tile_depth_));
-        }
-      }
+      runs(end, last, [](uint8_t* run, size_t count) { std::memset(run, 0, count); });
     }
-    if (!owner_.sum_.empty()) owner_.sum_[at] = sum;
+    for (const Entry& entry : entries) *byte_at(row, entry.feature) = zero;
+    if (owner_.sum_.empty()) return;
+    int32_t sum = 0;
+    for (int64_t first = 0; first < columns_; first += task_.depth_block) {
+      runs(first, std::min(first + task_.depth_block, columns_), [&](const uint8_t* run, size_t count) {
+        for (size_t i = 0; i < count; ++i) sum += static_cast<int8_t>(run[i] ^ flip_) - grid.zero_point;
+      });
+    }
+    owner_.sum_[at] = sum;
   }
 
   Int8Activations& owner_;
   const Int8Kernels& kernels_;
   const Int8Weight& weight_;
   const Int8Settings& settings_;
+  const std::vector<int64_t>& kept_;
   const Source& source_;
-  const ConstMatrixView input_;
+  const int64_t rows_, columns_;
   const Int8Task& task_;
   uint8_t* const bytes_;
   const int64_t row_tile_, tile_depth_;
@@ -285,7 +333,7 @@ bool Int8Activations::shared_by(const Int8Weight& left, const Int8Weight& right)
 
 void Int8Activations::quantize(const Int8Kernels& kernels, int threads, const Int8Weight& weight, const Source& source,
                                const Int8Task& task) {
-  const ConstMatrixView& input = source.input;
+  const ConstMatrixView& input = first_input(source.rows);
   const Int8Settings& settings = weight.settings();
   const Int8Kernel& kernel = weight.kernel();
   const int64_t tiles = divide_up(input.rows, kernel.row_tile), rows = round_up(input.rows, kernel.row_granule);
@@ -311,36 +359,21 @@ void Int8Activations::quantize(const Int8Kernels& kernels, int threads, const In
 
   Call call(*this, kernels, weight, source, task);
   const int used = usable_threads(threads, input.rows * input.columns, kValuesPerThread);
-  for (Worker& worker : workers_) call.clear(worker);
+  for (Worker& worker : workers_) call.start(worker);
+  const auto for_each_tile = [&](const auto& body) {
+    ThreadPool::shared().parallel_for(
+        used, tiles, [&](int64_t tile, int worker) { body(tile, workers_[static_cast<size_t>(worker)]); });
+  };
   if (settings.looks_across_rows()) {
-    ThreadPool::shared().parallel_for(used, tiles, [&](int64_t tile, int worker) {
-      Worker& own = workers_[static_cast<size_t>(worker)];
-      call.open(tile, own);
-      call.scan(tile, own);
-    });
-    if (settings.threshold > 0.0f && settings.outliers != OutlierRule::token) call.share_bits(workers_);
+    for_each_tile([&](int64_t tile, Worker& worker) { call.scan(tile, worker); });
+    if (call.by_column()) Call::share_bits(workers_);
     if (settings.threshold > 0.0f && settings.outliers == OutlierRule::whole_column) {
-      ThreadPool::shared().parallel_for(used, tiles, [&](int64_t tile, int worker) {
-        Worker& own = workers_[static_cast<size_t>(worker)];
-        call.open(tile, own);
-        call.scan_rest(tile, own);
-      });
+      for_each_tile([&](int64_t tile, Worker& worker) { call.scan_rest(tile, worker); });
     }
     call.share_range();
-    ThreadPool::shared().parallel_for(used, tiles, [&](int64_t tile, int worker) {
-      Worker& own = workers_[static_cast<size_t>(worker)];
-      call.open(tile, own);
-      // One scale for all rows, but outliers by token: a tile's own were forgotten.
-      if (settings.threshold > 0.0f && settings.outliers == OutlierRule::token) call.scan_bits(tile, own);
-      call.finish(tile, own);
-    });
+    for_each_tile([&](int64_t tile, Worker& worker) { call.finish(tile, worker, true); });
   } else {
-    ThreadPool::shared().parallel_for(used, tiles, [&](int64_t tile, int worker) {
-      Worker& own = workers_[static_cast<size_t>(worker)];
-      call.open(tile, own);
-      call.scan(tile, own);
-      call.finish(tile, own);
-    });
+    for_each_tile([&](int64_t tile, Worker& worker) { call.finish(tile, worker, false); });
   }
 }
 

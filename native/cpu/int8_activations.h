@@ -16,11 +16,10 @@ namespace octoformer {
 /// Keeps its memory between calls.
 class Int8Activations final : public QuantizedRows {
  public:
-  /// Where the rows come from: `input`, or its norm, which is taken tile by tile, in a cache.
+  /// Where the rows come from. An op makes them one by one, in the first-level cache.
   struct Source {
-    ConstMatrixView input;
-    const NormArguments* norm = nullptr;
-    const RowKernels* row_kernels = nullptr;  // where there is a norm
+    const RowOrigin& rows;
+    const RowKernels* row_kernels = nullptr;  // of an op
   };
 
   /// Whether rows quantized for one weight are what the other one reads.
@@ -40,19 +39,27 @@ class Int8Activations final : public QuantizedRows {
     std::vector<int32_t> row_begin, entries;  // of tiled kernels
     std::vector<float> values;
   };
+  /// What is multiplied in float.
+  struct Entry {
+    int32_t feature;
+    float value;
+  };
   struct Worker {
-    std::vector<uint64_t> bits;  // outlier features of the tile at hand, or of all that the worker has seen
-    std::vector<float> rows;     // the tile's rows, normalized
-    std::vector<float> row;      // a row without the features that are multiplied in float in all rows
-    std::vector<int32_t> entries;
-    std::vector<uint8_t> bytes;  // a row, quantized, on its way to its tiles
+    std::vector<float> row;          // one that is not read where it lies
+    std::vector<float> kept;         // a row's values of the features that are always multiplied in float
+    std::vector<uint64_t> row_bits;  // outlier features of a row
+    std::vector<uint64_t> bits;      // of the tile at hand, or of all rows that the worker has seen
+    std::vector<Entry> entries;      // of the tile's rows, one row after another, by increasing feature
+    std::vector<int64_t> row_end;    // of each of its rows in `entries`
+    std::vector<int32_t> place;      // of a feature among those of the tile
+    std::vector<int32_t> counts;     // entries of each feature of the tile
   };
   class Call;
 
   AlignedMemory bytes_;
   int64_t row_stride_ = 0, block_stride_ = 0;
   std::vector<ValueRange> ranges_;
-  std::vector<float> below_;  // outliers of a row are |x| > this; < 0: it has none
+  std::vector<float> below_;  // outliers of a row are |x| > this; < 0: there are none in it
   std::vector<float> scale_;
   std::vector<int32_t> zero_;
   std::vector<int32_t> sum_;

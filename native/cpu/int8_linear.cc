@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cpu/gemm_blocking.h"
+#include "cpu/row_ops.h"
 #include "cpu/thread_pool.h"
 
 namespace octoformer {
@@ -34,10 +35,10 @@ Int8Task Int8LinearDriver::task_of(const Int8Weight& weight, int64_t rows) {
 
 void Int8LinearDriver::quantize_rows(const RowKernels& row_kernels, const QuantizeRowsArguments& arguments) const {
   const auto& weight = static_cast<const Int8Weight&>(*arguments.reader);
-  if (arguments.input.rows == 0) return;
+  const int64_t rows = first_input(arguments.rows).rows;
+  if (rows == 0) return;
   static_cast<Int8Activations&>(*arguments.out)
-      .quantize(kernels_, threads_, weight, {arguments.input, arguments.norm, &row_kernels},
-                task_of(weight, arguments.input.rows));
+      .quantize(kernels_, threads_, weight, {arguments.rows, &row_kernels}, task_of(weight, rows));
 }
 
 void Int8LinearDriver::linear(const LinearArguments& arguments) {

@@ -24,7 +24,7 @@ class Int8LinearDriver {
   std::unique_ptr<LinearWeight> pack(const LinearWeightDescription& description, const RowSource& rows,
                                      const std::atomic<bool>* abort) const;
   void linear(const LinearArguments& arguments);
-  /// `row_kernels` take the norm.
+  /// `row_kernels` make the rows.
   void quantize_rows(const RowKernels& row_kernels, const QuantizeRowsArguments& arguments) const;
   void embedding(const EmbeddingArguments& arguments) const;
 

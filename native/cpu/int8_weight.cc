@@ -85,7 +85,7 @@ struct Int8Weight::Packer {
 
   ValueRange scan(int64_t row, const float* values) const {
     RowScan found;
-    kernels.scan_row(values, shape.in_features, -1.0f, nullptr, &found);
+    kernels.scan_row(values, shape.in_features, &found);
     if (!found.finite) fail_not_finite(shape, row, values);
     return {found.low, found.high, true};
   }
@@ -133,9 +133,8 @@ struct Int8Weight::Packer {
       weight.scales_[static_cast<size_t>(first + n)] = grid.scale;
       if (!weight.zero_points_.empty()) weight.zero_points_[static_cast<size_t>(first + n)] = grid.zero_point;
       if (grid.scale > 0.0f) {
-        kernels.quantize_row(values, shape.in_features,
-                             {grid.multiplier, grid.step, grid.zero_point, grid.least, -1.0f, 0},
-                             reinterpret_cast<uint8_t*>(bytes));
+        kernels.quantize_row(values, shape.in_features, {grid.multiplier, grid.step, grid.zero_point, grid.least, 0},
+                             reinterpret_cast<uint8_t*>(bytes), kByteRun);
       } else {
         std::fill_n(bytes, shape.in_features, int8_t{0});
       }

@@ -6,7 +6,7 @@
 
 namespace octoformer {
 
-void norm_row(const RowKernels& kernels, const NormArguments& arguments, int64_t row, float* out) {
+void make_row(const RowKernels& kernels, const NormArguments& arguments, int64_t row, float* out) {
   const auto kernel = arguments.kind == NormKind::rms ? kernels.rms_norm : kernels.layer_norm;
   kernel({.input = arguments.input.row(row),
           .out = out,
@@ -18,9 +18,36 @@ void norm_row(const RowKernels& kernels, const NormArguments& arguments, int64_t
           .epsilon = arguments.epsilon});
 }
 
+void make_row(const RowKernels& kernels, const ActivationArguments& arguments, int64_t row, float* out) {
+  kernels.activation(arguments.activation, arguments.input.row(row), out, arguments.input.columns);
+}
+
+void make_row(const RowKernels& kernels, const GatedActivationArguments& arguments, int64_t row, float* out) {
+  kernels.gated_activation(arguments.activation, arguments.gate.row(row), arguments.up.row(row), out,
+                           arguments.gate.columns);
+}
+
+const ConstMatrixView& first_input(const RowOrigin& origin) {
+  struct Visitor {
+    const ConstMatrixView& operator()(const ConstMatrixView& rows) const { return rows; }
+    const ConstMatrixView& operator()(const NormArguments& norm) const { return norm.input; }
+    const ConstMatrixView& operator()(const ActivationArguments& activation) const { return activation.input; }
+    const ConstMatrixView& operator()(const GatedActivationArguments& gated) const { return gated.gate; }
+  };
+  return std::visit(Visitor{}, origin);
+}
+
+namespace {
+
+void run(const RowKernels& kernels, int threads, const auto& arguments) {
+  const MatrixView& out = arguments.out;
+  parallel_rows(threads, out.rows, out.columns, [&](int64_t row) { make_row(kernels, arguments, row, out.row(row)); });
+}
+
+}  // namespace
+
 void run_norm(const RowKernels& kernels, int threads, const NormArguments& arguments) {
-  parallel_rows(threads, arguments.input.rows, arguments.input.columns,
-                [&](int64_t row) { norm_row(kernels, arguments, row, arguments.out.row(row)); });
+  run(kernels, threads, arguments);
 }
 
 void run_rope(const RowKernels& kernels, int threads, const RopeArguments& arguments) {
@@ -34,17 +61,12 @@ void run_rope(const RowKernels& kernels, int threads, const RopeArguments& argum
   });
 }
 
-void run_gated_activation(const RowKernels& kernels, int threads, ConstMatrixView gate, ConstMatrixView up,
-                          Activation activation, MatrixView out) {
-  parallel_rows(threads, out.rows, out.columns, [&](int64_t row) {
-    kernels.gated_activation(activation, gate.row(row), up.row(row), out.row(row), out.columns);
-  });
+void run_gated_activation(const RowKernels& kernels, int threads, const GatedActivationArguments& arguments) {
+  run(kernels, threads, arguments);
 }
 
-void run_activation(const RowKernels& kernels, int threads, ConstMatrixView input, Activation activation,
-                    MatrixView out) {
-  parallel_rows(threads, out.rows, out.columns,
-                [&](int64_t row) { kernels.activation(activation, input.row(row), out.row(row), out.columns); });
+void run_activation(const RowKernels& kernels, int threads, const ActivationArguments& arguments) {
+  run(kernels, threads, arguments);
 }
 
 void run_elementwise(const RowKernels& kernels, int threads, ElementwiseKind kind, ConstMatrixView left,

@@ -7,14 +7,18 @@
 
 namespace octoformer {
 
-/// The norm of one row of arguments.input, into `out`.
-void norm_row(const RowKernels& kernels, const NormArguments& arguments, int64_t row, float* out);
+/// Row `row` of what the op makes, into `out`.
+void make_row(const RowKernels& kernels, const NormArguments& arguments, int64_t row, float* out);
+void make_row(const RowKernels& kernels, const ActivationArguments& arguments, int64_t row, float* out);
+void make_row(const RowKernels& kernels, const GatedActivationArguments& arguments, int64_t row, float* out);
+
+/// Has the rows and columns of what the op makes.
+const ConstMatrixView& first_input(const RowOrigin& origin);
+
 void run_norm(const RowKernels& kernels, int threads, const NormArguments& arguments);
 void run_rope(const RowKernels& kernels, int threads, const RopeArguments& arguments);
-void run_gated_activation(const RowKernels& kernels, int threads, ConstMatrixView gate, ConstMatrixView up,
-                          Activation activation, MatrixView out);
-void run_activation(const RowKernels& kernels, int threads, ConstMatrixView input, Activation activation,
-                    MatrixView out);
+void run_gated_activation(const RowKernels& kernels, int threads, const GatedActivationArguments& arguments);
+void run_activation(const RowKernels& kernels, int threads, const ActivationArguments& arguments);
 void run_elementwise(const RowKernels& kernels, int threads, ElementwiseKind kind, ConstMatrixView left,
                      ConstMatrixView right, MatrixView out);
 void run_scale(const RowKernels& kernels, int threads, ConstMatrixView input, float factor, float softcap,

@@ -64,11 +64,11 @@ class HeadWriter {
   /// Fills quantized_; gives the scale: 0 for zeros, NaN where a number is not finite.
   float quantize(const float* x) {
     RowScan found;
-    kernels_.int8.scan_row(x, head_dim_, -1.0f, nullptr, &found);
+    kernels_.int8.scan_row(x, head_dim_, &found);
     const Int8Grid grid = int8_grid({found.low, found.high, found.finite}, Int8Mapping::absmax);
     if (grid.scale > 0.0f) {
-      const RowGrid row{grid.multiplier, grid.step, grid.zero_point, grid.least, -1.0f, 0};
-      kernels_.int8.quantize_row(x, head_dim_, row, reinterpret_cast<uint8_t*>(quantized_.data()));
+      const RowGrid row{grid.multiplier, grid.step, grid.zero_point, grid.least, 0};
+      kernels_.int8.quantize_row(x, head_dim_, row, reinterpret_cast<uint8_t*>(quantized_.data()), kByteRun);
     } else {
       std::fill(quantized_.begin(), quantized_.end(), int8_t{0});
     }

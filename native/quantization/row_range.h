@@ -22,12 +22,12 @@ struct ValueRange {
   float absmax() const { return high > -low ? high : -low; }
 };
 
-/// In sixteen chains of fused multiply-adds (k mod 16), which are added pairwise: the same bits however wide a kernel's
-/// vectors are.
+/// In 32 chains of fused multiply-adds (k mod 32), which are added pairwise: the same bits however wide a kernel's
+/// vectors are, and chains enough to hide the latency of the widest.
 inline float sum_of_squares(const float* row, int64_t columns) {
-  float chain[16] = {};
-  for (int64_t k = 0; k < columns; ++k) chain[k % 16] = std::fma(row[k], row[k], chain[k % 16]);
-  for (int width = 8; width > 0; width /= 2) {
+  float chain[32] = {};
+  for (int64_t k = 0; k < columns; ++k) chain[k % 32] = std::fma(row[k], row[k], chain[k % 32]);
+  for (int width = 16; width > 0; width /= 2) {
     for (int i = 0; i < width; ++i) chain[i] += chain[i + width];
   }
   return chain[0];

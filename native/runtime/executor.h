@@ -66,6 +66,10 @@ class Executor {
   const float* vector(const std::optional<int32_t>& weight) const;
   const LinearWeight* linear(int32_t weight) const;
 
+  /// Of an op that works row by row: writes `arguments.out`, or quantized rows where plan_row_quantization() says so.
+  template <class Arguments>
+  void run_row_op(void (Backend::*op)(const Arguments&), const Arguments& arguments);
+
   void execute(const EmbeddingOp& op, RunResult& result);
   void execute(const LinearOp& op, RunResult& result);
   void execute(const NormOp& op, RunResult& result);

@@ -75,19 +75,27 @@ void Executor::execute(const LinearOp& op, RunResult& result) {
   const RowQuantization& plan = row_quantization_[static_cast<size_t>(op_)];
   QuantizedRows* quantized = plan.slot < 0 ? nullptr : quantized_rows_[static_cast<size_t>(plan.slot)].get();
   if (quantized != nullptr && plan.fills) {
-    backend_.quantize_rows({view(op.input), nullptr, linear(op.weight), quantized});
+    backend_.quantize_rows({view(op.input), linear(op.weight), quantized});
   }
   backend_.linear(
       {view(op.input), quantized, linear(op.weight), vector(op.bias), op.activation, residual, view(op.out)});
 }
 
-void Executor::execute(const NormOp& op, RunResult&) {
-  const NormArguments norm{op.kind,         view(op.input),   view(op.out), vector(op.weight),
-                           vector(op.bias), op.weight_offset, op.epsilon,   op.group};
+template <class Arguments>
+void Executor::run_row_op(void (Backend::*op)(const Arguments&), const Arguments& arguments) {
   const RowQuantization& plan = row_quantization_[static_cast<size_t>(op_)];
-  if (plan.slot < 0) return backend_.norm(norm);
-  backend_.quantize_rows(
-      {norm.input, &norm, linear(plan.reader), quantized_rows_[static_cast<size_t>(plan.slot)].get()});
+  if (plan.slot < 0) return (backend_.*op)(arguments);
+  RowOrigin rows = arguments;
+  if (request_->observe) {  // its readers tell of the floats
+    (backend_.*op)(arguments);
+    rows = arguments.out;
+  }
+  backend_.quantize_rows({rows, linear(plan.reader), quantized_rows_[static_cast<size_t>(plan.slot)].get()});
+}
+
+void Executor::execute(const NormOp& op, RunResult&) {
+  run_row_op(&Backend::norm, NormArguments{op.kind, view(op.input), view(op.out), vector(op.weight), vector(op.bias),
+                                           op.weight_offset, op.epsilon, op.group});
 }
 
 void Executor::execute(const RopeTableOp& op, RunResult&) {
@@ -164,11 +172,12 @@ void Executor::execute(const CrossAttentionOp& op, RunResult& result) {
 }
 
 void Executor::execute(const GatedActivationOp& op, RunResult&) {
-  backend_.gated_activation(view(op.gate), view(op.up), op.activation, view(op.out));
+  run_row_op(&Backend::gated_activation,
+             GatedActivationArguments{op.activation, view(op.gate), view(op.up), view(op.out)});
 }
 
 void Executor::execute(const ActivationOp& op, RunResult&) {
-  backend_.activation(view(op.input), op.activation, view(op.out));
+  run_row_op(&Backend::activation, ActivationArguments{op.activation, view(op.input), view(op.out)});
 }
 
 void Executor::execute(const ElementwiseOp& op, RunResult&) {

@@ -12,6 +12,14 @@ struct Readers {
   bool needed_as_floats = false;  // by another op
 };
 
+/// What an op makes that can quantize its rows as it makes them; null for other ops.
+const Value* made_by(const Op& op) {
+  if (const auto* norm = std::get_if<NormOp>(&op)) return &norm->out;
+  if (const auto* activation = std::get_if<ActivationOp>(&op)) return &activation->out;
+  if (const auto* gated = std::get_if<GatedActivationOp>(&op)) return &gated->out;
+  return nullptr;
+}
+
 class Planner {
  public:
   Planner(const CompiledProgram& compiled, const std::function<bool(int32_t, int32_t)>& share)
@@ -19,8 +27,8 @@ class Planner {
 
   std::vector<RowQuantization> plan() {
     for (int32_t op = 0; op < static_cast<int32_t>(ops_.size()); ++op) {
-      if (const auto* norm = std::get_if<NormOp>(&at(op))) {
-        const Readers readers = readers_of(norm->out, op);
+      if (const Value* made = made_by(at(op))) {
+        const Readers readers = readers_of(*made, op);
         if (readers.needed_as_floats || readers.ops.empty()) continue;
         plan_[static_cast<size_t>(op)].reader = linear(readers.ops.front()).weight;
         assign(op, readers.ops);

@@ -1,5 +1,5 @@
-// Which ops of a Program hand rows to int8 layers in quantized form: a norm that only int8 layers read quantizes its
-// rows as it makes them, and layers that read the same value share what the first of them has quantized.
+// Which ops of a Program hand rows to int8 layers in quantized form: a norm or an activation that only int8 layers read
+// quantizes its rows as it makes them, and layers that read the same value share what the first of them has quantized.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -11,9 +11,9 @@ namespace octoformer {
 
 /// What one op has to do with it.
 struct RowQuantization {
-  int32_t slot = -1;    // index of the QuantizedRows that it fills or reads; -1: none
-  bool fills = false;   // quantizes into the slot: a norm instead of writing its out, a linear op before it multiplies
-  int32_t reader = -1;  // of a norm: a weight that reads the slot
+  int32_t slot = -1;   // index of the QuantizedRows that it fills or reads; -1: none
+  bool fills = false;  // quantizes into the slot: a linear op before it multiplies, others instead of writing their out
+  int32_t reader = -1;  // of an op that fills it without reading it: a weight that does
 };
 
 /// One entry an op. `share(left, right)`: whether the rows quantized for one weight (an index of the Program) serve the

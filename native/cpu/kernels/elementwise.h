@@ -28,21 +28,13 @@ void scale_row(const float* input, float factor, float softcap, float* out, int6
 
 void weighted_sum_row(const float* input, const float* weights, int64_t pieces, const float* residual, float* out,
                       int64_t columns) {
-  const auto sum = [=](int64_t i, const auto& load) {
+  map_columns(out, columns, [=](int64_t i, const auto& load) {
     Vec::F total = Vec::mul(Vec::set1(weights[0]), load(input + i));
     for (int64_t piece = 1; piece < pieces; ++piece) {
       total = Vec::fma(Vec::set1(weights[piece]), load(input + piece * columns + i), total);
     }
     return residual == nullptr ? total : Vec::add(load(residual + i), total);
-  };
-  int64_t i = 0;
-  for (; i + Vec::lanes <= columns; i += Vec::lanes) {
-    Vec::store(out + i, sum(i, [](const float* p) { return Vec::load(p); }));
-  }
-  if (i < columns) {
-    const int64_t rest = columns - i;
-    Vec::store_n(out + i, sum(i, [=](const float* p) { return Vec::load_n(p, rest); }), rest);
-  }
+  });
 }
 
 void exp_row(const float* input, float* out, int64_t columns) {

@@ -25,6 +25,7 @@ template <class Unit>
 constexpr Int8Kernel int8_kernel() {
 #if defined(OCTOFORMER_TILES)
   static_assert(Unit::flip == 0x80, "tiles multiply unsigned bytes");
+  static_assert(Int8TileProduct::kTileDepth == kByteRun, "quantize_row() writes rows of tiles");
   return {kTilePanel, kTileRow,   kFewTileRows,      Int8TileProduct::kTileDepth, kStripRows,
           true,       Unit::flip, few_rows_int8_amx, many_rows_int8_amx};
 #else
@@ -33,7 +34,7 @@ constexpr Int8Kernel int8_kernel() {
 }
 
 constexpr Int8Kernels kInt8Kernels = {
-    int8_kernel<Int8Unit>(), int8_kernel<GeneralInt8Unit>(), scan_row, quantize_row, sum_squares, kPanel};
+    int8_kernel<Int8Unit>(), int8_kernel<GeneralInt8Unit>(), scan_row, scan_outliers, quantize_row, kPanel};
 
 }  // namespace
 }  // namespace octoformer

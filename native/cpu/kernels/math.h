@@ -31,15 +31,21 @@ inline Vec::F exponential_of_rest(Vec::F x, Vec::F n) {
   return Vec::add(Vec::fma(Vec::mul(r, r), polynomial(r, kCoefficients), r), Vec::set1(1.0f));
 }
 
+/// The integer next to x / ln 2, for |x| < 2^20: adding this number leaves no digits behind the point.
+inline Vec::F nearest_power(Vec::F x) {
+  const Vec::F shift = Vec::set1(0x1.8p23f);
+  return Vec::sub(Vec::fma(x, Vec::set1(1.44269504f), shift), shift);
+}
+
+/// e^x for x in [-104, 89], beyond which it is 0 or infinity.
+inline Vec::F exponential_within(Vec::F x) {
+  const Vec::F n = nearest_power(x);
+  return Vec::times_any_power_of_two(exponential_of_rest(x, n), n);
+}
+
 inline Vec::F exponential(Vec::F x) {
-  // Beyond these the results are infinity and 0 already. NaN passes, being the second operand.
-  x = Vec::min(Vec::set1(89.0f), x);
-  x = Vec::max(Vec::set1(-104.0f), x);
-  const Vec::F n = Vec::round(Vec::mul(x, Vec::set1(1.44269504f)));
-  const Vec::F e = exponential_of_rest(x, n);
-  // 2^n in two factors: n may be 128 or down to -150, where one float32 has no such power.
-  const Vec::F half = Vec::round(Vec::mul(n, Vec::set1(0.5f)));
-  return Vec::mul(Vec::mul(e, Vec::power_of_two(half)), Vec::power_of_two(Vec::sub(n, half)));
+  // NaN passes, being the second operand.
+  return exponential_within(Vec::max(Vec::set1(-104.0f), Vec::min(Vec::set1(89.0f), x)));
 }
 
 /// e^x for x <= 0, where the weights of a softmax lie: exactly 0 below -87 instead of numbers near the smallest normal
@@ -47,7 +53,7 @@ inline Vec::F exponential(Vec::F x) {
 inline Vec::F softmax_exponential(Vec::F x) {
   const Vec::F lowest = Vec::set1(-87.0f);
   const Vec::F bounded = Vec::max(lowest, x);
-  const Vec::F n = Vec::round(Vec::mul(bounded, Vec::set1(1.44269504f)));
+  const Vec::F n = nearest_power(bounded);
   const Vec::F e = Vec::mul(exponential_of_rest(bounded, n), Vec::power_of_two(n));
   return Vec::select_less(x, lowest, Vec::zero(), e);
 }
@@ -70,9 +76,9 @@ inline Vec::F tanh(Vec::F x) {
   constexpr float kCoefficients[] = {-0x1.555532p-2f, 0x1.110726p-3f, -0x1.b83c5ap-5f, 0x1.52269cp-6f, -0x1.75e1d0p-8f};
   const Vec::F square = Vec::mul(magnitude, magnitude);
   const Vec::F small = Vec::fma(Vec::mul(magnitude, square), polynomial(square, kCoefficients), magnitude);
-  const Vec::F e = exponential(Vec::add(magnitude, magnitude));
+  const Vec::F e = exponential_within(Vec::add(magnitude, magnitude));
   const Vec::F one = Vec::set1(1.0f);
-  const Vec::F large = Vec::sub(one, Vec::div(Vec::set1(2.0f), Vec::add(e, one)));
+  const Vec::F large = Vec::sub(one, Vec::quotient(Vec::set1(2.0f), Vec::add(e, one)));
   return Vec::copysign(Vec::select_less(magnitude, Vec::set1(0.625f), small, large), x);
 }
 
@@ -85,15 +91,15 @@ inline Vec::F erf(Vec::F x) {
   // Above: 1 - e^Q(x), Q fitted to ln(erfc) so that erf's relative error stays below 2e-9.
   constexpr float kLarge[] = {-0x1.a065e4p-13f, -0x1.20ae92p+0f, -0x1.463f60p-1f, -0x1.a9a1c2p-4f,
                               0x1.6c06f4p-6f,   -0x1.8e9a2ep-9f, 0x1.9a74ccp-13f};
-  const Vec::F large = Vec::sub(Vec::set1(1.0f), exponential(polynomial(magnitude, kLarge)));
+  const Vec::F large = Vec::sub(Vec::set1(1.0f), exponential_within(polynomial(magnitude, kLarge)));
   return Vec::copysign(Vec::select_less(magnitude, Vec::set1(0.921875f), small, large), x);
 }
 
 /// 1 / (1 + e^-x), as e^-|x| / (1 + e^-|x|) for negative x: neither form overflows or cancels.
 inline Vec::F sigmoid(Vec::F x) {
   const Vec::F one = Vec::set1(1.0f);
-  const Vec::F e = exponential(Vec::sub(Vec::zero(), Vec::abs(x)));
-  return Vec::div(Vec::select_less(x, Vec::zero(), e, one), Vec::add(one, e));
+  const Vec::F e = exponential_within(Vec::max(Vec::set1(-104.0f), Vec::copysign(x, Vec::set1(-1.0f))));
+  return Vec::quotient(Vec::select_less(x, Vec::zero(), e, one), Vec::add(one, e));
 }
 
 /// softcap * tanh(x / softcap), Gemma 2's bound on scores and logits.

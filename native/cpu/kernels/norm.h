@@ -3,6 +3,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "cpu/kernels/row_map.h"
 #include "cpu/row_kernels.h"
 
 namespace octoformer {
@@ -29,20 +30,25 @@ inline float sum_row(const float* x, int64_t count, const Function& function) {
 }
 
 /// out = (x - shift) * factor * (weight + weight_offset) + bias over one group
-inline void scale_and_shift(const NormRow& row, const float* x, float* out, float shift, float factor) {
+template <bool Weight, bool Bias>
+inline void scale_and_shift_by(const NormRow& row, const float* x, float* out, float shift, float factor) {
   const Vec::F minus = Vec::set1(shift), by = Vec::set1(factor), offset = Vec::set1(row.weight_offset);
-  for (int64_t i = 0; i < row.group; i += Vec::lanes) {
-    const int64_t count = row.group - i < Vec::lanes ? row.group - i : Vec::lanes;
-    const bool whole = count == Vec::lanes;
-    const auto read = [&](const float* from) { return whole ? Vec::load(from + i) : Vec::load_n(from + i, count); };
-    Vec::F value = Vec::mul(Vec::sub(read(x), minus), by);
-    if (row.weight != nullptr) value = Vec::mul(value, Vec::add(read(row.weight), offset));
-    if (row.bias != nullptr) value = Vec::add(value, read(row.bias));
-    if (whole) {
-      Vec::store(out + i, value);
-    } else {
-      Vec::store_n(out + i, value, count);
-    }
+  const auto value_at = [&](int64_t i, const auto& load) {
+    Vec::F value = Vec::mul(Vec::sub(load(x + i), minus), by);
+    if constexpr (Weight) value = Vec::mul(value, Vec::add(load(row.weight + i), offset));
+    if constexpr (Bias) value = Vec::add(value, load(row.bias + i));
+    return value;
+  };
+  map_columns(out, row.group, value_at);
+}
+
+inline void scale_and_shift(const NormRow& row, const float* x, float* out, float shift, float factor) {
+  if (row.weight == nullptr) {
+    row.bias == nullptr ? scale_and_shift_by<false, false>(row, x, out, shift, factor)
+                        : scale_and_shift_by<false, true>(row, x, out, shift, factor);
+  } else {
+    row.bias == nullptr ? scale_and_shift_by<true, false>(row, x, out, shift, factor)
+                        : scale_and_shift_by<true, true>(row, x, out, shift, factor);
   }
 }
 

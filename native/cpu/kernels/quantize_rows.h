@@ -1,6 +1,6 @@
 // Rows of activations (and of weights, when they are packed) become int8: one look over a row finds its range and its
-// outliers, a second, with the row still in the first-level cache, writes the bytes. Bit for bit what
-// native/quantization says.
+// squares, another, for rows that have outliers, where these are, and a last one writes the bytes, with the row in the
+// first-level cache all along. Bit for bit what native/quantization says.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -10,97 +10,150 @@
 namespace octoformer {
 namespace {
 
-template <bool Outliers>
-inline void scan_row_of(const float* x, int64_t count, float below, uint64_t* bits, RowScan* scan) {
+/// The vector at x + k of a row of `count`, zeros past its end.
+inline Vec::F load_of_row(const float* x, int64_t k, int64_t count) {
+  const int64_t rest = count - k;
+  if (rest >= Vec::lanes) return Vec::load(x + k);
+  return Vec::load_n(x + (rest > 0 ? k : 0), rest > 0 ? rest : 0);
+}
+
+/// Whether the values are finite, but for outliers.
+inline bool is_finite_row(const float* x, int64_t count, float below) {
   const Vec::F limit = Vec::set1(below), nothing = Vec::zero();
-  Vec::F low = nothing, high = nothing, poison = nothing;
-  uint32_t any = 0;
+  Vec::F poison = nothing;  // NaN and infinities make it NaN
   for (int64_t k = 0; k < count; k += Vec::lanes) {
-    Vec::F value = count - k >= Vec::lanes ? Vec::load(x + k) : Vec::load_n(x + k, count - k);
-    if constexpr (Outliers) {
-      const Vec::F magnitude = Vec::abs(value);
-      const uint32_t mask = IntVec::mask_less(limit, magnitude);
-      if (mask != 0) {  // lanes divide 64: a vector's bits lie in one word
-        bits[k / 64] |= static_cast<uint64_t>(mask) << (k % 64);
-        any = 1;
-        value = Vec::select_less(limit, magnitude, nothing, value);
-      }
-    }
-    // NaN, as the first operand, leaves the range as it is; NaN and infinities make the poison NaN.
-    low = Vec::min(value, low);
-    high = Vec::max(value, high);
+    Vec::F value = load_of_row(x, k, count);
+    if (below >= 0.0f) value = Vec::select_less(limit, Vec::abs(value), nothing, value);
     poison = Vec::fma(value, nothing, poison);
   }
   const float sum = Vec::reduce_add(poison);
-  scan->low = -Vec::reduce_max(Vec::sub(nothing, low));
-  scan->high = Vec::reduce_max(high);
-  scan->finite = sum == sum;
-  scan->outliers = any != 0;
+  return sum == sum;
 }
 
-void scan_row(const float* x, int64_t count, float below, uint64_t* bits, RowScan* scan) {
-  if (below < 0.0f) {
-    scan_row_of<false>(x, count, below, bits, scan);
-  } else {
-    scan_row_of<true>(x, count, below, bits, scan);
-  }
-}
-
-float sum_squares(const float* x, int64_t count) {
-  constexpr int kChains = 16, kVectors = kChains / Vec::lanes;
+void scan_row(const float* x, int64_t count, RowScan* scan) {
+  constexpr int kChains = 32, kVectors = kChains / Vec::lanes, kRanges = kVectors < 2 ? kVectors : 2;
   static_assert(kChains % Vec::lanes == 0, "every ISA has the same chains");
-  Vec::F sum[kVectors];
-#pragma GCC unroll 16
+  Vec::F sum[kVectors], low[kRanges], high[kRanges];
+#pragma GCC unroll 32
   for (int v = 0; v < kVectors; ++v) sum[v] = Vec::zero();
+#pragma GCC unroll 2
+  for (int r = 0; r < kRanges; ++r) low[r] = high[r] = Vec::zero();
+  const auto take = [&](Vec::F value, int v) {
+    sum[v] = Vec::fma(value, value, sum[v]);
+    // NaN, as the first operand, leaves the range as it is.
+    low[v % kRanges] = Vec::min(value, low[v % kRanges]);
+    high[v % kRanges] = Vec::max(value, high[v % kRanges]);
+  };
   int64_t k = 0;
   for (; k + kChains <= count; k += kChains) {
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) {
-      const Vec::F value = Vec::load(x + k + v * Vec::lanes);
-      sum[v] = Vec::fma(value, value, sum[v]);
-    }
+#pragma GCC unroll 32
+    for (int v = 0; v < kVectors; ++v) take(Vec::load(x + k + v * Vec::lanes), v);
+  }
+  if (k < count) {  // zeros change neither sums nor ranges
+#pragma GCC unroll 32
+    for (int v = 0; v < kVectors; ++v) take(load_of_row(x, k + v * Vec::lanes, count), v);
   }
   float chain[kChains];
-#pragma GCC unroll 16
+#pragma GCC unroll 32
   for (int v = 0; v < kVectors; ++v) Vec::store(chain + v * Vec::lanes, sum[v]);
-  for (; k < count; ++k) chain[k % kChains] = __builtin_fmaf(x[k], x[k], chain[k % kChains]);
   for (int width = kChains / 2; width > 0; width /= 2) {
     for (int i = 0; i < width; ++i) chain[i] += chain[i + width];
   }
-  return chain[0];
+  scan->squares = chain[0];
+  scan->low = -Vec::reduce_max(Vec::sub(Vec::zero(), Vec::min(low[0], low[kRanges - 1])));
+  scan->high = Vec::reduce_max(Vec::max(high[0], high[kRanges - 1]));
+  // Squares that overflow need not be those of infinities.
+  scan->finite = scan->squares < __builtin_inff() || is_finite_row(x, count, -1.0f);
 }
 
-template <bool Affine, bool Outliers>
-inline void quantize_row_of(const float* x, int64_t count, const RowGrid& grid, uint8_t* out) {
-  const Vec::F limit = Vec::set1(grid.below), factor = Vec::set1(Affine ? grid.step : grid.multiplier);
-  const Vec::F zero_point = Vec::set1(static_cast<float>(grid.zero_point));
-  const Vec::F least = Vec::set1(static_cast<float>(grid.least)), most = Vec::set1(127.0f);
-  const auto quantize = [&](Vec::F value) {
-    if constexpr (Outliers) value = Vec::select_less(limit, Vec::abs(value), Vec::zero(), value);
-    if constexpr (Affine) {
-      value = Vec::add(Vec::round(Vec::div(value, factor)), zero_point);
+void scan_outliers(const float* x, int64_t count, float below, uint64_t* bits, RowScan* scan) {
+  constexpr int kWord = 64;
+  const Vec::F limit = Vec::set1(below), nothing = Vec::zero();
+  Vec::F low[2] = {nothing, nothing}, high[2] = {nothing, nothing};
+  for (int64_t k = 0; k < count; k += kWord) {
+    uint64_t word = 0;
+    const auto take = [&](Vec::F value, int lane, int part) {
+      const Vec::F magnitude = Vec::abs(value);
+      word |= static_cast<uint64_t>(IntVec::mask_less(limit, magnitude)) << lane;
+      value = Vec::select_less(limit, magnitude, nothing, value);
+      low[part] = Vec::min(value, low[part]);
+      high[part] = Vec::max(value, high[part]);
+    };
+    if (count - k >= kWord) {
+#pragma GCC unroll 4
+      for (int lane = 0; lane < kWord; lane += Vec::lanes) {
+        take(Vec::load(x + k + lane), lane, lane / Vec::lanes % 2);
+      }
     } else {
-      value = Vec::round(Vec::mul(value, factor));
+      for (int lane = 0; k + lane < count; lane += Vec::lanes) take(load_of_row(x, k + lane, count), lane, 0);
     }
-    return Vec::max(Vec::min(value, most), least);
-  };
+    bits[k / kWord] = word;
+  }
+  scan->low = -Vec::reduce_max(Vec::sub(nothing, Vec::min(low[0], low[1])));
+  scan->high = Vec::reduce_max(Vec::max(high[0], high[1]));
+  scan->finite = scan->finite || is_finite_row(x, count, below);
+}
+
+/// x * multiplier
+struct ScaleByMultiplier {
+  Vec::F multiplier;
+  explicit ScaleByMultiplier(const RowGrid& grid) : multiplier(Vec::set1(grid.multiplier)) {}
+  Vec::F operator()(Vec::F x) const { return Vec::mul(x, multiplier); }
+};
+
+/// x / step
+struct DivideByStep {
+  Vec::F step;
+  explicit DivideByStep(const RowGrid& grid) : step(Vec::set1(grid.step)) {}
+  Vec::F operator()(Vec::F x) const { return Vec::div(x, step); }
+};
+
+/// The same without a division. Of the first product, off by up to two units in the last place, the first correction
+/// makes a quotient that is off by less than one, from which the second one makes the rounded quotient (Markstein,
+/// "Computation of elementary functions on the IBM RISC System/6000 processor", 1990, theorem 8.1). Remainders have to
+/// be exact, which they are while they don't underflow: quotients that aren't rounded to 0 are at least 1/2, remainders
+/// at least 2^-48 of the step.
+struct DivideByReciprocal {
+  static constexpr float kLeastStep = 0x1p-100f;
+  Vec::F minus_step, reciprocal;
+  explicit DivideByReciprocal(const RowGrid& grid)
+      : minus_step(Vec::set1(-grid.step)), reciprocal(Vec::set1(1.0f / grid.step)) {}
+  Vec::F operator()(Vec::F x) const {
+    Vec::F quotient = Vec::mul(x, reciprocal);
+    quotient = Vec::fma(Vec::fma(quotient, minus_step, x), reciprocal, quotient);
+    return Vec::fma(Vec::fma(quotient, minus_step, x), reciprocal, quotient);
+  }
+};
+
+template <class Scale>
+inline void quantize_row_by(const float* x, int64_t count, const RowGrid& grid, uint8_t* out, int64_t stride) {
+  constexpr int kStep = 4 * Vec::lanes;
+  static_assert(kByteRun % kStep == 0, "what is stored at a time lies in one run");
+  const Scale scale(grid);
   int64_t k = 0;
-  for (; k + Vec::lanes <= count; k += Vec::lanes) {
-    IntVec::store_bytes(out + k, quantize(Vec::load(x + k)), grid.flip);
+  for (; k + kStep <= count; k += kStep) {
+    const Vec::F values[4] = {scale(Vec::load(x + k)), scale(Vec::load(x + k + Vec::lanes)),
+                              scale(Vec::load(x + k + 2 * Vec::lanes)), scale(Vec::load(x + k + 3 * Vec::lanes))};
+    IntVec::store_bytes(out + k / kByteRun * stride + k % kByteRun, values, grid.zero_point, grid.least, grid.flip);
   }
   if (k < count) {
-    uint8_t rest[Vec::lanes];
-    IntVec::store_bytes(rest, quantize(Vec::load_n(x + k, count - k)), grid.flip);
-    for (int64_t i = 0; k + i < count; ++i) out[k + i] = rest[i];
+    Vec::F values[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) values[v] = scale(load_of_row(x, k + v * Vec::lanes, count));
+    uint8_t rest[kStep];
+    IntVec::store_bytes(rest, values, grid.zero_point, grid.least, grid.flip);
+    uint8_t* place = out + k / kByteRun * stride + k % kByteRun;
+    for (int64_t i = 0; k + i < count; ++i) place[i] = rest[i];
   }
 }
 
-void quantize_row(const float* x, int64_t count, const RowGrid& grid, uint8_t* out) {
-  const bool affine = grid.step > 0.0f, outliers = grid.below >= 0.0f;
-  if (affine) {
-    outliers ? quantize_row_of<true, true>(x, count, grid, out) : quantize_row_of<true, false>(x, count, grid, out);
+void quantize_row(const float* x, int64_t count, const RowGrid& grid, uint8_t* out, int64_t stride) {
+  if (!(grid.step > 0.0f)) {
+    quantize_row_by<ScaleByMultiplier>(x, count, grid, out, stride);
+  } else if (Vec::lanes == 1 || grid.step < DivideByReciprocal::kLeastStep) {  // one lane divides as fast
+    quantize_row_by<DivideByStep>(x, count, grid, out, stride);
   } else {
-    outliers ? quantize_row_of<false, true>(x, count, grid, out) : quantize_row_of<false, false>(x, count, grid, out);
+    quantize_row_by<DivideByReciprocal>(x, count, grid, out, stride);
   }
 }
 

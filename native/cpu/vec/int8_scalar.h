@@ -24,9 +24,14 @@ struct IntVec {
   static inline I byte_of_four(const int8_t* p, int index) { return p[index]; }
   /// As many bytes as there are lanes, sign-extended.
   static inline I load_bytes(const int8_t* p) { return *p; }
-  /// Integral values within int8 as bytes, each xor `flip`.
-  static inline void store_bytes(uint8_t* p, Vec::F x, uint8_t flip) {
-    *p = static_cast<uint8_t>(static_cast<int32_t>(x)) ^ flip;
+  /// rint(x) + zero_point of four vectors as bytes, one vector after the other: clamped to [least, 127], xor `flip`.
+  /// Any byte where |x| >= 2^31.
+  static inline void store_bytes(uint8_t* p, const Vec::F (&x)[4], int32_t zero_point, int32_t least, uint8_t flip) {
+    for (int i = 0; i < 4; ++i) {
+      const Vec::F bounded = Vec::max(Vec::min(x[i], 1024.0f), -1024.0f);  // what no byte holds, with any zero point
+      const int32_t value = static_cast<int32_t>(Vec::round(bounded)) + zero_point;
+      p[i] = static_cast<uint8_t>(value < least ? least : value > 127 ? 127 : value) ^ flip;
+    }
   }
   /// Bit i: a < b in lane i.
   static inline uint32_t mask_less(Vec::F a, Vec::F b) { return a < b ? 1u : 0u; }

@@ -23,9 +23,17 @@ struct IntVec {
   static inline I load_bytes(const int8_t* p) {
     return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
-  static inline void store_bytes(uint8_t* p, Vec::F x, uint8_t flip) {
-    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));
+  static inline void store_bytes(uint8_t* p, const Vec::F (&x)[4], int32_t zero_point, int32_t least, uint8_t flip) {
+    // What 16 bits don't hold, 8 don't hold either, with any zero point.
+    const __m512i shift = _mm512_set1_epi16(static_cast<int16_t>(zero_point));
+    const __m512i first = _mm512_packs_epi32(_mm512_cvtps_epi32(x[0]), _mm512_cvtps_epi32(x[1]));
+    const __m512i last = _mm512_packs_epi32(_mm512_cvtps_epi32(x[2]), _mm512_cvtps_epi32(x[3]));
+    __m512i bytes = _mm512_packs_epi16(_mm512_adds_epi16(first, shift), _mm512_adds_epi16(last, shift));
+    bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(static_cast<char>(least)));
+    bytes = _mm512_xor_si512(bytes, _mm512_set1_epi8(static_cast<char>(flip)));
+    // Packing works in quarters of 128 bits, each of which gets a four of bytes of every vector.
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
   }
   static inline uint32_t mask_less(Vec::F a, Vec::F b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 };

@@ -25,11 +25,14 @@ struct IntVec {
     __builtin_memcpy(&four, p, sizeof four);
     return vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)))));
   }
-  static inline void store_bytes(uint8_t* p, Vec::F x, uint8_t flip) {
-    const int16x4_t words = vmovn_s32(vcvtnq_s32_f32(x));
-    const uint8x8_t bytes = vreinterpret_u8_s8(vmovn_s16(vcombine_s16(words, words)));
-    const uint32_t four = vget_lane_u32(vreinterpret_u32_u8(veor_u8(bytes, vdup_n_u8(flip))), 0);
-    __builtin_memcpy(p, &four, sizeof four);
+  static inline void store_bytes(uint8_t* p, const Vec::F (&x)[4], int32_t zero_point, int32_t least, uint8_t flip) {
+    // What 16 bits don't hold, 8 don't hold either, with any zero point.
+    const int16x8_t shift = vdupq_n_s16(static_cast<int16_t>(zero_point));
+    const int16x8_t first = vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(x[0])), vqmovn_s32(vcvtnq_s32_f32(x[1])));
+    const int16x8_t last = vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(x[2])), vqmovn_s32(vcvtnq_s32_f32(x[3])));
+    int8x16_t bytes = vcombine_s8(vqmovn_s16(vqaddq_s16(first, shift)), vqmovn_s16(vqaddq_s16(last, shift)));
+    bytes = vmaxq_s8(bytes, vdupq_n_s8(static_cast<int8_t>(least)));
+    vst1q_u8(p, veorq_u8(vreinterpretq_u8_s8(bytes), vdupq_n_u8(flip)));
   }
   static inline uint32_t mask_less(Vec::F a, Vec::F b) {
     const uint32_t bits[4] = {1, 2, 4, 8};

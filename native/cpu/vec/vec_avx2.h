@@ -26,6 +26,7 @@ struct Vec {
   static inline F sub(F a, F b) { return _mm256_sub_ps(a, b); }
   static inline F mul(F a, F b) { return _mm256_mul_ps(a, b); }
   static inline F div(F a, F b) { return _mm256_div_ps(a, b); }
+  static inline F quotient(F a, F b) { return div(a, b); }
   static inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
   static inline F min(F a, F b) { return _mm256_min_ps(a, b); }
   static inline F max(F a, F b) { return _mm256_max_ps(a, b); }
@@ -41,6 +42,10 @@ struct Vec {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
   }
   static inline F times_power_of_two(F a, F n) { return _mm256_mul_ps(a, power_of_two(n)); }
+  static inline F times_any_power_of_two(F a, F n) {
+    const F half = round(mul(n, set1(0.5f)));
+    return mul(mul(a, power_of_two(half)), power_of_two(sub(n, half)));
+  }
   static inline float reduce_add(F a) {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));

@@ -23,6 +23,14 @@ struct Vec {
   static inline F sub(F a, F b) { return _mm512_sub_ps(a, b); }
   static inline F mul(F a, F b) { return _mm512_mul_ps(a, b); }
   static inline F div(F a, F b) { return _mm512_div_ps(a, b); }
+  /// A division takes 16 cycles of the one unit that has it, this about 4: a reciprocal with 14 bits, a Newton step,
+  /// and the quotient corrected by its remainder.
+  static inline F quotient(F a, F b) {
+    F reciprocal = _mm512_rcp14_ps(b);
+    reciprocal = fma(_mm512_fnmadd_ps(b, reciprocal, set1(1.0f)), reciprocal, reciprocal);
+    const F first = mul(a, reciprocal);
+    return fma(_mm512_fnmadd_ps(b, first, a), reciprocal, first);
+  }
   static inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
   static inline F min(F a, F b) { return _mm512_min_ps(a, b); }
   static inline F max(F a, F b) { return _mm512_max_ps(a, b); }
@@ -41,6 +49,7 @@ struct Vec {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
   }
   static inline F times_power_of_two(F a, F n) { return _mm512_scalef_ps(a, n); }
+  static inline F times_any_power_of_two(F a, F n) { return times_power_of_two(a, n); }
   static inline float reduce_add(F a) { return _mm512_reduce_add_ps(a); }
   static inline float reduce_max(F a) { return _mm512_reduce_max_ps(a); }
   static inline F load_bfloat16(const uint16_t* p) {

@@ -30,6 +30,7 @@ struct Vec {
   static inline F sub(F a, F b) { return vsubq_f32(a, b); }
   static inline F mul(F a, F b) { return vmulq_f32(a, b); }
   static inline F div(F a, F b) { return vdivq_f32(a, b); }
+  static inline F quotient(F a, F b) { return div(a, b); }
   static inline F fma(F a, F b, F c) { return vfmaq_f32(c, a, b); }
   static inline F min(F a, F b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
   static inline F max(F a, F b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
@@ -42,6 +43,10 @@ struct Vec {
     return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23));
   }
   static inline F times_power_of_two(F a, F n) { return vmulq_f32(a, power_of_two(n)); }
+  static inline F times_any_power_of_two(F a, F n) {
+    const F half = round(mul(n, set1(0.5f)));
+    return mul(mul(a, power_of_two(half)), power_of_two(sub(n, half)));
+  }
   static inline float reduce_add(F a) { return vaddvq_f32(a); }
   static inline float reduce_max(F a) { return vmaxvq_f32(a); }
   static inline F load_bfloat16(const uint16_t* p) {

@@ -27,6 +27,8 @@ struct Vec {
   static inline F sub(F a, F b) { return a - b; }
   static inline F mul(F a, F b) { return a * b; }
   static inline F div(F a, F b) { return a / b; }
+  /// a / b within one unit in the last place, for b in [1, 2^100]; NaN gives NaN.
+  static inline F quotient(F a, F b) { return a / b; }
   /// a * b + c, rounded once
   static inline F fma(F a, F b, F c) { return __builtin_fmaf(a, b, c); }
   /// The second operand where either is NaN, as x86 does.
@@ -46,6 +48,11 @@ struct Vec {
   }
   /// a * 2^n for such n, where the product is not subnormal
   static inline F times_power_of_two(F a, F n) { return a * power_of_two(n); }
+  /// a * 2^n for integral n in [-252, 254], rounded once.
+  static inline F times_any_power_of_two(F a, F n) {
+    const F half = round(n * 0.5f);
+    return a * power_of_two(half) * power_of_two(n - half);
+  }
   static inline float reduce_add(F a) { return a; }
   static inline float reduce_max(F a) { return a; }
   /// Widens `lanes` halves, exactly.

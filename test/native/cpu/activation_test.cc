@@ -48,8 +48,8 @@ TEST(Activation, IsWhatTheDefinitionSays) {
     const std::unique_ptr<Backend> backend = backend_for(isa, 1);
     for (const Activation kind : kAll) {
       Strided input(1, count, x), out(1, count), gated(1, count), other(1, count, up);
-      backend->activation(input.view(), kind, out.view());
-      backend->gated_activation(input.view(), other.view(), kind, gated.view());
+      backend->activation({kind, input.view(), out.view()});
+      backend->gated_activation({kind, input.view(), other.view(), gated.view()});
       for (int64_t i = 0; i < count; ++i) {
         const double value = static_cast<double>(x[static_cast<size_t>(i)]);
         const double exact = reference::activate(kind, value);
@@ -85,14 +85,14 @@ TEST(Activation, ShapesPlacesAndThreads) {
       for (const int threads : {1, 2, 3}) {
         const std::unique_ptr<Backend> backend = backend_for(isa, threads);
         Strided left(rows, columns, gate), right(rows, columns, up), out(rows, columns);
-        backend->gated_activation(left.view(), right.view(), Activation::silu, out.view());
+        backend->gated_activation({Activation::silu, left.view(), right.view(), out.view()});
         if (threads == 1) expected = out.values();
         EXPECT_EQ(out.values(), expected) << threads << " threads";
-        backend->gated_activation(left.view(), right.view(), Activation::silu, left.view());
+        backend->gated_activation({Activation::silu, left.view(), right.view(), left.view()});
         EXPECT_EQ(left.values(), expected) << "in place of the gate";
         EXPECT_TRUE(out.gaps_untouched() && left.gaps_untouched());
         Strided again(rows, columns, gate);
-        backend->activation(again.view(), Activation::gelu, again.view());
+        backend->activation({Activation::gelu, again.view(), again.view()});
         const std::vector<float> together = again.values();
         for (int64_t i = 0; i < rows * columns; i += 1 + i / 50) {
           float alone;

@@ -66,7 +66,7 @@ std::vector<float> small_forward(Backend& backend, uint64_t seed) {
   backend.store_key_value({.key = x.view(), .value = x.view(), .sequences = {&slice, 1}, .layer = layer});
   backend.attention(
       {.query = x.view(), .out = out.view(), .sequences = {&slice, 1}, .layer = layer, .heads = kHeads, .scale = 0.2f});
-  backend.gated_activation(out.view(), x.view(), Activation::silu, out.view());
+  backend.gated_activation({Activation::silu, out.view(), x.view(), out.view()});
   return out.values();
 }
 

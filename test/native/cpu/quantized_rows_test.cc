@@ -1,6 +1,7 @@
-// Rows quantized once for several int8 layers, and by the norm before them: the bits of a layer that does it itself.
+// Rows quantized once for several int8 layers, and by the op that makes them: the bits of a layer that does it itself.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <limits>
 #include <string>
 
@@ -55,45 +56,78 @@ class QuantizedRowsTest : public ::testing::TestWithParam<Isa> {
     return out;
   }
 
+  /// `op(out)` is the op that has made `made`: its quantized rows have the same bits, and no floats are written.
+  void expect_same_bits(const std::function<RowOrigin(MatrixView)>& op, const Matrix& made, const Scheme& scheme,
+                        const std::string& where) {
+    const auto first = pack(random_matrix(33, made.columns, 33), scheme.settings);
+    const auto second = pack(random_matrix(70, made.columns, 34), scheme.settings);
+    ASSERT_TRUE(backend_->share_quantized_rows(*first, *second)) << where;
+    const Matrix nothing(made.rows, made.columns);
+    Matrix untouched = nothing;
+    backend_->quantize_rows({op(view(untouched)), first.get(), slot_.get()});
+    for (const LinearWeight* weight : {first.get(), second.get()}) {
+      EXPECT_TRUE(same_bits(multiply(nothing, *weight, slot_.get()), multiply(made, *weight, nullptr))) << where;
+    }
+    EXPECT_TRUE(same_bits(untouched, nothing)) << where << ": wrote floats that nobody reads";
+
+    backend_->quantize_rows({ConstMatrixView(view(made)), second.get(), slot_.get()});
+    EXPECT_TRUE(same_bits(multiply(nothing, *first, slot_.get()), multiply(made, *first, nullptr)))
+        << where << ": rows as they lie in memory";
+  }
+
   std::unique_ptr<Backend> backend_ = make_cpu_backend({.threads = 3, .isa = std::string(isa_name(GetParam()))});
+  /// Kept over calls of all sizes, as the executor does.
+  std::unique_ptr<QuantizedRows> slot_ = backend_->make_quantized_rows();
 };
+
+constexpr int64_t kRowCounts[] = {0, 1, 5, 16, 37, 600};
 
 TEST_P(QuantizedRowsTest, ANormsReadersHaveTheBitsOfTheNormThenTheLayer) {
   constexpr int64_t kColumns = 67;
   const Matrix scale = random_matrix(1, kColumns, 30), shift = random_matrix(1, kColumns, 31);
-  const auto slot = backend_->make_quantized_rows();  // kept over calls of all sizes, as the executor does
   for (const NormKind kind : {NormKind::rms, NormKind::layer}) {
-    for (const int64_t rows : {0, 1, 5, 16, 37, 600}) {
+    for (const int64_t rows : kRowCounts) {
       const Matrix x = random_matrix(rows, kColumns, 32);
+      const auto norm = [&](MatrixView out) {
+        NormArguments arguments;
+        arguments.kind = kind;
+        arguments.input = view(x);
+        arguments.out = out;
+        arguments.weight = scale.values.data();
+        arguments.bias = kind == NormKind::layer ? shift.values.data() : nullptr;
+        arguments.weight_offset = 1.0f;
+        arguments.epsilon = 1e-5f;
+        arguments.group = kColumns;
+        return arguments;
+      };
+      Matrix normed(rows, kColumns);
+      backend_->norm(norm(view(normed)));
       for (const Scheme& scheme : schemes()) {
-        NormArguments norm;
-        norm.kind = kind;
-        norm.input = view(x);
-        Matrix normed(rows, kColumns);
-        norm.out = view(normed);
-        norm.weight = scale.values.data();
-        norm.bias = kind == NormKind::layer ? shift.values.data() : nullptr;
-        norm.weight_offset = 1.0f;
-        norm.epsilon = 1e-5f;
-        norm.group = kColumns;
-        backend_->norm(norm);
-
-        Matrix untouched(rows, kColumns);
-        norm.out = view(untouched);
-        const auto first = pack(random_matrix(33, kColumns, 33), scheme.settings);
-        const auto second = pack(random_matrix(70, kColumns, 34), scheme.settings);
-        ASSERT_TRUE(backend_->share_quantized_rows(*first, *second)) << scheme.name;
-        backend_->quantize_rows({norm.input, &norm, first.get(), slot.get()});
-        for (const LinearWeight* weight : {first.get(), second.get()}) {
-          EXPECT_TRUE(same_bits(multiply(x, *weight, slot.get()), multiply(normed, *weight, nullptr)))
-              << scheme.name << ", " << rows << " rows";
-        }
-        EXPECT_TRUE(same_bits(untouched, Matrix(rows, kColumns))) << "wrote floats that nobody reads";
-
-        backend_->quantize_rows({view(normed), nullptr, second.get(), slot.get()});
-        EXPECT_TRUE(same_bits(multiply(normed, *first, slot.get()), multiply(normed, *first, nullptr)))
-            << scheme.name << ", " << rows << " rows without a norm";
+        expect_same_bits(norm, normed, scheme, std::string(scheme.name) + ", " + std::to_string(rows) + " rows");
       }
+    }
+  }
+}
+
+TEST_P(QuantizedRowsTest, AnActivationsReadersHaveTheBitsOfTheActivationThenTheLayer) {
+  constexpr int64_t kColumns = 131;  // two whole words of outliers' bits, and more
+  for (const int64_t rows : kRowCounts) {
+    const Matrix gate = random_matrix(rows, kColumns, 41), up = random_matrix(rows, kColumns, 42);
+    for (const Activation kind :
+         {Activation::identity, Activation::relu, Activation::relu_squared, Activation::silu, Activation::gelu,
+          Activation::gelu_tanh, Activation::gelu_quick, Activation::tanh, Activation::sigmoid}) {
+      const auto plain = [&](MatrixView out) { return ActivationArguments{kind, view(gate), out}; };
+      const auto gated = [&](MatrixView out) { return GatedActivationArguments{kind, view(gate), view(up), out}; };
+      Matrix activated(rows, kColumns), product(rows, kColumns);
+      backend_->activation(plain(view(activated)));
+      backend_->gated_activation(gated(view(product)));
+      for (const Scheme& scheme : schemes()) {
+        const std::string where = std::string(scheme.name) + ", activation " + std::to_string(static_cast<int>(kind)) +
+                                  ", " + std::to_string(rows) + " rows";
+        expect_same_bits(plain, activated, scheme, where);
+        expect_same_bits(gated, product, scheme, where + ", gated");
+      }
+      if (rows == 600) break;  // how rows are spread over threads is the same for all
     }
   }
 }
@@ -109,9 +143,8 @@ TEST_P(QuantizedRowsTest, ANormByGroupsIsTheNorms) {
   norm.group = 16;
   backend_->norm(norm);
   const auto weight = pack(random_matrix(20, 64, 37), {});
-  const auto slot = backend_->make_quantized_rows();
-  backend_->quantize_rows({norm.input, &norm, weight.get(), slot.get()});
-  EXPECT_TRUE(same_bits(multiply(x, *weight, slot.get()), multiply(normed, *weight, nullptr)));
+  backend_->quantize_rows({norm, weight.get(), slot_.get()});
+  EXPECT_TRUE(same_bits(multiply(x, *weight, slot_.get()), multiply(normed, *weight, nullptr)));
 }
 
 TEST_P(QuantizedRowsTest, OnlyLayersThatQuantizeAlikeShare) {

@@ -235,19 +235,21 @@ void ReferenceBackend::attention(const AttentionArguments& arguments) {
   }
 }
 
-void ReferenceBackend::gated_activation(ConstMatrixView gate, ConstMatrixView up, Activation activation,
-                                        MatrixView out) {
+void ReferenceBackend::gated_activation(const GatedActivationArguments& arguments) {
+  const MatrixView& out = arguments.out;
   for (int64_t i = 0; i < out.rows; ++i) {
     for (int64_t k = 0; k < out.columns; ++k) {
-      out.row(i)[k] = static_cast<float>(reference_activation(activation, gate.row(i)[k]) * up.row(i)[k]);
+      out.row(i)[k] = static_cast<float>(reference_activation(arguments.activation, arguments.gate.row(i)[k]) *
+                                         arguments.up.row(i)[k]);
     }
   }
 }
 
-void ReferenceBackend::activation(ConstMatrixView input, Activation activation, MatrixView out) {
+void ReferenceBackend::activation(const ActivationArguments& arguments) {
+  const MatrixView& out = arguments.out;
   for (int64_t i = 0; i < out.rows; ++i) {
     for (int64_t k = 0; k < out.columns; ++k) {
-      out.row(i)[k] = static_cast<float>(reference_activation(activation, input.row(i)[k]));
+      out.row(i)[k] = static_cast<float>(reference_activation(arguments.activation, arguments.input.row(i)[k]));
     }
   }
 }

@@ -39,8 +39,8 @@ class ReferenceBackend : public Backend {
   size_t key_value_page_bytes(int64_t kv_heads, int64_t head_dim, KeyValueForm form) const override;
   void store_key_value(const StoreKeyValueArguments& arguments) override;
   void attention(const AttentionArguments& arguments) override;
-  void gated_activation(ConstMatrixView gate, ConstMatrixView up, Activation activation, MatrixView out) override;
-  void activation(ConstMatrixView input, Activation activation, MatrixView out) override;
+  void gated_activation(const GatedActivationArguments& arguments) override;
+  void activation(const ActivationArguments& arguments) override;
   void elementwise(ElementwiseKind kind, ConstMatrixView left, ConstMatrixView right, MatrixView out) override;
   void scale(ConstMatrixView input, float factor, float softcap, MatrixView out) override;
   void gather_rows(ConstMatrixView input, std::span<const int32_t> rows, MatrixView out) override;

@@ -30,15 +30,15 @@ std::string int8_program(const std::string& settings = "{}", const std::string& 
   return replace_all(int8, R"re("head_dim":4\})re", R"("head_dim":4,"form":")" + cache + "\"}");
 }
 
-/// The same with an output that reads what each norm writes: nothing can be fused.
-std::string with_norms_read(const std::string& program) {
+/// The same with an output that reads what each norm and activation writes: nothing can be fused.
+std::string with_rows_read(const std::string& program) {
   std::string text;
   std::smatch found;
   std::string rest = program;
-  const std::regex norm(R"re(\{"op":"norm".*"out":(\{[^}]*\}),[^}]*\})re");
+  const std::regex op(R"re(\{"op":"(?:norm|gated_activation)".*"out":(\{[^}]*\})(?:,[^}]*)?\})re");
   int count = 0;
-  while (std::regex_search(rest, found, norm)) {
-    text += found.prefix().str() + found.str() + R"(,{"op":"output","name":"norm.)" + std::to_string(count++) +
+  while (std::regex_search(rest, found, op)) {
+    text += found.prefix().str() + found.str() + R"(,{"op":"output","name":"rows.)" + std::to_string(count++) +
             R"(","input":)" + found[1].str() + "}";
     rest = found.suffix().str();
   }
@@ -59,7 +59,11 @@ class Runner {
   /// The logits of all rows.
   std::vector<float> run(const std::vector<std::vector<int32_t>>& sequences,
                          std::vector<std::shared_ptr<KeyValueCache>> caches = {}) {
-    RunRequest request;
+    return run({}, sequences, std::move(caches)).outputs.at("logits");
+  }
+
+  RunResult run(RunRequest request, const std::vector<std::vector<int32_t>>& sequences,
+                std::vector<std::shared_ptr<KeyValueCache>> caches = {}) {
     for (const auto& ids : sequences) {
       request.input_ids.insert(request.input_ids.end(), ids.begin(), ids.end());
       request.lengths.push_back(static_cast<int32_t>(ids.size()));
@@ -69,7 +73,7 @@ class Runner {
     request.rows.resize(request.input_ids.size());
     std::iota(request.rows.begin(), request.rows.end(), 0);
     request.outputs = {"logits"};
-    return executor_.run(request).outputs.at("logits");
+    return executor_.run(request);
   }
 
   std::vector<RowQuantization> plan() const {
@@ -94,13 +98,14 @@ std::vector<int32_t> some_ids(int32_t count, int32_t seed) {
   return ids;
 }
 
-TEST(RowQuantization, EveryNormOfALlamaIsFused) {
-  const Runner fused(int8_program()), floats(tiny().program()), read(with_norms_read(int8_program()));
-  int norms = 0;
+TEST(RowQuantization, EveryNormAndActivationOfALlamaIsFused) {
+  const Runner fused(int8_program()), floats(tiny().program()), read(with_rows_read(int8_program()));
+  int norms = 0, activations = 0;
   const std::vector<RowQuantization> plan = fused.plan();
   for (size_t i = 0; i < plan.size(); ++i) {
-    if (!std::holds_alternative<NormOp>(fused.ops()[i])) continue;
-    ++norms;
+    const bool activation = std::holds_alternative<GatedActivationOp>(fused.ops()[i]);
+    if (!activation && !std::holds_alternative<NormOp>(fused.ops()[i])) continue;
+    ++(activation ? activations : norms);
     EXPECT_TRUE(plan[i].fills) << "op " << i;
     EXPECT_EQ(plan[i].slot, 0) << "op " << i << ": their readers end before the next one begins";
     EXPECT_EQ(plan[i + 1].slot, 0) << "the layer behind it reads it";
@@ -108,6 +113,7 @@ TEST(RowQuantization, EveryNormOfALlamaIsFused) {
     EXPECT_EQ(plan[i].reader, std::get<LinearOp>(fused.ops()[i + 1]).weight);
   }
   EXPECT_EQ(norms, 5);
+  EXPECT_EQ(activations, 2);
   for (const Runner* runner : {&floats, &read}) {
     for (const RowQuantization& entry : runner->plan()) EXPECT_EQ(entry.slot, -1);
   }
@@ -116,11 +122,29 @@ TEST(RowQuantization, EveryNormOfALlamaIsFused) {
 TEST(RowQuantization, FusedAndUnfusedGiveTheSameBits) {
   for (const char* settings : {"{}", R"({"activations":"zeropoint","threshold":1.5})",
                                R"({"threshold":1.5,"outliers":"column"})", R"({"activation_scales":"tensor"})"}) {
-    Runner fused(int8_program(settings)), unfused(with_norms_read(int8_program(settings)));
+    Runner fused(int8_program(settings)), unfused(with_rows_read(int8_program(settings)));
     for (const int32_t count : {1, 3, 17, 67}) {
       EXPECT_EQ(fused.run({some_ids(count, 1), some_ids(5, 2)}), unfused.run({some_ids(count, 1), some_ids(5, 2)}))
           << settings << ", " << count << " tokens";
     }
+  }
+}
+
+TEST(RowQuantization, WhatLayersReadIsObservedWhereTheirRowsComeQuantized) {
+  RunRequest observed;
+  observed.observe = 0.5f;
+  for (const char* settings : {"{}", R"({"activations":"zeropoint","threshold":1.5})"}) {
+    Runner fused(int8_program(settings)), unfused(with_rows_read(int8_program(settings)));
+    const RunResult result = fused.run(observed, {some_ids(19, 1)});
+    const RunResult expected = unfused.run(observed, {some_ids(19, 1)});
+    ASSERT_EQ(result.inputs.size(), 9u) << "four layers of each block and the last one";
+    ASSERT_EQ(expected.inputs.size(), result.inputs.size());
+    for (const auto& [weight, statistics] : expected.inputs) {
+      EXPECT_EQ(result.inputs.at(weight).rows, 19u);
+      EXPECT_EQ(result.inputs.at(weight).entries, statistics.entries) << "weight " << weight;
+      EXPECT_EQ(result.inputs.at(weight).largest, statistics.largest) << "weight " << weight;
+    }
+    EXPECT_EQ(result.outputs.at("logits"), fused.run({some_ids(19, 1)})) << "being observed changes nothing";
   }
 }
 
@@ -151,6 +175,13 @@ std::string whole(int buffer) { return R"({"buffer":)" + std::to_string(buffer) 
 std::string norm(int in, int out) {
   return R"({"op":"norm","kind":"rms","epsilon":0.1,"input":)" + whole(in) + R"(,"out":)" + whole(out) + "},";
 }
+std::string activation(int in, int out) {
+  return R"({"op":"activation","activation":"relu","input":)" + whole(in) + R"(,"out":)" + whole(out) + "},";
+}
+std::string gated(int gate, int up, int out) {
+  return R"({"op":"gated_activation","activation":"silu","gate":)" + whole(gate) + R"(,"up":)" + whole(up) +
+         R"(,"out":)" + whole(out) + "},";
+}
 std::string linear(int in, int weight, int out, int residual = -1) {
   return R"({"op":"linear","input":)" + whole(in) + R"(,"weight":)" + std::to_string(weight) +
          (residual < 0 ? "" : R"(,"residual":)" + whole(residual)) + R"(,"out":)" + whole(out) + "},";
@@ -171,6 +202,15 @@ TEST(RowQuantization, ReadersOfOneValueShareIt) {
       plan_of(norm(0, 1) + linear(1, 0, 2) + linear(1, 1, 3) + linear(2, 2, 4) + linear(2, 3, 5) + kEnd, kAll);
   EXPECT_EQ(slots(plan), (Slots{-1, 0, 0, 0, 0, 0, -1}));
   EXPECT_TRUE(plan[1].fills && !plan[2].fills && !plan[3].fills && plan[4].fills && !plan[5].fills);
+}
+
+TEST(RowQuantization, ActivationsThatOnlyInt8LayersRead) {
+  EXPECT_EQ(slots(plan_of(activation(0, 1) + linear(1, 0, 2) + kEnd, kAll)), (Slots{-1, 0, 0, -1}));
+  EXPECT_EQ(slots(plan_of(activation(0, 1) + gated(0, 1, 1) + linear(1, 0, 2) + kEnd, kAll)), (Slots{-1, -1, 0, 0, -1}))
+      << "in place of what it multiplies";
+  EXPECT_EQ(slots(plan_of(gated(0, 0, 1) + linear(1, 0, 3) + linear(3, 1, 2, 1) + kEnd, kAll)),
+            (Slots{-1, -1, -1, -1, -1}))
+      << "a residual of another op";
 }
 
 TEST(RowQuantization, SlotsInUseAtATimeDiffer) {
