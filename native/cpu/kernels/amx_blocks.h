@@ -140,9 +140,8 @@ struct Finishing {
   }
 };
 
-// Tiles of sums and of operands are renamed by the processor, out of registers that it shares with the other thread of
-// its core: where that one uses tiles too, eight at once leave none to go on with, and products wait for each other
-// (measured: half of the rate of six). So as few tiles are used as do the work.
+// As few tiles are used as do the work: on a core whose other thread uses tiles too, products with eight in use ran at
+// half of the rate of those with six (measured). Both threads probably share the registers that tiles are renamed to.
 
 /// [32, 32] sums (or [16, 32] if not `Tall`) over `steps` of k, beginning with those at `partial` (null: from 0). They
 /// go to `out` [32][kTilePanel] or back to `partial`, a tile after another, if `out` is null. Four products for four
