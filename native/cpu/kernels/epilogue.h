@@ -42,8 +42,8 @@ template <int Vectors, class Sums>
 
 /// `x` [rows], `stride` floats from row to row and filled up to whole vectors, become activation(x) + residual in rows
 /// [row, row + rows) and columns [column, column + columns).
-[[gnu::noinline]] void activate_rows(const GemmEpilogue& epilogue, const float* x, int64_t stride, int64_t row,
-                                     int64_t rows, int64_t column, int64_t columns) {
+[[gnu::noinline]] inline void activate_rows(const GemmEpilogue& epilogue, const float* x, int64_t stride, int64_t row,
+                                            int64_t rows, int64_t column, int64_t columns) {
   with_activation(epilogue.activation, [&](auto tag) {
     constexpr Activation kind = decltype(tag)::kind;
     for (int64_t r = 0; r < rows; ++r) {

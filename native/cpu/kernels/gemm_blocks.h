@@ -98,7 +98,7 @@ void many_rows(const GemmTask<typename Form::Activation, typename Form::Weight>&
   }
 }
 
-void round_row_to_bfloat16(const float* input, int64_t count, float* out) {
+inline void round_row_to_bfloat16(const float* input, int64_t count, float* out) {
   int64_t i = 0;
   for (; i + Vec::lanes <= count; i += Vec::lanes) {
     uint16_t half[Vec::lanes];
@@ -108,7 +108,7 @@ void round_row_to_bfloat16(const float* input, int64_t count, float* out) {
   for (; i < count; ++i) out[i] = bfloat16_to_float(float_to_bfloat16(input[i]));
 }
 
-void narrow_row_to_bfloat16(const float* input, int64_t count, uint16_t* out) {
+inline void narrow_row_to_bfloat16(const float* input, int64_t count, uint16_t* out) {
   int64_t i = 0;
   for (; i + Vec::lanes <= count; i += Vec::lanes) Vec::store_bfloat16(out + i, Vec::load(input + i));
   for (; i < count; ++i) out[i] = float_to_bfloat16(input[i]);

@@ -27,9 +27,7 @@ void TemporaryFile::write(std::string_view content) const {
   ASSERT_TRUE(stream.flush());
 }
 
-std::filesystem::path fixtures() {
-  return std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() / "fixtures";
-}
+std::filesystem::path fixtures() { return OCTOFORMER_FIXTURES; }
 
 std::string safetensors_file(std::string_view header, std::string_view data) {
   return bytes_of<uint64_t>({header.size()}) + std::string(header) + std::string(data);
