@@ -92,31 +92,26 @@ export async function benchmark(source: string, options: BenchmarkOptions): Prom
   };
   const ids = idsBelow(model.vocabularySize);
   const context = model.lengthLimits.context - specialPositions;
-  const lengths = (most: number) => Array.from({ length: encoderBatch }, (_, i) => raggedLength(i, most));
-  const tasks: Task[] = [
-    {
-      ...encoderTask('equal', Math.min(equalTokens, context)),
-      run: (round) =>
-        embed(Array.from({ length: encoderBatch }, (_, i) => ids(Math.min(equalTokens, context), round + i))),
-    },
-    {
-      ...encoderTask('ragged', Math.min(raggedTokens.most, context)),
-      run: (round) => embed(lengths(Math.min(raggedTokens.most, context)).map((length, i) => ids(length, round + i))),
-    },
+  const encoderTask = (name: string, most: number, lengthOf: (index: number, most: number) => number): Task => {
+    const tokens = Math.min(most, context);
+    return {
+      name,
+      sequences: encoderBatch,
+      tokens,
+      newTokens: 0,
+      readsAllWeightsEach: false,
+      run: (round) => embed(Array.from({ length: encoderBatch }, (_, i) => ids(lengthOf(i, tokens), round + i))),
+    };
+  };
+  const tasks = [
+    encoderTask('equal', equalTokens, (_, length) => length),
+    encoderTask('ragged', raggedTokens.most, raggedLength),
   ];
   return await measure('encoder', model, tasks, begun, options);
 }
 
 /** RoBERTa's positions begin at 2, so that many of the configured ones are no tokens. */
 const specialPositions = 2;
-
-const encoderTask = (name: string, tokens: number) => ({
-  name,
-  sequences: encoderBatch,
-  tokens,
-  newTokens: 0,
-  readsAllWeightsEach: false,
-});
 
 /** Reading of a long prompt (of a decoder alone), and greedy generation of 1, 8 and 32 sequences. */
 function generationTasks(model: Generator, reads: boolean, signal: AbortSignal): Task[] {

@@ -65,9 +65,16 @@ type Opener<Task extends keyof Pipelines> = (source: string, options: LoadOption
 /** Tasks by the names that are written out. */
 type NamedTask = keyof { [Task in keyof Pipelines as Task extends `translation_${string}` ? never : Task]: Task };
 
+// The file of a task is read when the first pipeline of it is opened. These serve several names.
 const text2Text = () => (require('./text2text_generation') as typeof import('./text2text_generation')).openText2Text;
+const textClassification = (source: string, options: LoadOptions) =>
+  (require('./text_classification') as typeof import('./text_classification')).openTextClassification(source, options);
+const tokenClassification = (source: string, options: LoadOptions) =>
+  (require('./token_classification') as typeof import('./token_classification')).openTokenClassification(
+    source,
+    options,
+  );
 
-/** The file of a task is read when the first pipeline of it is opened. */
 const openers: { readonly [Task in NamedTask]: Opener<Task> } = {
   'text-generation': openTextGeneration,
   'text2text-generation': (source, options) => text2Text()('text2text-generation', source, options),
@@ -82,26 +89,10 @@ const openers: { readonly [Task in NamedTask]: Opener<Task> } = {
     ),
   'fill-mask': (source, options) =>
     (require('./fill_mask') as typeof import('./fill_mask')).openFillMask(source, options),
-  'text-classification': (source, options) =>
-    (require('./text_classification') as typeof import('./text_classification')).openTextClassification(
-      source,
-      options,
-    ),
-  'sentiment-analysis': (source, options) =>
-    (require('./text_classification') as typeof import('./text_classification')).openTextClassification(
-      source,
-      options,
-    ),
-  'token-classification': (source, options) =>
-    (require('./token_classification') as typeof import('./token_classification')).openTokenClassification(
-      source,
-      options,
-    ),
-  ner: (source, options) =>
-    (require('./token_classification') as typeof import('./token_classification')).openTokenClassification(
-      source,
-      options,
-    ),
+  'text-classification': textClassification,
+  'sentiment-analysis': textClassification,
+  'token-classification': tokenClassification,
+  ner: tokenClassification,
   'question-answering': (source, options) =>
     (require('./question_answering') as typeof import('./question_answering')).openQuestionAnswering(source, options),
   'zero-shot-classification': (source, options) =>
