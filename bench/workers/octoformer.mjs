@@ -27,15 +27,10 @@ await serve({
     return { seconds };
   },
   async decode({ tokens, count }) {
-    let start = 0n;
-    const streamer = {
-      put() {
-        if (start === 0n) start = process.hrtime.bigint(); // the first token comes with the prompt's evaluation
-      },
-      end() {},
-    };
-    const { sequences } = await generate([tokens], count + 1, { streamer });
-    return { seconds: Number(process.hrtime.bigint() - start) / 1e9, ids: sequences[0].slice(tokens.length) };
+    const { seconds, result } = await timed(() => generate([tokens], count + 1));
+    // The first token comes with the prompt's evaluation.
+    const { timeToFirstToken } = result.statistics;
+    return { seconds: seconds - timeToFirstToken / 1000, ids: result.sequences[0].slice(tokens.length) };
   },
   async batch({ prompts, count }) {
     const { seconds, result } = await timed(() => generate(prompts, count));

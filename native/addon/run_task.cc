@@ -27,6 +27,7 @@ RunTask::RunTask(Napi::Env env, std::shared_ptr<RunQueue> queue, Napi::Object re
   const Napi::Value observe = request.Get("observe");
   if (!is_absent(observe)) request_.observe = static_cast<float>(as_number(observe, "observe"));
   read_encoder_input(request);
+  read_steps(request);
   const Napi::Value abort = request.Get("abort");
   if (!is_absent(abort)) abort_ = unwrap<AbortFlagObject>(abort, "abort").flag();
   request_.abort = abort_.get();
@@ -49,6 +50,15 @@ void RunTask::read_encoder_input(Napi::Object request) {
   input.lengths = as_int32s(encoder.Get("lengths"), "encoder.lengths");
   const Napi::Value positions = encoder.Get("position_ids");
   if (!is_absent(positions)) input.position_ids = as_int32s(positions, "encoder.position_ids");
+}
+
+void RunTask::read_steps(Napi::Object request) {
+  const Napi::Value value = request.Get("steps");
+  if (is_absent(value)) return;
+  const Napi::Object steps = as_object(value, "steps");
+  request_.steps = static_cast<int32_t>(as_integer(steps.Get("most"), "steps.most", 1, INT32_MAX));
+  request_.last_ids = as_int32s(steps.Get("last_ids"), "steps.last_ids");
+  request_.others_wait = &queue_->others_wait();
 }
 
 RunTask::~RunTask() { return_samplers(); }

@@ -22,6 +22,7 @@ class RunTask : public Task {
 
  private:
   void read_encoder_input(Napi::Object request);
+  void read_steps(Napi::Object request);
   void read_caches(Napi::Object request);
   void read_samplers(Napi::Object request);
   void work() override;

@@ -1,5 +1,6 @@
 #include "runtime/model.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "backend/error.h"
@@ -59,11 +60,58 @@ MemoryUse Model::memory() const {
   return use;
 }
 
+namespace {
+
+/// What makes it possible that a run follows another one without being asked for.
+void check_steps(const RunRequest& request) {
+  if (request.steps < 1) fail(ErrorCode::invalid_argument, "steps must be 1 or above, found ", request.steps);
+  if (request.steps == 1) return;
+  const auto require = [](bool holds, const char* what) {
+    if (!holds) fail(ErrorCode::invalid_argument, "a request of several steps must have ", what);
+  };
+  const size_t sequences = request.lengths.size();
+  require(std::all_of(request.lengths.begin(), request.lengths.end(), [](int32_t length) { return length == 1; }),
+          "one token a sequence");
+  require(std::none_of(request.caches.begin(), request.caches.end(), [](const auto& cache) { return !cache; }),
+          "a cache a sequence");
+  require(request.samplers.size() == sequences, "a sampler a sequence");
+  bool own_rows = request.rows.size() == sequences;
+  for (size_t i = 0; own_rows && i < sequences; ++i) own_rows = request.rows[i] == static_cast<int32_t>(i);
+  require(own_rows, "rows 0, 1, ... of its sequences");
+  require(request.outputs.empty(), "no outputs");
+  require(!request.position_ids && !request.token_type_ids && !request.encoder, "input_ids only");
+}
+
+bool goes_on(const RunRequest& request, std::span<const int32_t> sampled) {
+  if (request.others_wait != nullptr && request.others_wait->load(std::memory_order_relaxed)) return false;
+  const auto& last = request.last_ids;
+  return std::none_of(sampled.begin(), sampled.end(),
+                      [&](int32_t id) { return std::find(last.begin(), last.end(), id) != last.end(); });
+}
+
+}  // namespace
+
 RunResult Model::run(const RunRequest& request) {
+  check_steps(request);
   const std::lock_guard lock(run_mutex_);
-  if (encoder_) return run_with_encoder(request);
+  RunResult result = run_once(request, {});
+  if (request.steps == 1) return result;
+  RunRequest next = request;
+  std::vector<int32_t> sampled = result.sampled;
+  for (int32_t step = 1; step < request.steps && goes_on(request, result.sampled); ++step) {
+    next.input_ids = result.sampled;
+    result = run_once(next, std::move(result));
+    sampled.insert(sampled.end(), result.sampled.begin(), result.sampled.end());
+  }
+  result.sampled = std::move(sampled);
+  return result;
+}
+
+/// `result`: of the runs before.
+RunResult Model::run_once(const RunRequest& request, RunResult result) {
+  if (encoder_) return run_with_encoder(request, std::move(result));
   if (request.encoder) fail(ErrorCode::invalid_argument, "the model has no encoder; leave out the ids for it");
-  return executor_.run(request);
+  return executor_.run(request, {}, std::move(result));
 }
 
 void Model::read_weight(size_t index, std::span<const int32_t> rows, float* out) {
@@ -85,10 +133,9 @@ void Model::read_weight(size_t index, std::span<const int32_t> rows, float* out)
       {rows, weight.linear.get(), 1.0f, false, {out, static_cast<int64_t>(rows.size()), columns, columns}});
 }
 
-RunResult Model::run_with_encoder(const RunRequest& request) {
-  RunResult encoder_result;
+RunResult Model::run_with_encoder(const RunRequest& request, RunResult so_far) {
   std::vector<std::shared_ptr<EncodedSequence>> fresh;
-  if (request.encoder) fresh = encode(request, encoder_result);
+  if (request.encoder) fresh = encode(request, so_far);
 
   std::vector<std::shared_ptr<const EncodedSequence>> kept;  // alive until the run has ended
   std::vector<const EncodedSequence*> encoded;
@@ -100,11 +147,11 @@ RunResult Model::run_with_encoder(const RunRequest& request) {
       encoded.push_back(cache == nullptr ? nullptr : kept.emplace_back(cache->encoded()).get());
     }
   }
-  if (!request.encoder) return executor_.run(request, encoded);
+  if (!request.encoder) return executor_.run(request, encoded, std::move(so_far));
 
   RunRequest rest = request;
   std::erase_if(rest.outputs, [&](const std::string& name) { return compiled_.encoder->outputs.contains(name); });
-  RunResult result = executor_.run(rest, encoded, std::move(encoder_result));
+  RunResult result = executor_.run(rest, encoded, std::move(so_far));
   for (size_t i = 0; i < fresh.size(); ++i) {
     if (fresh[i] && request.caches[i]) request.caches[i]->set_encoded(std::move(fresh[i]));
   }

@@ -50,7 +50,8 @@ class Model {
   /// Bytes now; may be asked during a run.
   MemoryUse memory() const;
   /// See Executor::run. Ids for the encoder are encoded first, into the caches that they belong to; INVALID_ARGUMENT
-  /// where the model has no encoder or a cache has an encoded sequence already. Calls from several threads run one
+  /// where the model has no encoder or a cache has an encoded sequence already. A failure in a later step of several
+  /// leaves those before it in the caches. Calls from several threads run one
   /// after another.
   RunResult run(const RunRequest& request);
   /// Writes these rows of weight `index` as float32 (int8 ones dequantized), one after another; a vector has rows of
@@ -69,7 +70,8 @@ class Model {
     Executor executor;
   };
 
-  RunResult run_with_encoder(const RunRequest& request);
+  RunResult run_once(const RunRequest& request, RunResult result);
+  RunResult run_with_encoder(const RunRequest& request, RunResult so_far);
   std::vector<std::shared_ptr<EncodedSequence>> encode(const RunRequest& request, RunResult& result);
 
   const CompiledModel compiled_;

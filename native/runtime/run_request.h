@@ -34,6 +34,13 @@ struct RunRequest {
   std::vector<int32_t> rows;  // token rows whose logits are wanted
   std::vector<std::string> outputs;
   std::vector<std::shared_ptr<Sampler>> samplers;  // none, or one a row
+  /// Runs at most: in each but the first, the token that was sampled for a sequence is its input. More than one takes
+  /// one token, cache and sampler a sequence, and no outputs.
+  int32_t steps = 1;
+  /// No run follows one that samples any of these.
+  std::vector<int32_t> last_ids;
+  /// Once it is set no other run follows; null: never.
+  const std::atomic<bool>* others_wait = nullptr;
   /// Statistics of what linear layers read are wanted: the magnitude from which entries are counted.
   std::optional<float> observe;
   /// Either one ends the run with ABORTED; null: never.
@@ -42,7 +49,7 @@ struct RunRequest {
 };
 
 struct RunResult {
-  std::vector<int32_t> sampled;  // one a row when there were samplers
+  std::vector<int32_t> sampled;  // one a row of each run when there were samplers
   std::map<std::string, std::vector<float>> outputs;
   std::map<int32_t, InputStatistics> inputs;  // by weight, where they were asked for
 };

@@ -235,9 +235,22 @@ export interface NativeRunRequest {
   readonly outputs: readonly string[];
   /** One sampler an entry of `rows`; its choice comes back in `sampled`. */
   readonly samplers?: readonly NativeSampler[];
+  /** Default: one step. */
+  readonly steps?: NativeSteps;
   /** Statistics of what linear layers read are wanted: the magnitude from which entries are counted. */
   readonly observe?: number;
   readonly abort?: NativeAbortFlag;
+}
+
+/**
+ * Steps of a generation in one call, which need nothing of JavaScript in between: each sequence has one token, a cache, its row and a
+ * sampler, whose choice is the sequence's token in the next step. No outputs.
+ */
+export interface NativeSteps {
+  /** There are fewer where the next run waits for this one. */
+  readonly most: number;
+  /** The step in which a sequence gets one of these ids is the last one. */
+  readonly last_ids: Int32Array;
 }
 
 /** What the linear layers of one weight read in a run. */
@@ -259,7 +272,7 @@ export interface NativeEncoderInput {
 }
 
 export interface NativeRunResult {
-  /** One id a row of `rows`, when samplers were given. */
+  /** One id a row of `rows`, when samplers were given; step after step. */
   readonly sampled?: Int32Array;
   /** Each [rows of its buffer, columns], or the probabilities of an attention op: sequence by sequence [heads, new, keys]. */
   readonly outputs: Readonly<Record<string, Float32Array>>;

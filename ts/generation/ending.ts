@@ -10,13 +10,26 @@ export class Ending {
   readonly #stopStrings: StopStrings | undefined;
   readonly #criteria: GenerationSettings['stoppingCriteria'];
   readonly #context: number;
+  /** Ids of tokens after which a sequence ends. */
+  readonly ids: Int32Array;
 
   /** @param context tokens that a sequence of this model may have */
   constructor({ eosTokenIds, stopStrings, tokenizer, stoppingCriteria }: GenerationSettings, context: number) {
     this.#eos = new Set(eosTokenIds);
+    this.ids = Int32Array.from(this.#eos);
     this.#stopStrings = stopStrings.length > 0 && tokenizer ? new StopStrings(stopStrings, tokenizer) : undefined;
     this.#criteria = stoppingCriteria;
     this.#context = context;
+  }
+
+  /** Whether ids and lengths alone tell where sequences end: nothing looks at them after every token. */
+  get byIdsAndLength(): boolean {
+    return this.#stopStrings === undefined && this.#criteria.length === 0;
+  }
+
+  /** Tokens that a sequence may have by its length; `longest` as in `reason`. */
+  most(longest: number): number {
+    return Math.min(longest, this.#context);
   }
 
   /**

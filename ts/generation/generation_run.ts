@@ -42,10 +42,11 @@ export interface GenerationRun {
   readonly extras: GenerationExtras;
   /**
    * One native call for all sequences that are not finished: prompts are read in pieces, the others go on.
+   * @param most tokens that a sequence may gain: more than one spares the way through JavaScript between them. Default: 1
    * @returns how many tokens the first sequence gained: none while prompts are read, and in beam search all of them at the end
    * @throws OctoformerError ABORTED, DISPOSED, OUT_OF_MEMORY, and what own functions throw
    */
-  step(): Promise<number>;
+  step(most?: number): Promise<number>;
   /** The last tokens of the first sequence. */
   lastTokens(count: number): readonly number[];
   /** Frees the caches that it made. */

@@ -76,6 +76,12 @@ export function forgetOutdated(lane: Lane, { recomputeBeyond }: LengthLimits): b
   return true;
 }
 
+/** Steps of one token that a lane can take before its cache is outdated. */
+export function stepsUntilOutdated({ ids, computed }: Lane, { recomputeBeyond }: LengthLimits): number {
+  if (recomputeBeyond === undefined || computed > recomputeBeyond) return Number.POSITIVE_INFINITY;
+  return recomputeBeyond + 1 - ids.length;
+}
+
 function mustRecompute(length: number, computed: number, beyond = Number.POSITIVE_INFINITY): boolean {
   return length > beyond && computed > 0 && computed <= beyond;
 }

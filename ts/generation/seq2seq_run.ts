@@ -95,8 +95,8 @@ export class Seq2SeqRun implements GenerationRun {
     return this.#decoding.lastTokens(count);
   }
 
-  async step(): Promise<number> {
-    if (this.#encoded === this.#inputs.length) return this.#decoding.step();
+  async step(most = 1): Promise<number> {
+    if (this.#encoded === this.#inputs.length) return this.#decoding.step(most);
     throwIfAborted(this.#settings.signal, 'the generation');
     const began = performance.now();
     let end = this.#encoded;

@@ -8,7 +8,7 @@ import { Ending, type FinishReason } from './ending';
 import type { GenerationExtras, GenerationRun, GenerationStatistics } from './generation_run';
 import type { GenerationSettings } from './options';
 import { lookUpContinuation } from './prompt_lookup';
-import { checkPrompt, forgetOutdated, type Lane, planStep } from './ragged_step';
+import { checkPrompt, forgetOutdated, type Lane, planStep, stepsUntilOutdated } from './ragged_step';
 import { RunClock } from './run_clock';
 import { type TokenChoice, tokenChoice, usesProcessors } from './token_choice';
 
@@ -142,7 +142,7 @@ export class TokenRun implements GenerationRun {
     };
   }
 
-  async step(): Promise<number> {
+  async step(most = 1): Promise<number> {
     throwIfAborted(this.#settings.signal, 'the generation');
     const first = this.#sequences[0]?.ids.length ?? 0;
     const began = performance.now();
@@ -150,7 +150,9 @@ export class TokenRun implements GenerationRun {
       for (const [index, sequence] of this.#active.entries()) {
         this.#decoding.input_ids[index] = sequence.ids[sequence.computed] ?? 0;
       }
-      const gained = await this.#run(this.#decoding, this.#active, this.#active);
+      const steps = { most: Math.min(most, this.#stepsAhead()), last_ids: this.#ending.ids };
+      const request = steps.most > 1 ? { ...this.#decoding, steps } : this.#decoding;
+      const gained = await this.#run(request, this.#active, this.#active);
       this.#clock.addRun(began, 0, gained);
     } else {
       this.#guess();
@@ -180,6 +182,17 @@ export class TokenRun implements GenerationRun {
     return (this.#sequences[0]?.ids.length ?? 0) - first;
   }
 
+  /** Steps that need nothing of what is done here in between, unless a sequence ends by one of the ending's ids. */
+  #stepsAhead(): number {
+    if (this.#readsLogits || !this.#ending.byIdsAndLength) return 1;
+    let steps = Number.POSITIVE_INFINITY;
+    for (const sequence of this.#active) {
+      const room = this.#ending.most(sequence.longest) - sequence.ids.length;
+      steps = Math.min(steps, room, stepsUntilOutdated(sequence, this.#limits));
+    }
+    return steps;
+  }
+
   /** Guesses what follows in sequences whose prompt is computed. */
   #guess(): void {
     const { lookupTokens, lookupNgram, eosTokenIds } = this.#settings;
@@ -204,7 +217,8 @@ export class TokenRun implements GenerationRun {
   /** @returns the number of new tokens */
   async #run(request: NativeRunRequest, running: readonly Sequence[], choosing: readonly Sequence[]): Promise<number> {
     const { sampled, outputs } = await this.#abort.watch(this.#model.run(request));
-    for (const [index, sequence] of running.entries()) sequence.computed += request.lengths[index] ?? 0;
+    const steps = request.steps ? (sampled?.length ?? 0) / request.rows.length : 1;
+    for (const [index, sequence] of running.entries()) sequence.computed += steps * (request.lengths[index] ?? 0);
     const logits = outputs.logits ?? new Float32Array();
     const columns = logits.length / Math.max(1, request.rows.length);
     let row = 0;
@@ -219,12 +233,14 @@ export class TokenRun implements GenerationRun {
       if (reason) sequence.finish = reason;
     };
     let gained = 0;
-    for (const leader of choosing) {
-      const end = row + 1 + leader.followers.length + leader.draft.length;
-      const group = [leader, ...this.#beginFollowers(leader)];
-      for (const sequence of group) choose(sequence);
-      gained += group.length + this.#accept(leader, choose);
-      row = end;
+    for (let step = 0; step < steps; step++) {
+      for (const leader of choosing) {
+        const end = row + 1 + leader.followers.length + leader.draft.length;
+        const group = leader.followers.length > 0 ? [leader, ...this.#beginFollowers(leader)] : [leader];
+        for (const sequence of group) choose(sequence);
+        gained += group.length + this.#accept(leader, choose);
+        row = end;
+      }
     }
     return gained;
   }
@@ -256,7 +272,6 @@ export class TokenRun implements GenerationRun {
 
   /** The prompt is computed: the other sequences of it fork its cache. */
   #beginFollowers(leader: Sequence): readonly Sequence[] {
-    if (leader.followers.length === 0) return [];
     const begun = leader.followers.map((follower) => {
       const cache = leader.cache.fork();
       this.#ownCaches.push(cache);

@@ -1,5 +1,5 @@
 import type { NativeModel, NativeRunRequest } from '../../../ts/binding/native';
-import { addon, failure, layers, load, request, tiny, vocabulary, width } from './tiny_program';
+import { addon, failure, greedy, layers, load, request, tiny, vocabulary, width } from './tiny_program';
 
 /** The same in plain JavaScript: logits of every token. */
 function expectedLogits(ids: readonly number[]): number[][] {
@@ -76,6 +76,69 @@ test('runs queue up: a cache may be in several, which see it grow', async () => 
     Array.from(whole.outputs.logits ?? []),
   );
   expect(cache.length).toBe(5);
+  model.dispose();
+});
+
+test('steps in one call choose what they choose in calls of their own', async () => {
+  const model = await load(2);
+  const begin = async () => {
+    const caches = [model.createCache(), model.createCache()];
+    await model.run(request([[1, 2, 3], [4]], { caches, rows: new Int32Array(), outputs: [] }));
+    const samplers = caches.map((_, i) => new addon.Sampler({ ...greedy, do_sample: i === 1, seed: 5n }));
+    const step = (first: number, second: number, more: Partial<NativeRunRequest> = {}) =>
+      model.run(request([[first], [second]], { caches, samplers, outputs: [], ...more }));
+    return { caches, step };
+  };
+  const single = await begin();
+  const chosen: number[] = [];
+  let [first = 0, second = 0] = [5, 6];
+  for (let i = 0; i < 12; i++) {
+    const { sampled } = await single.step(first, second);
+    [first = -1, second = -1] = sampled ?? [];
+    chosen.push(first, second);
+  }
+  const last_ids = new Int32Array();
+  const together = await begin();
+  expect((await together.step(5, 6, { steps: { most: 12, last_ids } })).sampled).toEqual(Int32Array.from(chosen));
+  expect(together.caches.map(({ length }) => length)).toEqual(single.caches.map(({ length }) => length));
+
+  // The step that gives the third step's second token, at the latest, is the last.
+  const end = chosen[5] ?? -1;
+  const ended = await (await begin()).step(5, 6, { steps: { most: 12, last_ids: Int32Array.of(end) } });
+  const steps = Math.floor(chosen.indexOf(end) / 2) + 1;
+  expect(ended.sampled).toEqual(Int32Array.from(chosen.slice(0, 2 * steps)));
+
+  // A call that waits gets its turn.
+  const most = 20_000;
+  const [long] = await Promise.all([
+    (await begin()).step(5, 6, { steps: { most, last_ids } }),
+    model.run(request([[1]])),
+  ]);
+  expect(long.sampled?.length).toBeLessThan(2 * most);
+  model.dispose();
+});
+
+test('steps in one call are refused where they need more than their tokens', async () => {
+  const model = await load();
+  const cache = model.createCache();
+  const fits = {
+    caches: [cache],
+    samplers: [new addon.Sampler(greedy)],
+    outputs: [],
+    steps: { most: 2, last_ids: new Int32Array() },
+  };
+  const refused = async (ids: number[], more: Partial<NativeRunRequest>, message: string) => {
+    const error = await failure(() => model.run(request([ids], { ...fits, ...more })));
+    expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining(message)]);
+  };
+  await refused([1, 2], { rows: Int32Array.of(1) }, 'one token a sequence');
+  await refused([1], { caches: [null] }, 'a cache a sequence');
+  await refused([1], { samplers: [] }, 'a sampler a sequence');
+  await refused([1], { rows: new Int32Array() }, 'rows 0, 1, ...');
+  await refused([1], { outputs: ['logits'] }, 'no outputs');
+  await refused([1], { position_ids: Int32Array.of(7) }, 'input_ids only');
+  await refused([1], { steps: { most: 0, last_ids: new Int32Array() } }, 'steps.most');
+  expect((await model.run(request([[1]], fits))).sampled).toHaveLength(2);
   model.dispose();
 });
 

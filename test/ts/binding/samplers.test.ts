@@ -1,18 +1,4 @@
-import type { NativeSamplerOptions } from '../../../ts/binding/native';
-import { addon, failure, load, request } from './tiny_program';
-
-const greedy: NativeSamplerOptions = {
-  do_sample: false,
-  temperature: 1,
-  top_k: 0,
-  top_p: 1,
-  min_p: 0,
-  repetition_penalty: 1,
-  seed: 0n,
-  eos_token_ids: new Int32Array(),
-  min_new_tokens: 0,
-  prompt_ids: new Int32Array(),
-};
+import { addon, failure, greedy, load, request } from './tiny_program';
 
 test('samplers choose in the run and keep their history', async () => {
   const model = await load();

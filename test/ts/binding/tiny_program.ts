@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { nativeAddon } from '../../../ts/binding/load';
-import type { NativeModel, NativeRunRequest } from '../../../ts/binding/native';
+import type { NativeModel, NativeRunRequest, NativeSamplerOptions } from '../../../ts/binding/native';
 import type { Op, Program, Value, WeightDescription } from '../../../ts/graph/program';
 import { randomNumbers, type StoredTensor, safetensorsBytes } from '../random_checkpoint';
 
@@ -113,3 +113,16 @@ export async function failure(work: () => unknown): Promise<{ code: string; mess
   }
   throw new Error('nothing failed');
 }
+
+export const greedy: NativeSamplerOptions = {
+  do_sample: false,
+  temperature: 1,
+  top_k: 0,
+  top_p: 1,
+  min_p: 0,
+  repetition_penalty: 1,
+  seed: 0n,
+  eos_token_ids: new Int32Array(),
+  min_new_tokens: 0,
+  prompt_ids: new Int32Array(),
+};

@@ -44,6 +44,21 @@ describe('when a sequence ends', () => {
     expect(finishReasons[0]).toBe('eos');
   });
 
+  it('at the same tokens whether or not something looks at them one by one', async () => {
+    const sampled = { do_sample: true, seed: 3, eos_token_id: null, num_return_sequences: 2, max_new_tokens: 40 };
+    const seen: number[] = [];
+    const criterion = (ids: readonly number[]) => {
+      seen.push(ids.length);
+      return false;
+    };
+    const looked = await model.generate({ input_ids: prompts }, { ...sampled, stoppingCriteria: [criterion] });
+    expect(seen).toHaveLength(40 * 2 * prompts.length);
+    const free = await model.generate({ input_ids: prompts }, sampled);
+    expect([free.sequences, free.finishReasons]).toEqual([looked.sequences, looked.finishReasons]);
+    const counts = ({ statistics }: typeof free) => [statistics.newTokens, statistics.decodeTokens];
+    expect(counts(free)).toEqual(counts(looked));
+  });
+
   it('not before min_new_tokens', async () => {
     const free = await newTokens(short, { ...greedy, max_new_tokens: 8 });
     const eos_token_id = free[1] ?? -1;
