@@ -27,29 +27,50 @@ inline AttentionState state_parts(const AttentionTile& tile, float* state) {
           state + attention_state_floats(tile.rows, tile.head_dim) - tile.rows * padded_head_dim(tile.head_dim)};
 }
 
-/// Keys of a group that a row of the tile attends to, counted from the group's start; empty if first >= end.
-inline KeyRange keys_in_group(const AttentionTile& tile, int64_t row, int64_t group) {
-  const KeyRange all = attended_keys(tile, (tile.first_row + row) / tile.heads_per_kv);
+/// The new token and the head of a tile's row, row after row: a division for each takes as long as a row's softmax over
+/// many keys.
+class TileRow {
+ public:
+  explicit TileRow(const AttentionTile& tile)
+      : token_(tile.first_row / tile.heads_per_kv),
+        head_(tile.first_row % tile.heads_per_kv),
+        heads_(tile.heads_per_kv) {}
+  int64_t token() const { return token_; }
+  int64_t head() const { return head_; }
+  void next() {
+    if (++head_ < heads_) return;
+    head_ = 0;
+    ++token_;
+  }
+
+ private:
+  int64_t token_, head_;
+  const int64_t heads_;
+};
+
+/// Keys of a group that a new token attends to, counted from the group's start; empty if first >= end.
+inline KeyRange keys_in_group(const AttentionTile& tile, int64_t token, int64_t group) {
+  const KeyRange all = attended_keys(tile, token);
   const int64_t start = group * kGroupKeys;
   const int64_t first = all.first - start, end = all.end - start;
   return {first > 0 ? first : 0, end < kGroupKeys ? end : kGroupKeys};
 }
 
-inline bool attends_in_group(const AttentionTile& tile, int64_t row, int64_t group) {
-  const KeyRange range = keys_in_group(tile, row, group);
+inline bool attends_in_group(const AttentionTile& tile, int64_t token, int64_t group) {
+  const KeyRange range = keys_in_group(tile, token, group);
   if (range.first >= range.end) return false;
   if (!tile.sparse.any()) return true;
   for (int64_t page = group * kGroupPages; page < (group + 1) * kGroupPages; ++page) {
-    if (attended_mask(tile, (tile.first_row + row) / tile.heads_per_kv, page) != 0) return true;
+    if (attended_mask(tile, token, page) != 0) return true;
   }
   return false;
 }
 
 /// queries[d][row], so that the rows' factors for one d lie side by side
 inline void pack_queries(const AttentionTile& tile, float* queries) {
-  for (int64_t row = 0; row < tile.rows; ++row) {
-    const int64_t token = (tile.first_row + row) / tile.heads_per_kv, head = (tile.first_row + row) % tile.heads_per_kv;
-    const float* query = tile.query + token * tile.query_stride + head * tile.head_dim;
+  TileRow at(tile);
+  for (int64_t row = 0; row < tile.rows; ++row, at.next()) {
+    const float* query = tile.query + at.token() * tile.query_stride + at.head() * tile.head_dim;
     for (int64_t d = 0; d < tile.head_dim; ++d) queries[d * kMaximumTileRows + row] = query[d];
   }
 }
@@ -76,7 +97,12 @@ inline BlockRange block_range(const KeyRange* ranges, int64_t rows) {
 /// The keys of the group that each row of the tile attends to. Not inlined: gcc makes a copy of the caller for every
 /// kind of pattern.
 [[gnu::noinline]] inline void find_ranges(const AttentionTile& tile, int64_t group, KeyRange* ranges) {
-  for (int64_t row = 0; row < tile.rows; ++row) ranges[row] = keys_in_group(tile, row, group);
+  TileRow at(tile);
+  KeyRange range = keys_in_group(tile, at.token(), group);
+  for (int64_t row = 0; row < tile.rows; ++row, at.next()) {
+    if (at.head() == 0) range = keys_in_group(tile, at.token(), group);
+    ranges[row] = range;
+  }
 }
 
 /// Products of queries and keys, page by page, for the rows that attend to something in it. `masks`: of a sparse
@@ -200,18 +226,30 @@ void merge_states(const AttentionTile& tile, int64_t group, float* state, const 
   const AttentionState into = state_parts(tile, state);
   const AttentionState later = state_parts(tile, const_cast<float*>(later_state));
   const int64_t stride = padded_head_dim(tile.head_dim);
-  for (int64_t row = 0; row < tile.rows; ++row) {
-    if (!attends_in_group(tile, row, group)) continue;
-    // The larger maximum stays, so one of the two factors is exactly 1.
-    const bool grows = later.maxima[row] > into.maxima[row];
-    const float maximum = grows ? later.maxima[row] : into.maxima[row];
-    const float smaller = grows ? into.maxima[row] : later.maxima[row];
-    const Vec::F factor = softmax_exponential2(Vec::set1(smaller - maximum)), one = Vec::set1(1.0f);
-    const Vec::F old_factor = grows ? factor : one, new_factor = grows ? one : factor;
-    const float old_part = into.totals[row] * Vec::reduce_max(old_factor);
-    const float new_part = later.totals[row] * Vec::reduce_max(new_factor);
-    into.maxima[row] = maximum;
-    into.totals[row] = old_part + new_part;
+  // Of all rows side by side; what rows without keys in the group give is not used.
+  constexpr int64_t kRows = (kMaximumUnitRows + Vec::lanes - 1) / Vec::lanes * Vec::lanes;
+  float maxima[kRows], totals[kRows], old_factors[kRows], new_factors[kRows];
+  for (int64_t row = 0; row < tile.rows; row += Vec::lanes) {
+    const int64_t count = tile.rows - row;
+    const auto load = [=](const float* from) {
+      return count < Vec::lanes ? Vec::load_n(from + row, count) : Vec::load(from + row);
+    };
+    const Vec::F before = load(into.maxima), after = load(later.maxima);
+    const Vec::F maximum = Vec::max(before, after);
+    const Vec::F old_factor = softmax_exponential2(Vec::sub(before, maximum));
+    const Vec::F new_factor = softmax_exponential2(Vec::sub(after, maximum));
+    Vec::store(maxima + row, maximum);
+    Vec::store(old_factors + row, old_factor);
+    Vec::store(new_factors + row, new_factor);
+    const Vec::F added = Vec::mul(load(later.totals), new_factor);
+    Vec::store(totals + row, Vec::fma(load(into.totals), old_factor, added));
+  }
+  TileRow at(tile);
+  for (int64_t row = 0; row < tile.rows; ++row, at.next()) {
+    if (!attends_in_group(tile, at.token(), group)) continue;
+    into.maxima[row] = maxima[row];
+    into.totals[row] = totals[row];
+    const Vec::F old_factor = Vec::set1(old_factors[row]), new_factor = Vec::set1(new_factors[row]);
     for (int64_t d = row * stride; d < (row + 1) * stride; d += Vec::lanes) {
       const Vec::F added = Vec::mul(Vec::load(later.sums + d), new_factor);
       Vec::store(into.sums + d, Vec::fma(Vec::load(into.sums + d), old_factor, added));
@@ -219,20 +257,24 @@ void merge_states(const AttentionTile& tile, int64_t group, float* state, const 
   }
 }
 
-/// Calls attend(group, state) for groups [first_group, group_end) and merges their states.
+/// The state of nothing.
+inline void clear_state(const AttentionTile& tile, const AttentionState& state) {
+  for (int64_t row = 0; row < tile.rows; ++row) {
+    state.maxima[row] = kLowestMaximum;
+    state.totals[row] = 0.0f;
+  }
+  for (int64_t i = 0; i < tile.rows * padded_head_dim(tile.head_dim); ++i) state.sums[i] = 0.0f;
+}
+
+/// Calls attend(group, state) for groups [first_group, group_end) and merges their states. The first one gets `state`
+/// as it is.
 template <class Attend>
 inline void attend_groups(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state,
                           float* group_state, const Attend& attend) {
-  const AttentionState into = state_parts(tile, state);
-  for (int64_t row = 0; row < tile.rows; ++row) {
-    into.maxima[row] = kLowestMaximum;
-    into.totals[row] = 0.0f;
-  }
-  for (int64_t i = 0; i < tile.rows * padded_head_dim(tile.head_dim); ++i) into.sums[i] = 0.0f;
   bool first = true;  // merging into nothing would leave a group's state as it is
   for (int64_t group = first_group; group < group_end; ++group) {
     if (!attends_to_group(tile, group)) continue;
-    attend(group, first ? into : state_parts(tile, group_state));
+    attend(group, state_parts(tile, first ? state : group_state));
     if (!first) merge_states(tile, group, state, group_state);
     first = false;
   }
@@ -245,6 +287,7 @@ void attend_tile(const AttentionTile& tile, int64_t first_group, int64_t group_e
   float* queries = wide + value_numbers(tile.head_dim);
   float* products = queries + kMaximumTileRows * tile.head_dim;
   pack_queries(tile, queries);
+  clear_state(tile, state_parts(tile, state));
   attend_groups(tile, first_group, group_end, state, group_state, [=, &tile](int64_t group, const AttentionState& out) {
     attend_group(tile, group, queries, scores, wide, products, out);
   });
@@ -253,13 +296,14 @@ void attend_tile(const AttentionTile& tile, int64_t first_group, int64_t group_e
 void finish_attention(const AttentionTile& tile, const float* state) {
   const AttentionState from = state_parts(tile, const_cast<float*>(state));
   const int64_t stride = padded_head_dim(tile.head_dim);
-  for (int64_t row = 0; row < tile.rows; ++row) {
-    const int64_t token = (tile.first_row + row) / tile.heads_per_kv, head = (tile.first_row + row) % tile.heads_per_kv;
-    float* out = tile.out + token * tile.out_stride + head * tile.head_dim;
-    const Vec::F total = Vec::set1(from.totals[row]);
+  TileRow at(tile);
+  for (int64_t row = 0; row < tile.rows; ++row, at.next()) {
+    float* out = tile.out + at.token() * tile.out_stride + at.head() * tile.head_dim;
+    // One division a row: a mean is two roundings away from the quotient of its sums.
+    const Vec::F share = Vec::div(Vec::set1(1.0f), Vec::set1(from.totals[row]));
     for (int64_t d = 0; d < tile.head_dim; d += Vec::lanes) {
       // Adding 0 turns a -0 into 0: the sign of an underflow is all that could tell how groups were spread.
-      const Vec::F mean = Vec::add(Vec::div(Vec::load(from.sums + row * stride + d), total), Vec::zero());
+      const Vec::F mean = Vec::fma(Vec::load(from.sums + row * stride + d), share, Vec::zero());
       if (d + Vec::lanes <= tile.head_dim) {
         Vec::store(out + d, mean);
       } else {

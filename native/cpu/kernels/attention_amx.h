@@ -9,6 +9,7 @@
 
 #include "cpu/kernels/amx_blocks.h"
 #include "cpu/kernels/attention.h"
+#include "cpu/kernels/attention_amx_softmax.h"
 
 namespace octoformer {
 namespace {
@@ -50,10 +51,13 @@ inline void configure_attention_tiles(int64_t rows, int64_t depth) {
 
 inline void round_queries(const AttentionTile& tile, uint16_t* queries) {
   const int64_t depth = padded_head_dim(tile.head_dim);
-  for (int64_t row = 0; row < tile.rows; ++row, queries += depth) {
-    const int64_t token = (tile.first_row + row) / tile.heads_per_kv, head = (tile.first_row + row) % tile.heads_per_kv;
-    const float* query = tile.query + token * tile.query_stride + head * tile.head_dim;
+  TileRow at(tile);
+  for (int64_t row = 0; row < tile.rows; ++row, at.next(), queries += depth) {
+    const float* query = tile.query + at.token() * tile.query_stride + at.head() * tile.head_dim;
     int64_t d = 0;
+    for (; d + 2 * Vec::lanes <= tile.head_dim; d += 2 * Vec::lanes) {
+      Bfloat16Unit::store(queries + d, Bfloat16Unit::narrow(Vec::load(query + d), Vec::load(query + d + Vec::lanes)));
+    }
     for (; d + Vec::lanes <= tile.head_dim; d += Vec::lanes) Vec::store_bfloat16(queries + d, Vec::load(query + d));
     for (; d < tile.head_dim; ++d) queries[d] = float_to_bfloat16(query[d]);
     for (; d < depth; ++d) queries[d] = 0;
@@ -96,14 +100,6 @@ inline void multiply_page_keys(const uint16_t* queries, int64_t depth, int64_t s
   }
 }
 
-/// Pages of a group: [first, end), counted from its start.
-struct PageRange {
-  int64_t first;
-  int64_t end;
-};
-
-inline PageRange pages_of(KeyRange keys) { return {keys.first / kPageKeys, (keys.end + kPageKeys - 1) / kPageKeys}; }
-
 /// The products of all rows and the keys of a group's pages; a page is fetched while the one before is multiplied.
 inline void multiply_group_keys(const AttentionTile& tile, int64_t group, PageRange pages, const uint16_t* queries,
                                 float* scores) {
@@ -120,29 +116,6 @@ inline void multiply_group_keys(const AttentionTile& tile, int64_t group, PageRa
       multiply_page_keys<false>(queries, depth, step, keys, scores + page * kPageKeys);
     }
   }
-}
-
-/// softmax_weights, rounded to bfloat16, in place of the scores, with zeros for the rest of the pages; the sum is that
-/// of the rounded weights, so that a row's mean of equal values is that value.
-inline float round_weights(KeyRange range, PageRange pages, float factor, float maximum, float* scores) {
-  const Vec::F scale = Vec::set1(factor), shift = Vec::set1(-maximum);
-  const uint16_t one[2] = {0x3f80, 0x3f80};  // 1.0
-  const Bfloat16Unit::Pairs ones = Bfloat16Unit::broadcast(one);
-  const Bfloat16Unit::Pairs zeros = Bfloat16Unit::narrow(Vec::zero(), Vec::zero());
-  auto* weights = reinterpret_cast<uint16_t*>(scores);
-  int64_t key = pages.first * kPageKeys;
-  for (; key < range.first / kSoftmaxKeys * kSoftmaxKeys; key += kSoftmaxKeys)
-    Bfloat16Unit::store(weights + key, zeros);
-  Vec::F total = Vec::zero();
-  for (; key < range.end; key += kSoftmaxKeys) {
-    const Vec::F first = softmax_exponential2(Vec::fma(Vec::load(scores + key), scale, shift));
-    const Vec::F second = softmax_exponential2(Vec::fma(Vec::load(scores + key + Vec::lanes), scale, shift));
-    const Bfloat16Unit::Pairs rounded = Bfloat16Unit::narrow(first, second);
-    Bfloat16Unit::store(weights + key, rounded);
-    total = Bfloat16Unit::accumulate(rounded, ones, total);
-  }
-  for (; key < pages.end * kPageKeys; key += kSoftmaxKeys) Bfloat16Unit::store(weights + key, zeros);
-  return Vec::reduce_add(total);
 }
 
 /// sums [rows][16, or 32 if `Wide`] = weights times the values of `count` pages, of which values_of(i) is the ith.
@@ -251,17 +224,7 @@ inline void attend_group_amx(const AttentionTile& tile, int64_t group, const Uni
   multiply_group_keys(tile, group, pages, work.queries, work.scores);
   if (!same_tiles) configure_attention_tiles(tile.rows, kPageKeys);
 
-  const float factor = exponents_of_score(tile);
-  for (int64_t row = 0; row < tile.rows; ++row) {
-    float* scores = work.scores + row * kScoreStride;
-    const bool attends = ranges[row].first < ranges[row].end;
-    const KeyRange range = attends ? ranges[row] : KeyRange{block.any.first, block.any.first};
-    const float maximum = attends ? finish_maximum(tile, row, group, range, scores) : 0.0f;
-    const float total = round_weights(range, pages, factor, maximum, scores);
-    if (!attends) continue;
-    out.maxima[row] = maximum;
-    out.totals[row] = total;
-  }
+  softmax_tile(tile, group, ranges, block.all, pages, work.scores, out.maxima, out.totals);
 
   const std::byte* weights = reinterpret_cast<const std::byte*>(work.scores) + pages.first * kTileRowBytes;
   if (!finite_outside(tile, group, pages, block.all)) {
@@ -287,6 +250,7 @@ void attend_amx(const AttentionTile& tile, int64_t first_group, int64_t group_en
   const UnitWorkspace work(tile, workspace);
   round_queries(tile, work.queries);
   configure_attention_tiles(tile.rows, kPageKeys);
+  if (first_group >= group_end) clear_state(tile, state_parts(tile, state));
   attend_groups(tile, first_group, group_end, state, work.group_state,
                 [&](int64_t group, const AttentionState& out) { attend_group_amx(tile, group, work, out); });
   TILE_RELEASE();

@@ -24,6 +24,12 @@ struct Bfloat16Unit {
     const auto product = [&](int i) { return bfloat16_to_float(a.number[i]) * bfloat16_to_float(b.number[i]); };
     return sum + product(1) + product(0);
   }
+  static void reduce_max(const float (&rows)[4], float* out) { __builtin_memcpy(out, rows, sizeof rows); }
+  static void reduce_add(const float (&rows)[4], float* out) { __builtin_memcpy(out, rows, sizeof rows); }
+  static float fraction(float x) { return __builtin_isinf(x) ? 0.0f : x - __builtin_floorf(x); }
+  static float times_power_of_floor(float a, float x) {
+    return x != x ? x : x < -1000.0f ? 0.0f : __builtin_ldexpf(a, static_cast<int>(__builtin_floorf(x)));
+  }
 };
 
 }  // namespace
@@ -56,6 +62,21 @@ TEST(AttentionOnEmulatedTiles, IsWhatTheDefinitionSays) {
       compare_layer(layer, shape, pattern, 0, 35, KeyValueForm::bfloat16, true);
       if (shape.head_dim < 20) compare_layer(layer, shape, pattern, 253, 4, KeyValueForm::bfloat16, true);
     }
+  }
+}
+
+TEST(AttentionOnEmulatedTiles, WeightsAreCloserThanRoundingThemTakesThem) {
+  EXPECT_EQ(rough_exponential2(0.0f), 1.0f);
+  EXPECT_EQ(rough_exponential2(-std::numeric_limits<float>::infinity()), 0.0f);
+  EXPECT_TRUE(std::isnan(rough_exponential2(std::numeric_limits<float>::quiet_NaN())));
+  double worst = 0.0;
+  for (double x = -126.0; x < 0.0; x += 0x1p-12) {
+    const double exact = std::exp2(x);
+    worst = std::max(worst, std::fabs(static_cast<double>(rough_exponential2(static_cast<float>(x))) / exact - 1.0));
+  }
+  EXPECT_LT(worst, kRoughExponential);
+  for (const float x : {-126.5f, -149.0f, -150.5f, -1e6f, -3e38f}) {
+    EXPECT_EQ(float_to_bfloat16(rough_exponential2(x)) & 0x7f80, 0) << x;  // a denormal, zero to the units
   }
 }
 

@@ -85,6 +85,8 @@ TEST(KeyValueForms, AttentionIsTheDefinitionsOverTheKeptNumbers) {
     }
     compare_with_reference({2, 1, 9}, {}, 509, 5, form);  // three groups of keys
     compare_with_reference({3, 1, 40}, {.window = 300}, 560, 40, form);
+    compare_with_reference({2, 1, 32}, {.window = 9}, 250, 20,
+                           form);  // rows of a tile without a key in its first group
   }
 }
 

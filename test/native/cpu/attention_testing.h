@@ -203,9 +203,12 @@ class Layer {
 /// a score into a relative one of a probability. Values are below 1, so outputs have the same absolute error.
 inline constexpr double kTolerance = 2e-5;
 
-/// What rounding the weights of a softmax to bfloat16 (8 bits, nearest) does to an output at most: weights change by
-/// factors of 1 +- 2^-8, and their mean of values by that share of the mean distance of values from it (and a little,
-/// since the sum of weights changes as well).
+/// The relative error of weights that are rounded to bfloat16 next (kernels/attention_amx_softmax.h).
+inline constexpr double kRoughExponential = 8.6e-5;
+
+/// What weights of a softmax in bfloat16 (8 bits, nearest) do to an output at most: weights change by factors of
+/// 1 +- 2^-8 (and by what they were wrong before they were rounded), and their mean of values by that share of the mean
+/// distance of values from it (and a little, since the sum of weights changes as well).
 inline double weight_rounding(const reference::Attention& exact, const std::vector<double>& probabilities,
                               const std::vector<double>& out, size_t at) {
   const int64_t column = static_cast<int64_t>(at) % exact.head_dim,
@@ -218,7 +221,7 @@ inline double weight_rounding(const reference::Attention& exact, const std::vect
     distances +=
         probabilities[static_cast<size_t>((head * exact.count + row) * exact.keys + key)] * std::fabs(value - out[at]);
   }
-  return 0x1p-8 * 1.01 * distances;
+  return (0x1p-8 + kRoughExponential) * 1.01 * distances;
 }
 
 /// Steps `count` tokens after `past` and compares outputs and probabilities. `on_units`: the layer rounds queries and
