@@ -58,6 +58,8 @@ struct LinearWeightDescription {
   WeightForm form = WeightForm::float32;
   ComputeType compute = ComputeType::float32;
   Int8Settings int8{};  // of the form int8
+  /// Nothing is multiplied with it: a table whose rows are looked up (Backend::embedding).
+  bool table = false;
 
   bool operator==(const LinearWeightDescription&) const = default;
 };

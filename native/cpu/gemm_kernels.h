@@ -83,6 +83,13 @@ int64_t gemm_scratch_floats(const GemmKernel<A, W>& kernel, int64_t rows, int64_
          (kernel.tiled ? 2 * granule : depth_block) * kernel.panel;
 }
 
+/// out = row * scale, or out + row * scale, rounded after each step: a row of a table in each form.
+struct TableRowKernels {
+  void (*float32)(const float* row, int64_t count, float scale, bool accumulate, float* out) = nullptr;
+  void (*bfloat16)(const uint16_t* row, int64_t count, float scale, bool accumulate, float* out) = nullptr;
+  void (*float16)(const uint16_t* row, int64_t count, float scale, bool accumulate, float* out) = nullptr;
+};
+
 struct GemmKernels {
   GemmKernel<float, float> float32;
   GemmKernel<float, uint16_t> bfloat16;           // bfloat16 weights, widened; float32 activations
@@ -93,6 +100,7 @@ struct GemmKernels {
   /// Narrows a row to bfloat16.
   void (*narrow_row_to_bfloat16)(const float* input, int64_t count, uint16_t* out) = nullptr;
   GemmKernel<float, int8_t> int8_weights;  // packed as gemm_int8_kernels.h says, widened; float32 activations
+  TableRowKernels table_row;
 };
 
 }  // namespace octoformer

@@ -4,9 +4,11 @@
 #include <cstring>
 #include <type_traits>
 
+#include "backend/error.h"
 #include "cpu/gemm_blocking.h"
 #include "cpu/int8_weight.h"
 #include "cpu/packed_weight.h"
+#include "cpu/parallel_rows.h"
 #include "cpu/thread_pool.h"
 
 namespace octoformer {
@@ -34,6 +36,9 @@ std::unique_ptr<LinearWeight> LinearDriver::pack(const LinearWeightDescription& 
 
 void LinearDriver::linear(const LinearArguments& arguments) {
   const WeightForm form = arguments.weight->description().form;
+  if (arguments.weight->description().table) {
+    fail(ErrorCode::internal, arguments.weight->description().name, " was packed as a table, to look up rows in");
+  }
   if (arguments.input.rows == 0 || arguments.weight->description().out_features == 0) return;
   if (form == WeightForm::int8) {
     const auto& weight = static_cast<const Int8Weight&>(*arguments.weight);
@@ -197,12 +202,11 @@ void LinearDriver::multiply_many_rows(Product<A, W>& product) {
 
 void LinearDriver::embedding(const EmbeddingArguments& arguments) const {
   const auto& table = static_cast<const PackedWeight&>(*arguments.table);
-  const int64_t columns = table.description().in_features;
-  const int64_t count = static_cast<int64_t>(arguments.indices.size());
-  // A row lies scattered in its panel, a cache line for every step of k.
-  const int threads = usable_threads(threads_, count * columns * 64, kWeightBytesPerThread);
-  ThreadPool::shared().parallel_for(threads, count, [&](int64_t i, int) {
-    table.read_row(arguments.indices[static_cast<size_t>(i)], arguments.scale, arguments.accumulate,
+  // Scattered in its panel, a row costs a cache line for every step of k.
+  constexpr int64_t kValuesPerLine = 4;
+  const int64_t values = table.description().in_features * (table.description().table ? 1 : kValuesPerLine);
+  parallel_rows(threads_, static_cast<int64_t>(arguments.indices.size()), values, [&](int64_t i) {
+    table.read_row(kernels_.table_row, arguments.indices[static_cast<size_t>(i)], arguments.scale, arguments.accumulate,
                    arguments.out.row(i));
   });
 }

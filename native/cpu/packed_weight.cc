@@ -56,6 +56,9 @@ void check_values(const LinearWeightDescription& description, int64_t first_row,
   }
 }
 
+/// Rows of a table that one task packs.
+constexpr int64_t kTableRows = 64;
+
 /// Depths copied at a time: 16 x a panel of 64 float32 is 4 KB, well within any first-level cache.
 constexpr int64_t kTransposeDepth = 16;
 
@@ -77,11 +80,12 @@ int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1
 PackedWeight::PackedWeight(LinearWeightDescription given, const GemmKernels& kernels, WeightStorage storage)
     : LinearWeight(std::move(given)), storage_(std::move(storage)) {
   const WeightForm form = description().form;
-  uses_bfloat16_units_ = form == WeightForm::bfloat16 && description().compute == ComputeType::bfloat16 &&
+  const bool table = description().table;
+  uses_bfloat16_units_ = !table && form == WeightForm::bfloat16 && description().compute == ComputeType::bfloat16 &&
                          kernels.bfloat16_units.few_rows != nullptr;
   int64_t granule = 1;
-  if (form == WeightForm::bfloat16) granule = uses_bfloat16_units_ ? kernels.bfloat16_units.depth_granule : 2;
-  panel_ = uses_bfloat16_units_ ? kernels.bfloat16_units.panel : kernels.float32.panel;
+  if (form == WeightForm::bfloat16 && !table) granule = uses_bfloat16_units_ ? kernels.bfloat16_units.depth_granule : 2;
+  panel_ = table ? 1 : uses_bfloat16_units_ ? kernels.bfloat16_units.panel : kernels.float32.panel;
   panels_ = (description().out_features + panel_ - 1) / panel_;
   depth_ = round_up(description().in_features, granule);
   const size_t element = form == WeightForm::float32 ? sizeof(float) : sizeof(uint16_t);
@@ -101,17 +105,21 @@ std::unique_ptr<PackedWeight> PackedWeight::pack(const GemmKernels& kernels, int
   std::unique_ptr<PackedWeight> weight(new PackedWeight(std::move(description), kernels, std::move(storage)));
   const LinearWeightDescription& shape = weight->description();
   std::vector<std::vector<float>> buffers(static_cast<size_t>(std::max(threads, 1)));
-  ThreadPool::shared().parallel_for(threads, weight->panels_, [&](int64_t panel, int worker) {
+  const int64_t panel = weight->panel_, task_rows = shape.table ? kTableRows : panel;
+  const int64_t tasks = (shape.out_features + task_rows - 1) / task_rows;
+  ThreadPool::shared().parallel_for(threads, tasks, [&](int64_t task, int worker) {
     if (abort != nullptr && abort->load(std::memory_order_relaxed)) {
       fail(ErrorCode::aborted, "loading was aborted at ", shape.name);
     }
-    const int64_t first = panel * weight->panel_;
-    const int64_t count = std::min<int64_t>(weight->panel_, shape.out_features - first);
+    const int64_t first = task * task_rows;
+    const int64_t count = std::min<int64_t>(task_rows, shape.out_features - first);
     std::vector<float>& buffer = buffers[static_cast<size_t>(worker)];
-    buffer.resize(static_cast<size_t>(weight->panel_ * shape.in_features));
+    buffer.resize(static_cast<size_t>(task_rows * shape.in_features));
     rows.read_rows(first, count, buffer.data());
     check_values(shape, first, count, buffer.data());
-    weight->pack_panel(panel, buffer.data(), count);
+    for (int64_t row = 0; row < count; row += panel) {
+      weight->pack_panel((first + row) / panel, buffer.data() + row * shape.in_features, std::min(panel, count - row));
+    }
   });
   return weight;
 }
@@ -138,22 +146,26 @@ void PackedWeight::pack_panel(int64_t panel, const float* rows, int64_t count) {
   }
 }
 
-void PackedWeight::read_row(int64_t index, float scale, bool accumulate, float* out) const {
-  const int64_t start = index / panel_ * panel_stride(), column = index % panel_;
-  const auto write = [&](const auto& element) {
-    for (int64_t k = 0; k < description().in_features; ++k) {
+void PackedWeight::read_row(const TableRowKernels& kernels, int64_t index, float scale, bool accumulate,
+                            float* out) const {
+  const int64_t start = index / panel_ * panel_stride(), column = index % panel_, count = description().in_features;
+  const auto write = [&](const auto* whole, const auto& kernel, const auto& element) {
+    if (description().table) return kernel(whole + start, count, scale, accumulate, out);
+    for (int64_t k = 0; k < count; ++k) {
       const float value = element(k) * scale;
       out[k] = accumulate ? out[k] + value : value;
     }
   };
   switch (description().form) {
     case WeightForm::float32:
-      return write([&](int64_t k) { return floats()[start + k * panel_ + column]; });
+      return write(floats(), kernels.float32, [&](int64_t k) { return floats()[start + k * panel_ + column]; });
     case WeightForm::float16:
-      return write([&](int64_t k) { return float16_to_float(halves()[start + k * panel_ + column]); });
+      return write(halves(), kernels.float16,
+                   [&](int64_t k) { return float16_to_float(halves()[start + k * panel_ + column]); });
     case WeightForm::bfloat16:
-      return write(
-          [&](int64_t k) { return bfloat16_to_float(halves()[start + (k / 2 * panel_ + column) * 2 + k % 2]); });
+      return write(halves(), kernels.bfloat16, [&](int64_t k) {
+        return bfloat16_to_float(halves()[start + (k / 2 * panel_ + column) * 2 + k % 2]);
+      });
     case WeightForm::int8:
       fail(ErrorCode::internal, "an int8 weight is no PackedWeight");
   }

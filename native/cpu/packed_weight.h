@@ -1,5 +1,6 @@
 // The CPU backend's LinearWeight: panels in the layout of gemm_kernels.h. One packing serves prefill, decoding and the
-// lookup of embeddings, so a tied embedding is stored once.
+// lookup of embeddings, so a tied embedding is stored once. Of a table that is only looked up a panel is one row, which
+// then lies in one piece.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -38,7 +39,7 @@ class PackedWeight final : public LinearWeight {
   const uint16_t* halves() const { return reinterpret_cast<const uint16_t*>(memory_.data()); }
 
   /// out [in_features] = row `index` of W, widened, times `scale`; added to `out` if `accumulate`.
-  void read_row(int64_t index, float scale, bool accumulate, float* out) const;
+  void read_row(const TableRowKernels& kernels, int64_t index, float scale, bool accumulate, float* out) const;
 
  private:
   PackedWeight(LinearWeightDescription description, const GemmKernels& kernels, WeightStorage storage);

@@ -11,13 +11,12 @@
 namespace octoformer {
 namespace {
 
-/// Writes one token's key and value of one kv head into a page.
+/// Writes one token's key and value of one kv head into a page, as float32 or int8.
 class HeadWriter {
  public:
   HeadWriter(const KernelTable& kernels, const KeyValueLayer& layer)
       : kernels_(kernels), form_(layer.form), head_dim_(layer.head_dim) {
     if (form_ == KeyValueForm::int8) quantized_.resize(static_cast<size_t>(head_dim_));
-    if (form_ == KeyValueForm::bfloat16) narrow_.resize(static_cast<size_t>(padded_head_dim(head_dim_)));
   }
 
   /// `head`: the kv head's keys in the page; `slot`: the token's place in it.
@@ -27,7 +26,7 @@ class HeadWriter {
         place_key(key, head, slot);
         return place_value(value, head, slot);
       case KeyValueForm::bfloat16:
-        return place_pairs(key, value, head, slot);
+        return;  // PairWriter's
       case KeyValueForm::int8:
         auto* scales = reinterpret_cast<float*>(head + scales_offset(form_, head_dim_));
         scales[slot] = quantize(key);
@@ -50,17 +49,6 @@ class HeadWriter {
     std::copy_n(value, head_dim_, values);
     std::fill(values + head_dim_, values + columns, Number{0});
   }
-  void place_pairs(const float* key, const float* value, std::byte* head, int64_t slot) {
-    const int64_t columns = padded_head_dim(head_dim_);
-    kernels_.gemm.narrow_row_to_bfloat16(key, head_dim_, narrow_.data());
-    auto* keys = reinterpret_cast<uint16_t*>(head) + 2 * slot;
-    for (int64_t d = 0; d < columns; d += 2) std::memcpy(keys + d * kPageKeys, narrow_.data() + d, 2 * sizeof *keys);
-    kernels_.gemm.narrow_row_to_bfloat16(value, head_dim_, narrow_.data());
-    auto* values =
-        reinterpret_cast<uint16_t*>(head + values_offset(form_, head_dim_)) + slot / 2 * 2 * columns + slot % 2;
-    for (int64_t d = 0; d < columns; ++d) values[2 * d] = narrow_[static_cast<size_t>(d)];
-  }
-
   /// Fills quantized_; gives the scale: 0 for zeros, NaN where a number is not finite.
   float quantize(const float* x) {
     RowScan found;
@@ -79,7 +67,92 @@ class HeadWriter {
   const KeyValueForm form_;
   const int64_t head_dim_;
   std::vector<int8_t> quantized_;
-  std::vector<uint16_t> narrow_;  // zeros beyond head_dim
+};
+
+/// Tokens that lie in one page: rows [first_row, first_row + count) of keys and values.
+struct PageTokens {
+  int64_t first_row = 0;
+  int64_t slot = 0;  // the first one's place in the page
+  int64_t count = 0;
+  std::byte* memory = nullptr;  // the layer's share of the page
+};
+
+/// Writes tokens of a page as pairs of bfloat16. Rows are narrowed whole, in the order that they lie in, which is how
+/// memory is read fastest, and taken apart into heads in the cache.
+class PairWriter {
+ public:
+  PairWriter(const KernelTable& kernels, const StoreKeyValueArguments& arguments, const PageTokens& tokens)
+      : kernels_(kernels), layer_(arguments.layer), tokens_(tokens), rows_(rows_of_thread()) {
+    rows_.resize(static_cast<size_t>(tokens_.count * row_numbers()));
+    narrow(arguments.key);
+    for (int64_t head = 0; head < layer_.kv_heads; ++head) place_keys(head);
+    narrow(arguments.value);
+    for (int64_t head = 0; head < layer_.kv_heads; ++head) place_values(head);
+  }
+
+ private:
+  int64_t row_numbers() const { return layer_.kv_heads * layer_.head_dim; }
+  const uint16_t* narrowed(int64_t token, int64_t head) const {
+    return rows_.data() + token * row_numbers() + head * layer_.head_dim;
+  }
+  uint16_t* place(int64_t head, size_t offset) const {
+    return reinterpret_cast<uint16_t*>(tokens_.memory + head_offset(layer_.form, head, layer_.head_dim) + offset);
+  }
+
+  void narrow(const ConstMatrixView& matrix) const {
+    for (int64_t token = 0; token < tokens_.count; ++token) {
+      kernels_.gemm.narrow_row_to_bfloat16(matrix.row(tokens_.first_row + token), row_numbers(),
+                                           rows_.data() + token * row_numbers());
+    }
+  }
+
+  void place_keys(int64_t head) const {
+    const int64_t whole = layer_.head_dim / 2 * 2;
+    for (int64_t token = 0; token < tokens_.count; ++token) {
+      const uint16_t* key = narrowed(token, head);
+      uint16_t* pairs = place(head, 0) + 2 * (tokens_.slot + token);
+      int64_t d = 0;
+      for (; d < whole; d += 2) std::memcpy(pairs + d * kPageKeys, key + d, 2 * sizeof *key);
+      for (; d < padded_head_dim(layer_.head_dim); d += 2) {
+        pairs[d * kPageKeys] = d < layer_.head_dim ? key[d] : uint16_t{0};
+        pairs[d * kPageKeys + 1] = 0;
+      }
+    }
+  }
+
+  void place_values(int64_t head) const {
+    const int64_t numbers = layer_.head_dim, columns = padded_head_dim(numbers);
+    uint16_t* values = place(head, values_offset(layer_.form, numbers));
+    for (int64_t token = 0; token < tokens_.count;) {
+      const int64_t slot = tokens_.slot + token;
+      const uint16_t* value = narrowed(token, head);
+      uint16_t* pairs = values + slot / 2 * 2 * columns;
+      if (slot % 2 == 0 && token + 1 < tokens_.count) {
+        const uint16_t* next = narrowed(token + 1, head);
+        for (int64_t d = 0; d < numbers; ++d) {
+          pairs[2 * d] = value[d];
+          pairs[2 * d + 1] = next[d];
+        }
+        std::fill(pairs + 2 * numbers, pairs + 2 * columns, uint16_t{0});
+        token += 2;
+      } else {  // the other one of the pair is there already, or comes later
+        pairs += slot % 2;
+        for (int64_t d = 0; d < columns; ++d) pairs[2 * d] = d < numbers ? value[d] : uint16_t{0};
+        token += 1;
+      }
+    }
+  }
+
+  /// Memory that each thread keeps from call to call.
+  static std::vector<uint16_t>& rows_of_thread() {
+    thread_local std::vector<uint16_t> rows;
+    return rows;
+  }
+
+  const KernelTable& kernels_;
+  const KeyValueLayer& layer_;
+  const PageTokens& tokens_;
+  std::vector<uint16_t>& rows_;  // narrowed, [count, row_numbers()]
 };
 
 }  // namespace
@@ -97,16 +170,21 @@ void run_store_key_value(const KernelTable& kernels, int threads, const StoreKey
   };
   const KeyValueLayer& layer = arguments.layer;
   const auto store_page = [&](const SequenceSlice& sequence, int64_t page) {
-    HeadWriter writer(kernels, layer);
     const int64_t first = std::max(sequence.past, page * kPageKeys);
     const int64_t end = std::min(sequence.past + sequence.count, (page + 1) * kPageKeys);
+    const PageTokens tokens = {sequence.first_row + first - sequence.past, first % kPageKeys, end - first,
+                               sequence.pages[static_cast<size_t>(page)] + layer.page_offset};
+    if (layer.form == KeyValueForm::bfloat16) {
+      PairWriter(kernels, arguments, tokens);
+      return;
+    }
+    HeadWriter writer(kernels, layer);
     for (int64_t head = 0; head < layer.kv_heads; ++head) {
-      std::byte* memory =
-          sequence.pages[static_cast<size_t>(page)] + layer.page_offset + head_offset(layer.form, head, layer.head_dim);
-      for (int64_t position = first; position < end; ++position) {
-        const int64_t row = sequence.first_row + position - sequence.past;
+      std::byte* memory = tokens.memory + head_offset(layer.form, head, layer.head_dim);
+      for (int64_t token = 0; token < tokens.count; ++token) {
+        const int64_t row = tokens.first_row + token;
         writer.write(arguments.key.row(row) + head * layer.head_dim, arguments.value.row(row) + head * layer.head_dim,
-                     memory, position % kPageKeys);
+                     memory, tokens.slot + token);
       }
     }
   };

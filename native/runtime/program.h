@@ -66,6 +66,7 @@ struct WeightDescription {
   ComputeType compute = ComputeType::float32;
   std::vector<WeightPart> parts;
   Int8Settings int8{};  // of the form int8
+  bool table = false;   // found by the compiler: no op multiplies with it
 };
 
 enum class IndexSource { input_ids, position_ids, token_type_ids, places };

@@ -105,8 +105,8 @@ std::vector<LoadedWeight> load_weights(std::span<const WeightDescription> weight
   for (size_t i = 0; i < weights.size(); ++i) {
     if (weights[i].role != WeightRole::linear) continue;
     const WeightSource& source = *sources[i];
-    linear.push_back(
-        {source.origin(), source.rows(), source.columns(), source.form(), weights[i].compute, weights[i].int8});
+    linear.push_back({source.origin(), source.rows(), source.columns(), source.form(), weights[i].compute,
+                      weights[i].int8, weights[i].table});
   }
   std::vector<std::unique_ptr<LinearWeight>> packed;
   if (options.packed != nullptr) packed = options.packed->find(linear, checkpoint, backend, options.abort);

@@ -4,6 +4,7 @@
 #include "cpu/kernels/gemm_blocks.h"
 #include "cpu/kernels/gemm_few_rows.h"
 #include "cpu/kernels/gemm_int8_weights.h"
+#include "cpu/kernels/table_row.h"
 #if defined(OCTOFORMER_TILES)
 #include "cpu/kernels/gemm_amx.h"
 #endif
@@ -34,6 +35,7 @@ constexpr GemmKernels kGemmKernels = {
     round_row_to_bfloat16,
     narrow_row_to_bfloat16,
     {kPanel, kTileRows, kTileRows, 1, 1, false, few_rows_int8_weights, many_rows<Int8WeightForm>},
+    {float32_table_row, bfloat16_table_row, float16_table_row},
 };
 
 }  // namespace

@@ -44,8 +44,12 @@ TEST_P(Pack, AnEmbeddingReadsBackWhatWasPacked) {
   for (const int64_t depth : {1, 2, 31, 64, 131}) {
     const Matrix w = random_matrix(133, depth, 1);
     for (const WeightForm form : {WeightForm::float32, WeightForm::bfloat16, WeightForm::float16}) {
-      for (const ComputeType compute : {ComputeType::float32, ComputeType::bfloat16}) {
-        const auto weight = pack(driver_, w, form, compute);
+      for (const auto& [compute, table] : {std::pair(ComputeType::float32, false),
+                                           {ComputeType::bfloat16, false},
+                                           {ComputeType::float32, true},
+                                           {ComputeType::bfloat16, true}}) {
+        const auto weight =
+            driver_.pack({"test.weight", w.rows, depth, form, compute, {}, table}, MatrixRows(w), nullptr);
         const Matrix held = form == WeightForm::float32    ? w
                             : form == WeightForm::bfloat16 ? reference::rounded_to_bfloat16(w)
                                                            : reference::rounded_to_float16(w);
@@ -81,6 +85,17 @@ TEST_P(Pack, TakesLittleMoreThanTheWeights) {
   EXPECT_EQ(weight->bytes(), static_cast<uint64_t>((200 + panel - 1) / panel * panel * 100 * 4));
   const auto half = pack(driver_, random_matrix(200, 101, 3), WeightForm::bfloat16);
   EXPECT_EQ(half->bytes(), static_cast<uint64_t>((200 + panel - 1) / panel * panel * 102 * 2));
+}
+
+TEST_P(Pack, ATableIsAsLargeAsItsRowsAndForLookingUpOnly) {
+  const Matrix w = random_matrix(67, 33, 3);
+  for (const WeightForm form : {WeightForm::float32, WeightForm::bfloat16, WeightForm::float16}) {
+    const auto table =
+        driver_.pack({"test.weight", 67, 33, form, ComputeType::bfloat16, {}, true}, MatrixRows(w), nullptr);
+    EXPECT_EQ(table->bytes(), static_cast<uint64_t>(67 * 33 * (form == WeightForm::float32 ? 4 : 2)));
+    const Matrix x = random_matrix(2, 33, 4);
+    EXPECT_THROW(multiply(driver_, x, *table), Error);
+  }
 }
 
 TEST_P(Pack, NamesTheWeightAndThePlaceOfAValueThatIsNotFinite) {
