@@ -14,23 +14,28 @@
 
 namespace octoformer {
 
-/// The entries that are multiplied in float, of one tile of rows: `count` features, increasing.
+/// A value that is multiplied in float.
+struct Int8Outlier {
+  int32_t weights = 0;  // 1 + place of its feature in the tile's list; 0: fills up its row, and adds nothing
+  float value = -0.0f;
+};
+
+/// The values that are multiplied in float, of one tile of rows, and the `count` features that they belong to. If these
+/// are more than kOutlierFeatures, they increase, and no row is filled up.
 struct Int8OutlierTile {
   int64_t count = 0;
-  const int32_t* features = nullptr;  // [count]
-  const int32_t* kept = nullptr;      // [count]: index among the weights kept in bfloat16, or -1; null: all -1
-  const float* values = nullptr;      // [count][row_tile]: the activation, 0 in rows where it is no outlier
-  // The same by row, for tiled kernels: row r's are entries[row_begin[r] ... row_begin[r + 1]), indices into
-  // `features`.
-  const int32_t* row_begin = nullptr;
-  const int32_t* entries = nullptr;
-  bool shared = false;  // most rows have most of the features: better taken together
+  const int32_t* features = nullptr;       // [count]: in the order in which the rows bring them up
+  const int32_t* kept = nullptr;           // [count]: index among the weights kept in bfloat16, or -1; null: all -1
+  const Int8Outlier* entries = nullptr;    // by row, each row's by increasing feature
+  const int32_t* row_begin = nullptr;      // [rows + 1]: row r's are entries[row_begin[r] ... row_begin[r + 1])
+  const int32_t* feature_begin = nullptr;  // [rows + 1]: so many features do the rows before r have
 };
 
 /// out = activation(x + outliers + bias) + residual, where
 ///   x = (sum - row_zero column_sum - column_zero row_sum) * row_scale * column_scale
-///   outliers = the chain of fused multiply-adds value * weight over increasing features, from 0
-/// Integers are exact; rows without outliers add nothing. Arrays over output features are filled up to whole panels.
+///   outliers = the chain of fused multiply-adds value * weight over increasing features, from -0
+/// Integers are exact; rows without outliers add -0, which changes nothing. Arrays over output features are filled up
+/// to whole panels.
 struct Int8Epilogue {
   const float* row_scale = nullptr;           // [rows]
   const int32_t* row_zero = nullptr;          // [rows]: the stored byte's value that stands for 0
@@ -81,8 +86,10 @@ struct Int8Kernel {
   void (*many_rows)(const Int8Task&) = nullptr;  // any number of rows
 };
 
-/// Features whose weights are dequantized at a time for the outliers of a tile.
-inline constexpr int64_t kOutlierRun = 32;
+/// Features of a tile of rows whose weights are held dequantized: with a panel of 64, 16 KB.
+inline constexpr int64_t kOutlierFeatures = 64;
+/// No kernel's row_tile is larger.
+inline constexpr int kLargestRowTile = 16;
 
 /// Partial sums; of tiled kernels those being finished too (two strips of row_granule rows by a panel).
 inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64_t panels) {
@@ -90,8 +97,8 @@ inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64
   return (rows + granule - 1) / granule * granule * panels * kernel.panel +
          (kernel.tiled ? 2 * granule * kernel.panel : 0);
 }
-/// A tile of outlier products, and a run of dequantized weights.
-inline int64_t int8_scratch_floats(const Int8Kernel& kernel) { return (kernel.row_tile + kOutlierRun) * kernel.panel; }
+/// Dequantized weights, or sums of products, of outliers: a row of zeros, then kOutlierFeatures.
+inline int64_t int8_scratch_floats(const Int8Kernel& kernel) { return (1 + kOutlierFeatures) * kernel.panel; }
 
 /// What a row holds, as ValueRange of native/quantization says.
 struct RowScan {

@@ -17,8 +17,8 @@ namespace {
 
 /// Values that are worth a thread of their own: they take longer than handing work to one that waits.
 constexpr int64_t kValuesPerThread = 4 * 1024;
-/// So few outliers hide behind the products of tiled kernels, however they are taken.
-constexpr int64_t kSharedOutliers = 16;
+/// Rows of outliers are filled up to the same length while that takes so many times their number.
+constexpr size_t kFilledUp = 3;
 
 }  // namespace
 
@@ -51,7 +51,7 @@ class Int8Activations::Call {
     const auto columns = static_cast<size_t>(columns_);
     worker.row.resize(columns);
     worker.kept.resize(kept_.size());
-    worker.place.resize(columns);
+    worker.place.resize(columns, -1);
     worker.row_bits.resize((columns + 63) / 64);
     worker.bits.assign((columns + 63) / 64, 0);
   }
@@ -101,7 +101,6 @@ class Int8Activations::Call {
   void finish(int64_t tile, Worker& worker, bool scanned) {
     worker.entries.clear();
     worker.row_end.clear();
-    if (!by_column_) std::fill(worker.bits.begin(), worker.bits.end(), 0);
     for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
       const float* x = row_of(row, worker);
       if (!scanned) {
@@ -114,12 +113,11 @@ class Int8Activations::Call {
       if (by_column_) {
         list_entries(worker.bits, x, worker);
       } else if (has_outliers(row)) {
-        add_bits(worker);
         list_entries(worker.row_bits, x, worker);
       } else {
         add_kept_before(columns_, 0, worker);
       }
-      worker.row_end.push_back(static_cast<int64_t>(worker.entries.size()));
+      worker.row_end.push_back(worker.entries.size());
       quantize(row, x, std::span(worker.entries).subspan(first));
     }
     list_outliers(tile, worker);
@@ -188,11 +186,14 @@ class Int8Activations::Call {
     return own;
   }
 
+  /// Zeros add nothing.
+  static void add_entry(int64_t k, float value, Worker& worker) {
+    if (value != 0.0f) worker.entries.push_back({static_cast<int32_t>(k), value});
+  }
+
   /// Entries of kept features from the `next` one on, before feature `end`; the next one after them.
   size_t add_kept_before(int64_t end, size_t next, Worker& worker) const {
-    for (; next < kept_.size() && kept_[next] < end; ++next) {
-      worker.entries.push_back({static_cast<int32_t>(kept_[next]), worker.kept[next]});
-    }
+    for (; next < kept_.size() && kept_[next] < end; ++next) add_entry(kept_[next], worker.kept[next], worker);
     return next;
   }
 
@@ -201,61 +202,83 @@ class Int8Activations::Call {
     size_t next_kept = 0;
     for_each_bit(bits, [&](int64_t k) {
       next_kept = add_kept_before(k, next_kept, worker);
-      worker.entries.push_back({static_cast<int32_t>(k), x[k]});
+      add_entry(k, x[k], worker);
     });
     add_kept_before(columns_, next_kept, worker);
   }
 
-  void list_outliers(int64_t index, Worker& worker) {
-    Tile& tile = owner_.tiles_[static_cast<size_t>(index)];
+  /// The features that the tile's rows have, and each one's place.
+  void list_features(Tile& tile, Worker& worker) const {
+    std::vector<int32_t>& place = worker.place;
     tile.features.clear();
+    tile.feature_begin.assign(1, 0);
+    size_t i = 0;
+    for (const size_t end : worker.row_end) {
+      for (; i < end; ++i) {
+        int32_t& at = place[static_cast<size_t>(worker.entries[i].feature)];
+        if (at >= 0) continue;
+        at = static_cast<int32_t>(tile.features.size());
+        tile.features.push_back(worker.entries[i].feature);
+      }
+      tile.feature_begin.push_back(static_cast<int32_t>(tile.features.size()));
+    }
+    if (tile.features.size() > static_cast<size_t>(kOutlierFeatures)) {
+      std::sort(tile.features.begin(), tile.features.end());
+      for (size_t f = 0; f < tile.features.size(); ++f) {
+        place[static_cast<size_t>(tile.features[f])] = static_cast<int32_t>(f);
+      }
+    }
     tile.kept.clear();
-    const auto add = [&](int64_t k, int32_t kept) {
-      worker.place[static_cast<size_t>(k)] = static_cast<int32_t>(tile.features.size());
-      tile.features.push_back(static_cast<int32_t>(k));
-      if (!kept_.empty()) tile.kept.push_back(kept);
-    };
-    size_t next_kept = 0;
-    const auto add_kept = [&](int64_t end) {
-      for (; next_kept < kept_.size() && kept_[next_kept] < end; ++next_kept) {
-        add(kept_[next_kept], static_cast<int32_t>(next_kept));
-      }
-    };
-    for_each_bit(worker.bits, [&](int64_t k) {
-      add_kept(k);
-      add(k, -1);
-    });
-    add_kept(columns_);
+    for (size_t f = 0; f < tile.features.size() && !kept_.empty(); ++f) {
+      const auto found = std::lower_bound(kept_.begin(), kept_.end(), tile.features[f]);
+      const bool is_kept = found != kept_.end() && *found == tile.features[f];
+      tile.kept.push_back(is_kept ? static_cast<int32_t>(found - kept_.begin()) : -1);
+    }
+  }
 
-    const size_t count = tile.features.size();
-    tile.values.assign(count * static_cast<size_t>(row_tile_), 0.0f);
-    tile.row_begin.assign(1, 0);
-    tile.entries.clear();
-    worker.counts.assign(count, 0);
-    auto entry = worker.entries.cbegin();
-    for (size_t r = 0; r < static_cast<size_t>(row_tile_); ++r) {
-      const int64_t end = r < worker.row_end.size() ? worker.row_end[r] : worker.row_end.back();
-      for (; entry != worker.entries.cbegin() + end; ++entry) {
-        const int32_t place = worker.place[static_cast<size_t>(entry->feature)];
-        if (entry->value == 0.0f) continue;
-        tile.values[static_cast<size_t>(place * row_tile_) + r] = entry->value;
-        tile.entries.push_back(place);
-        ++worker.counts[static_cast<size_t>(place)];
-      }
-      tile.row_begin.push_back(static_cast<int32_t>(tile.entries.size()));
-    }
+  void list_outliers(int64_t index, Worker& worker) {
     Int8OutlierTile& view = owner_.tile_views_[static_cast<size_t>(index)];
-    view = {static_cast<int64_t>(count), tile.features.data(), kept_.empty() ? nullptr : tile.kept.data(),
-            tile.values.data()};
-    const int64_t rows = last_row(index) - index * row_tile_;
-    if (tiled_) {
-      view.row_begin = tile.row_begin.data();
-      view.entries = tile.entries.data();
-      // Taken together, each feature's weights are dequantized once, which is about 3 / 4 of the work for a row of
-      // them.
-      view.shared = view.count > kSharedOutliers && static_cast<int64_t>(tile.entries.size()) > view.count * rows / 4;
+    view = {};
+    if (worker.entries.empty()) {
+      if (settings_.count_outliers) weight_.count(last_row(index) - index * row_tile_, {}, {});
+      return;
     }
-    if (settings_.count_outliers) weight_.count(rows, tile.features, worker.counts);
+    Tile& tile = owner_.tiles_[static_cast<size_t>(index)];
+    list_features(tile, worker);
+    const size_t rows = worker.row_end.size();
+    size_t longest = 0, begin = 0;
+    for (const size_t end : worker.row_end) longest = std::max(longest, end - std::exchange(begin, end));
+    // Where it costs little, rows are filled up to the same length: loops that are as long each time are foreseen.
+    const bool even = tile.features.size() <= static_cast<size_t>(kOutlierFeatures) &&
+                      longest * rows <= kFilledUp * worker.entries.size();
+    tile.entries.resize(even ? longest * rows : worker.entries.size());
+    tile.row_begin.assign(1, 0);
+    Int8Outlier* out = tile.entries.data();
+    size_t i = 0;
+    for (const size_t end : worker.row_end) {
+      Int8Outlier* const filled = out + longest;
+      for (; i < end; ++i) {
+        *out++ = {worker.place[static_cast<size_t>(worker.entries[i].feature)] + 1, worker.entries[i].value};
+      }
+      if (even) {
+        for (; out != filled; ++out) *out = {};
+      }
+      tile.row_begin.push_back(static_cast<int32_t>(out - tile.entries.data()));
+    }
+    if (settings_.count_outliers) {
+      worker.counts.assign(tile.features.size(), 0);
+      for (const Entry& entry : worker.entries) {
+        ++worker.counts[static_cast<size_t>(worker.place[static_cast<size_t>(entry.feature)])];
+      }
+      weight_.count(static_cast<int64_t>(rows), tile.features, worker.counts);
+    }
+    for (const int32_t feature : tile.features) worker.place[static_cast<size_t>(feature)] = -1;
+    view = {static_cast<int64_t>(tile.features.size()),
+            tile.features.data(),
+            tile.kept.empty() ? nullptr : tile.kept.data(),
+            tile.entries.data(),
+            tile.row_begin.data(),
+            tile.feature_begin.data()};
   }
 
   /// Where the byte of (row, k) lies.

@@ -36,8 +36,8 @@ class Int8Activations final : public QuantizedRows {
  private:
   struct Tile {
     std::vector<int32_t> features, kept;
-    std::vector<int32_t> row_begin, entries;  // of tiled kernels
-    std::vector<float> values;
+    std::vector<Int8Outlier> entries;
+    std::vector<int32_t> row_begin, feature_begin;
   };
   /// What is multiplied in float.
   struct Entry {
@@ -48,10 +48,10 @@ class Int8Activations final : public QuantizedRows {
     std::vector<float> row;          // one that is not read where it lies
     std::vector<float> kept;         // a row's values of the features that are always multiplied in float
     std::vector<uint64_t> row_bits;  // outlier features of a row
-    std::vector<uint64_t> bits;      // of the tile at hand, or of all rows that the worker has seen
+    std::vector<uint64_t> bits;      // of all rows that the worker has seen
     std::vector<Entry> entries;      // of the tile's rows, one row after another, by increasing feature
-    std::vector<int64_t> row_end;    // of each of its rows in `entries`
-    std::vector<int32_t> place;      // of a feature among those of the tile
+    std::vector<size_t> row_end;     // of each of its rows in `entries`
+    std::vector<int32_t> place;      // of a feature among those of the tile at hand; -1: it has none
     std::vector<int32_t> counts;     // entries of each feature of the tile
   };
   class Call;

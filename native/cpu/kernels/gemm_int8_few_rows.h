@@ -167,7 +167,7 @@ template <class Unit>
 void few_rows_int8(const Int8Task& task) {
   const uint8_t* a = task.activations + task.first_row * task.row_stride;
   const auto finish = [&](const int32_t* sums, int64_t column) {
-    finish_int8_tile<kPanel>(task, sums, task.first_row, Unit::rows, column);
+    finish_int8_rows<kPanel>(task, sums, task.first_row, task.last_row - task.first_row, Unit::rows, column);
   };
   if constexpr (requires { typename Unit::Pair; }) {
     for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {

@@ -1,4 +1,8 @@
 // The outlier product of LLM.int8(): the few values that stay float32 times their features' weights.
+//
+// Each feature's weights are dequantized once for a tile of rows and a panel, into a table in the first-level cache,
+// when the first row that needs them is finished. Rows then take their products from there, in registers, on their way
+// to the output.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -9,11 +13,30 @@
 namespace octoformer {
 namespace {
 
-/// The products of outliers of some rows, to be added to their scaled sums: row r's are values[r * Panel ...] if bit r
-/// of `rows` is set, else it has none.
-struct OutlierProducts {
-  const float* values = nullptr;
-  uint64_t rows = 0;
+/// Outliers of rows that are being finished, and the table with weights of their features (of the panel at hand).
+struct OutlierRows {
+  const float* weights = nullptr;  // [features][Panel], the first one zeros
+  const Int8Outlier* entries = nullptr;
+  const int32_t* row_begin = nullptr;  // of the first of the rows
+
+  /// sums[v] = the products of row r, in vectors of output features.
+  template <int Vectors>
+  [[gnu::always_inline]] void sum(int64_t r, Vec::F (&sums)[Vectors]) const {
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) sums[v] = Vec::set1(-0.0f);
+    add(entries + row_begin[r], entries + row_begin[r + 1], 0, sums);
+  }
+  template <int Vectors>
+  [[gnu::always_inline]] void add(const Int8Outlier* entry, const Int8Outlier* end, int32_t first,
+                                  Vec::F (&sums)[Vectors]) const {
+#pragma GCC unroll 1
+    for (; entry != end; ++entry) {
+      const Vec::F x = Vec::set1(entry->value);
+      const float* w = weights + static_cast<int64_t>(entry->weights - first) * (Vectors * Vec::lanes);
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) sums[v] = Vec::fma(x, Vec::load(w + v * Vec::lanes), sums[v]);
+    }
+  }
 };
 
 /// The weights of one feature, as float32, for the output features [column, column + Vec::lanes).
@@ -33,72 +56,82 @@ inline Vec::F outlier_weights(const Int8Task& task, int32_t feature, int32_t kep
   return Vec::mul(IntVec::to_float(q), Vec::load(epilogue.column_scale + column));
 }
 
-/// The outliers of a tile of rows times their weights. The weights of a run of features serve all rows. `scratch`:
-/// products [row_tile][Panel], then weights [kOutlierRun][Panel].
+/// Features [first, last) of the tile, to `table` [last - first][Panel].
 template <int Panel>
-[[gnu::noinline]] OutlierProducts outliers_of_tile(const Int8Task& task, const Int8OutlierTile& tile, int64_t rows,
-                                                   int64_t row_tile, int64_t column, float* scratch) {
-  constexpr int kVectors = Panel / Vec::lanes;
-  float* products = scratch;
-  float* weights = scratch + row_tile * Panel;
-  OutlierProducts result = {products, 0};
-  for (int64_t i = 0; i < rows * Panel; i += Vec::lanes) Vec::store(products + i, Vec::zero());
-  for (int64_t first = 0; first < tile.count; first += kOutlierRun) {
-    const int64_t count = tile.count - first < kOutlierRun ? tile.count - first : kOutlierRun;
-    for (int64_t i = 0; i < count; ++i) {
-      const int32_t kept = tile.kept != nullptr ? tile.kept[first + i] : -1;
-      for (int v = 0; v < kVectors; ++v) {
-        Vec::store(weights + i * Panel + v * Vec::lanes,
-                   outlier_weights<Panel>(task, tile.features[first + i], kept, column + v * Vec::lanes));
-      }
-    }
-    for (int64_t r = 0; r < rows; ++r) {
-      Vec::F sum[kVectors];
+inline void dequantize_outlier_weights(const Int8Task& task, const Int8OutlierTile& tile, int64_t first, int64_t last,
+                                       int64_t column, float* table) {
+#pragma GCC unroll 1
+  for (int64_t i = first; i < last; ++i, table += Panel) {
+    const int32_t kept = tile.kept != nullptr ? tile.kept[i] : -1;
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) sum[v] = Vec::load(products + r * Panel + v * Vec::lanes);
-      for (int64_t i = 0; i < count; ++i) {
-        const float value = tile.values[(first + i) * row_tile + r];
-        if (value == 0.0f) continue;  // another row's outlier: adds nothing, not even a sign of zero
-        result.rows |= uint64_t{1} << r;
-        const Vec::F x = Vec::set1(value);
-#pragma GCC unroll 8
-        for (int v = 0; v < kVectors; ++v) {
-          sum[v] = Vec::fma(x, Vec::load(weights + i * Panel + v * Vec::lanes), sum[v]);
-        }
-      }
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) Vec::store(products + r * Panel + v * Vec::lanes, sum[v]);
+    for (int64_t v = 0; v < Panel; v += Vec::lanes) {
+      Vec::store(table + v, outlier_weights<Panel>(task, tile.features[i], kept, column + v));
     }
   }
-  return result;
 }
 
-/// The same of `rows` rows of the tile from its row `first`, which have few outliers each.
+/// Of a tile with more features than the table holds: the products of its rows, to `sums` [rows][Panel]. Weights of a
+/// run of features, which are `run` many, serve all rows.
 template <int Panel>
-[[gnu::noinline]] OutlierProducts outliers_of_rows(const Int8Task& task, const Int8OutlierTile& tile, int64_t first,
-                                                   int64_t rows, int64_t row_tile, int64_t column, float* products) {
+[[gnu::noinline]] void sum_many_outliers(const Int8Task& task, const Int8OutlierTile& tile, int64_t rows,
+                                         int64_t column, float* sums, float* weights, int64_t run) {
   constexpr int kVectors = Panel / Vec::lanes;
-  OutlierProducts result = {products, 0};
-  for (int64_t r = 0; r < rows; ++r) {
-    const int32_t *entry = tile.entries + tile.row_begin[first + r],
-                  *end = tile.entries + tile.row_begin[first + r + 1];
-    if (entry == end) continue;
-    result.rows |= uint64_t{1} << r;
-    Vec::F sum[kVectors];
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) sum[v] = Vec::zero();
-    for (; entry < end; ++entry) {
-      const Vec::F x = Vec::set1(tile.values[*entry * row_tile + first + r]);
-      const int32_t feature = tile.features[*entry], kept = tile.kept != nullptr ? tile.kept[*entry] : -1;
+  const Int8Outlier* next[kLargestRowTile];
+  for (int64_t r = 0; r < rows; ++r) next[r] = tile.entries + tile.row_begin[r];
+  const OutlierRows outliers = {weights, nullptr, nullptr};
+  for (int64_t first = 0; first < tile.count; first += run) {
+    const int64_t last = first + run < tile.count ? first + run : tile.count;
+    dequantize_outlier_weights<Panel>(task, tile, first, last, column, weights);
+    for (int64_t r = 0; r < rows; ++r) {
+      const Int8Outlier* const end = tile.entries + tile.row_begin[r + 1];
+      const Int8Outlier* entry = next[r];
+      while (next[r] != end && next[r]->weights <= last) ++next[r];
+      Vec::F sum[kVectors];
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
-        sum[v] = Vec::fma(x, outlier_weights<Panel>(task, feature, kept, column + v * Vec::lanes), sum[v]);
+        sum[v] = first == 0 ? Vec::set1(-0.0f) : Vec::load(sums + r * Panel + v * Vec::lanes);
       }
-    }
+      outliers.add(entry, next[r], static_cast<int32_t>(first + 1), sum);
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) Vec::store(products + r * Panel + v * Vec::lanes, sum[v]);
+      for (int v = 0; v < kVectors; ++v) Vec::store(sums + r * Panel + v * Vec::lanes, sum[v]);
+    }
   }
-  return result;
+}
+
+/// Each row has one outlier, 1, whose weights are its own.
+struct RowsOfSums {
+  Int8Outlier entries[kLargestRowTile];
+  int32_t row_begin[kLargestRowTile + 1] = {};
+  constexpr RowsOfSums() {
+    for (int r = 0; r < kLargestRowTile; ++r) {
+      entries[r] = {r + 1, 1.0f};
+      row_begin[r + 1] = r + 1;
+    }
+  }
+};
+constexpr RowsOfSums kRowsOfSums;
+
+/// The outliers of rows [first, last) of a tile that begins at `row`. What is in `table` is that of the rows before
+/// `first`, and the same panel.
+template <int Panel>
+[[gnu::noinline]] OutlierRows outliers_of_rows(const Int8Task& task, const Int8OutlierTile& tile, int64_t row,
+                                               int64_t first, int64_t last, int64_t row_tile, int64_t column,
+                                               float* table) {
+  float* weights = table + Panel;
+  if (first == 0) {
+#pragma GCC unroll 8
+    for (int v = 0; v < Panel; v += Vec::lanes) Vec::store(table + v, Vec::zero());
+  }
+  if (tile.count > kOutlierFeatures) {
+    const int64_t left = task.last_row - row, rows = left < row_tile ? left : row_tile;
+    if (first == 0) {
+      sum_many_outliers<Panel>(task, tile, rows, column, weights, weights + rows * Panel, kOutlierFeatures - rows);
+    }
+    return {table, kRowsOfSums.entries, kRowsOfSums.row_begin + first};
+  }
+  const int64_t begin = tile.feature_begin[first], end = tile.feature_begin[last];
+  dequantize_outlier_weights<Panel>(task, tile, begin, end, column, weights + begin * Panel);
+  return {table, tile.entries, tile.row_begin + first};
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ constexpr Int8Kernel int8_vector_kernel() {
     if constexpr (requires { Unit::depth; }) return Unit::depth;
     return 4;
   }();
+  static_assert(Unit::rows <= kLargestRowTile);
   return {kPanel, Unit::rows, Unit::rows,          depth_granule,       1,
           false,  Unit::flip, few_rows_int8<Unit>, many_rows_int8<Unit>};
 }

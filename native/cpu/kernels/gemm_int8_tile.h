@@ -74,9 +74,11 @@ void many_rows_int8(const Int8Task& task) {
     for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
       const int8_t* weights = task.weights + panel * task.panel_stride + first * kPanel;
       for (int64_t row = task.first_row; row < task.last_row; row += Unit::rows, sums += Unit::rows * kPanel) {
-        int8_tile_of<Unit>(minimum(Unit::rows, task.last_row - row), block + row * task.row_stride, task.row_stride,
-                           weights, depth, first == 0, sums);
-        if (first + depth == task.depth) finish_int8_tile<kPanel>(task, sums, row, Unit::rows, panel * kPanel);
+        const int64_t rows = minimum(Unit::rows, task.last_row - row);
+        int8_tile_of<Unit>(rows, block + row * task.row_stride, task.row_stride, weights, depth, first == 0, sums);
+        if (first + depth == task.depth) {
+          finish_int8_rows<kPanel>(task, sums, row, rows, Unit::rows, panel * kPanel);
+        }
       }
     }
   }

@@ -42,7 +42,7 @@ TEST(Int8AmxEmulation, HasTheBitsOfTheScalarKernels) {
     Matrix a = reference::random_matrix(shape.rows, shape.in_features, 1);
     const Matrix w = reference::random_matrix(shape.out_features, shape.in_features, 2);
     for (int64_t i = 0; i < static_cast<int64_t>(a.values.size()); i += 37) a.values[static_cast<size_t>(i)] *= 9.0f;
-    // Outliers by token are few and taken row by row, those of whole columns are many and taken by tiles.
+    // Weights of few outlier features are dequantized as rows bring them up, those of many in runs for all rows.
     // Without outliers, and with an activation, rows are finished in longer runs.
     for (const auto& [mapping, rule, threshold] : {std::tuple(Int8Mapping::absmax, OutlierRule::token, 3.0f),
                                                    std::tuple(Int8Mapping::zeropoint, OutlierRule::token, 3.0f),
