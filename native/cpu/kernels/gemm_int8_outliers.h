@@ -39,33 +39,58 @@ struct OutlierRows {
   }
 };
 
-/// The weights of one feature, as float32, for the output features [column, column + Vec::lanes).
-template <int Panel>
-inline Vec::F outlier_weights(const Int8Task& task, int32_t feature, int32_t kept, int64_t column) {
-  const Int8Epilogue& epilogue = task.epilogue;
-  const int64_t panel = column / Panel, offset = column % Panel;
-  if (kept >= 0) {
-    return Vec::load_bfloat16(epilogue.kept_weights + (panel * epilogue.kept_count + kept) * Panel + offset);
+/// int8 weights of features, to `table` [count][Panel]. `Zeros`: whether there is a column_zero.
+template <int Panel, bool Zeros>
+inline void dequantize_features(const Int8Task& task, const int32_t* features, int64_t count, int64_t column,
+                                float* table) {
+  constexpr int kVectors = Panel / Vec::lanes;
+  const int8_t* weights = task.weights + column / Panel * task.panel_stride;
+  Vec::F scale[kVectors];
+  IntVec::I zero[kVectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) {
+    scale[v] = Vec::load(task.epilogue.column_scale + column + v * Vec::lanes);
+    if constexpr (Zeros) zero[v] = IntVec::load(task.epilogue.column_zero + column + v * Vec::lanes);
   }
-  if (epilogue.float_weights != nullptr) {
-    return Vec::load(epilogue.float_weights + (panel * task.in_features + feature) * Panel + offset);
+#pragma GCC unroll 1
+  for (const int32_t* end = features + count; features < end; ++features, table += Panel) {
+    const auto feature = static_cast<uint32_t>(*features);
+    const int8_t* quads = weights + static_cast<int64_t>(feature / 4) * 4 * Panel;
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      IntVec::I q = IntVec::byte_of_four(quads + 4 * v * Vec::lanes, static_cast<int>(feature % 4));
+      if constexpr (Zeros) q = IntVec::sub(q, zero[v]);
+      Vec::store(table + v * Vec::lanes, Vec::mul(IntVec::to_float(q), scale[v]));
+    }
   }
-  const int8_t* quads = task.weights + panel * task.panel_stride + feature / 4 * 4 * Panel;
-  IntVec::I q = IntVec::byte_of_four(quads + 4 * offset, feature % 4);
-  if (epilogue.column_zero != nullptr) q = IntVec::sub(q, IntVec::load(epilogue.column_zero + column));
-  return Vec::mul(IntVec::to_float(q), Vec::load(epilogue.column_scale + column));
 }
 
-/// Features [first, last) of the tile, to `table` [last - first][Panel].
+/// Weights of the tile's features [first, last), as float32, to `table` [last - first][Panel].
 template <int Panel>
 inline void dequantize_outlier_weights(const Int8Task& task, const Int8OutlierTile& tile, int64_t first, int64_t last,
                                        int64_t column, float* table) {
-#pragma GCC unroll 1
+  const Int8Epilogue& epilogue = task.epilogue;
+  const auto dequantize = [&](int64_t from, int64_t count, float* to) {
+    if (epilogue.column_zero != nullptr) {
+      dequantize_features<Panel, true>(task, tile.features + from, count, column, to);
+    } else {
+      dequantize_features<Panel, false>(task, tile.features + from, count, column, to);
+    }
+  };
+  if (tile.kept == nullptr && epilogue.float_weights == nullptr) return dequantize(first, last - first, table);
+  const int64_t panel = column / Panel;
   for (int64_t i = first; i < last; ++i, table += Panel) {
     const int32_t kept = tile.kept != nullptr ? tile.kept[i] : -1;
+    if (kept < 0 && epilogue.float_weights == nullptr) {
+      dequantize(i, 1, table);
+      continue;
+    }
 #pragma GCC unroll 8
     for (int64_t v = 0; v < Panel; v += Vec::lanes) {
-      Vec::store(table + v, outlier_weights<Panel>(task, tile.features[i], kept, column + v));
+      Vec::store(table + v,
+                 kept >= 0
+                     ? Vec::load_bfloat16(epilogue.kept_weights + (panel * epilogue.kept_count + kept) * Panel + v)
+                     : Vec::load(epilogue.float_weights + (panel * task.in_features + tile.features[i]) * Panel + v));
     }
   }
 }
