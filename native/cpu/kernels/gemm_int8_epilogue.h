@@ -47,7 +47,7 @@ struct ScaledSums {
     const int32_t* sum = sums + r * Panel;
     struct Added {
       Vec::F values[kVectors];
-    } added;
+    } added = {};
     if constexpr (Outliers) outliers.sum(r, added.values);
     return [=, this](int v) __attribute__((always_inline)) {
       IntVec::I total = IntVec::add(shift[v], IntVec::load(sum + v * Vec::lanes));
