@@ -292,7 +292,8 @@ class Int8Activations::Call {
 
   /// `entries`: what counts as 0.
   void quantize(int64_t row, const float* x, std::span<const Entry> entries) const {
-    const Int8Grid grid = int8_grid(owner_.ranges_[static_cast<size_t>(row)], settings_.activations);
+    const Int8Grid grid = int8_grid(owner_.ranges_[static_cast<size_t>(row)], settings_.activations,
+                                    absmax_factor(settings_.outliers, settings_.threshold));
     const auto at = static_cast<size_t>(row);
     owner_.scale_[at] = grid.scale;
     owner_.zero_[at] = grid.zero_point + (flip_ != 0 ? 128 : 0);

@@ -58,7 +58,7 @@ LlmInt8Activations quantize_llm_int8(ConstMatrixView a, const LlmInt8Options& op
                                                                           : is_outlier(a.row(m)[k], limits[m]);
       if (!left_out) range.include(a.row(m)[k]);
     }
-    const Int8Grid grid = int8_grid(range, options.mapping);
+    const Int8Grid grid = int8_grid(range, options.mapping, absmax_factor(options.outliers, options.threshold));
     out.a.scale.push_back(grid.scale);
     if (options.mapping == Int8Mapping::zeropoint) out.a.zero_point.push_back(grid.zero_point);
     // What goes to the float product stands for 0 here: the zero point itself, so that centered sums leave it out.

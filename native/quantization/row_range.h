@@ -45,7 +45,7 @@ inline float row_rms_limit(float threshold, float squares, int64_t columns) {
 /// ties.
 struct Int8Grid {
   float scale = 0.0f;
-  float multiplier = 0.0f;  // absmax: 127 / absmax
+  float multiplier = 0.0f;  // absmax: 127 / absmax, rounded as AbsmaxFactor says
   float step = 0.0f;        // zeropoint divides by its step instead; 0 for absmax
   int32_t zero_point = 0;
   int32_t least = -127;
@@ -59,7 +59,18 @@ struct Int8Grid {
   }
 };
 
-inline Int8Grid int8_grid(const ValueRange& range, Int8Mapping mapping) {
+/// How the factor of absmax is rounded.
+enum class AbsmaxFactor {
+  quotient,    // 127 / absmax, rounded once
+  reciprocal,  // the rounded reciprocal times 127: what PyTorch computes for `127 / absmax`, and so bitsandbytes
+};
+
+/// That of activations. `column` is bitsandbytes' rule.
+inline AbsmaxFactor absmax_factor(OutlierRule outliers, float threshold) {
+  return outliers == OutlierRule::column && threshold > 0.0f ? AbsmaxFactor::reciprocal : AbsmaxFactor::quotient;
+}
+
+inline Int8Grid int8_grid(const ValueRange& range, Int8Mapping mapping, AbsmaxFactor factor = AbsmaxFactor::quotient) {
   Int8Grid grid;
   if (!range.finite) {
     grid.scale = std::numeric_limits<float>::quiet_NaN();
@@ -67,7 +78,7 @@ inline Int8Grid int8_grid(const ValueRange& range, Int8Mapping mapping) {
   }
   if (mapping == Int8Mapping::absmax) {
     const float absmax = range.absmax();
-    const float multiplier = 127.0f / absmax;
+    const float multiplier = factor == AbsmaxFactor::quotient ? 127.0f / absmax : 1.0f / absmax * 127.0f;
     if (absmax == 0.0f || std::isinf(multiplier)) return grid;
     grid.scale = absmax / 127.0f;
     grid.multiplier = multiplier;

@@ -103,6 +103,16 @@ TEST(LlmInt8, TheThresholdItselfIsAnOutlier) {
   EXPECT_EQ(token.a.data[4], 11);  // round(0.5 * 127 / 5.999)
 }
 
+TEST(LlmInt8, TheFactorOfBitsandbytesRuleIsRoundedTwice) {
+  // 2.895 is half of 5.79: 63.5 steps, a tie by the quotient 127 / 5.79, and just below it by (1 / 5.79) * 127, which
+  // is one unit in the last place less (PyTorch: torch.round(2.895 * (127.0 / torch.tensor(5.79))) is 63).
+  const std::vector<float> a = {5.79f, 2.895f, 60.0f};
+  EXPECT_EQ(quantize_llm_int8(view(a, 1), {}).a.data, (std::vector<int8_t>{127, 63, 0}));
+  for (const OutlierRule rule : {OutlierRule::token, OutlierRule::whole_column}) {
+    EXPECT_EQ(quantize_llm_int8(view(a, 1), {.outliers = rule}).a.data, (std::vector<int8_t>{127, 64, 0}));
+  }
+}
+
 TEST(LlmInt8, WholeColumnsLeaveTheRangesToo) {
   const std::vector<float> a = {1.0f, 6.0f, 2.0f, 0.25f, 5.0f, -0.5f};
   const LlmInt8Activations parts = quantize_llm_int8(view(a, 2), {.outliers = OutlierRule::whole_column});
