@@ -15,6 +15,8 @@ constexpr float kExcluded = -std::numeric_limits<float>::infinity();
 
 /// Numbers looked at together, so that compilers take vectors for them.
 constexpr size_t kTogether = 16;
+/// Numbers that are looked at for one thing, then for the next: they stay in the first-level cache.
+constexpr size_t kRun = 1024;
 
 /// The largest number (-infinity if there is none; a NaN is none).
 float largest_of(std::span<const float> numbers) {
@@ -40,17 +42,40 @@ bool has_nan(std::span<const float> numbers) {
   return std::any_of(found, found + kTogether, [](uint32_t any) { return any != 0; });
 }
 
-/// The first place of a number that is there.
-size_t find(std::span<const float> numbers, float number) {
-  size_t i = 0;
-  for (; i + kTogether <= numbers.size(); i += kTogether) {
-    const float* some = numbers.data() + i;
-    uint32_t found = 0;
-    for (size_t j = 0; j < kTogether; ++j) found |= some[j] == number ? 1u : 0u;
-    if (found != 0) break;
+/// What one pass over the memory of scores tells.
+struct Largest {
+  float value = kExcluded;  // -infinity if there is none; a NaN is none
+  size_t run = 0;           // where the first run begins that has it
+  bool nan = false;
+};
+
+Largest find_largest(std::span<const float> numbers) {
+  Largest largest;
+  for (size_t first = 0; first < numbers.size(); first += kRun) {
+    const std::span<const float> run = numbers.subspan(first, std::min(kRun, numbers.size() - first));
+    largest.nan |= has_nan(run);
+    const float value = largest_of(run);
+    if (value > largest.value) {
+      largest.value = value;
+      largest.run = first;
+    }
   }
-  while (numbers[i] != number) ++i;
-  return i;
+  return largest;
+}
+
+[[noreturn]] void fail_for_nan(std::span<const float> logits, int64_t row) {
+  const auto nan = std::find_if(logits.begin(), logits.end(), [](float logit) { return std::isnan(logit); });
+  fail(ErrorCode::internal, "the logit of token ", nan - logits.begin(), " in row ", row,
+       " is NaN: the model overflowed; check the checkpoint, or load it with dtype float32");
+}
+
+/// The first of the largest scores.
+int32_t likeliest(std::span<const float> scores, const Largest& largest, int64_t row) {
+  if (largest.value == kExcluded) {
+    fail(ErrorCode::internal, "no token of row ", row, " can be chosen: every logit is -infinity");
+  }
+  const auto place = std::find(scores.begin() + static_cast<std::ptrdiff_t>(largest.run), scores.end(), largest.value);
+  return static_cast<int32_t>(place - scores.begin());
 }
 
 }  // namespace
@@ -73,24 +98,18 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
 }
 
 int32_t Sampler::choose(std::span<const float> logits, int64_t row) {
-  refuse_nan(logits, row);
+  const Largest largest = find_largest(logits);
+  if (largest.nan) fail_for_nan(logits, row);
   const bool forbids_ending = accepted_ < options_.min_new_tokens && !options_.eos_token_ids.empty();
-  if (!options_.do_sample && said_.empty() && !forbids_ending) return likeliest(logits, row);
+  if (!options_.do_sample && said_.empty() && !forbids_ending) return likeliest(logits, largest, row);
   adjust(logits);
-  return options_.do_sample ? draw(row) : likeliest(scores_, row);
+  return options_.do_sample ? draw(row) : likeliest(scores_, find_largest(scores_), row);
 }
 
 void Sampler::accept(int32_t token) {
   ++accepted_;
   if (options_.do_sample) ++draws_;
   if (options_.repetition_penalty != 1.0f) said_.insert(token);
-}
-
-void Sampler::refuse_nan(std::span<const float> logits, int64_t row) {
-  if (!has_nan(logits)) return;
-  const auto nan = std::find_if(logits.begin(), logits.end(), [](float logit) { return std::isnan(logit); });
-  fail(ErrorCode::internal, "the logit of token ", nan - logits.begin(), " in row ", row,
-       " is NaN: the model overflowed; check the checkpoint, or load it with dtype float32");
 }
 
 void Sampler::adjust(std::span<const float> logits) {
@@ -111,21 +130,13 @@ void Sampler::adjust(std::span<const float> logits) {
   }
 }
 
-int32_t Sampler::likeliest(std::span<const float> scores, int64_t row) {
-  const float largest = largest_of(scores);
-  if (largest == kExcluded) {
-    fail(ErrorCode::internal, "no token of row ", row, " can be chosen: every logit is -infinity");
-  }
-  return static_cast<int32_t>(find(scores, largest));
-}
-
 int32_t Sampler::draw(int64_t row) {
   candidates_.clear();
   for (size_t i = 0; i < scores_.size(); ++i) {
     const float score = scores_[i] / options_.temperature;
     if (score > kExcluded) candidates_.push_back({score, static_cast<int32_t>(i)});
   }
-  if (candidates_.empty()) return likeliest(scores_, row);  // fails
+  if (candidates_.empty()) return likeliest(scores_, find_largest(scores_), row);  // fails
   keep_top_k();
   double total = weigh_candidates();
   keep_top_p(total);

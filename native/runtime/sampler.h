@@ -40,9 +40,7 @@ class Sampler {
     int32_t token;
   };
 
-  static void refuse_nan(std::span<const float> logits, int64_t row);
   /// The first of the largest scores.
-  static int32_t likeliest(std::span<const float> scores, int64_t row);
   void adjust(std::span<const float> logits);
   int32_t draw(int64_t row);
   void keep_top_k();
