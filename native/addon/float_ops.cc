@@ -70,7 +70,6 @@ class Pages {
     const int64_t pages = (key.rows + kKeyValuePageTokens - 1) / kKeyValuePageTokens;
     const size_t bytes = backend().key_value_page_bytes(kv_heads, head_dim, layer_.form);
     memory_.reserve(static_cast<size_t>(pages) * bytes, "keys and values");
-    std::memset(memory_.data(), 0, static_cast<size_t>(pages) * bytes);
     for (int64_t page = 0; page < pages; ++page) {
       pages_.push_back(memory_.data() + static_cast<size_t>(page) * bytes);
     }

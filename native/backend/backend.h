@@ -205,6 +205,7 @@ class Backend {
   virtual void rope(const RopeArguments& arguments) = 0;
   /// Bytes that one layer takes in a page (a multiple of 64).
   virtual size_t key_value_page_bytes(int64_t kv_heads, int64_t head_dim, KeyValueForm form) const = 0;
+  /// Pages need not be set to anything before their first position is stored; those after it are stored in order.
   virtual void store_key_value(const StoreKeyValueArguments& arguments) = 0;
   virtual void attention(const AttentionArguments& arguments) = 0;
   virtual void gated_activation(const GatedActivationArguments& arguments) = 0;

@@ -174,6 +174,9 @@ void run_store_key_value(const KernelTable& kernels, int threads, const StoreKey
     const int64_t end = std::min(sequence.past + sequence.count, (page + 1) * kPageKeys);
     const PageTokens tokens = {sequence.first_row + first - sequence.past, first % kPageKeys, end - first,
                                sequence.pages[static_cast<size_t>(page)] + layer.page_offset};
+    // Tiles multiply whole pages: they are slow where what is not there is not finite.
+    const bool begun = tokens.slot == 0 && tokens.count < kPageKeys;
+    if (begun) std::memset(tokens.memory, 0, head_offset(layer.form, layer.kv_heads, layer.head_dim));
     if (layer.form == KeyValueForm::bfloat16) {
       PairWriter(kernels, arguments, tokens);
       return;

@@ -72,9 +72,7 @@ void KeyValuePagePool::give_back(std::byte* page) noexcept {
 }
 
 KeyValuePage KeyValuePagePool::acquire() {
-  std::byte* memory = take();
-  std::memset(memory, 0, layout_.page_bytes);
-  return KeyValuePage(memory, [pool = shared_from_this()](std::byte* page) { pool->give_back(page); });
+  return KeyValuePage(take(), [pool = shared_from_this()](std::byte* page) { pool->give_back(page); });
 }
 
 KeyValuePage KeyValuePagePool::copy(const KeyValuePage& page) {

@@ -37,7 +37,7 @@ class KeyValuePagePool : public std::enable_shared_from_this<KeyValuePagePool> {
   KeyValuePagePool& operator=(const KeyValuePagePool&) = delete;
 
   const KeyValueLayout& layout() const { return layout_; }
-  /// A page of zeros, aligned to 64 bytes. Throws OUT_OF_MEMORY.
+  /// A page with anything in it, aligned to 64 bytes. Throws OUT_OF_MEMORY.
   KeyValuePage acquire();
   /// A page with the contents of `page`.
   KeyValuePage copy(const KeyValuePage& page);
