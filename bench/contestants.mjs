@@ -116,6 +116,8 @@ export function translators(python) {
   });
   return named({
     'octoformer int8': ours({ quantization: 'int8' }),
+    // As CTranslate2: the table of tokens, which is the last layer too and half of a step, in int8 as well.
+    'octoformer int8 + embeddings': ours({ quantization: { scheme: 'int8', embeddings: true } }),
     'octoformer float32': ours({ dtype: 'float32' }),
     'CTranslate2 int8': {
       worker: 'ctranslate2_translator.py',
