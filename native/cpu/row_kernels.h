@@ -56,7 +56,6 @@ struct RowKernels {
   /// kernels/math.h over an array; the bounds stated there are tested through these.
   void (*exp)(const float* input, float* out, int64_t columns);
   void (*softmax_exp2)(const float* input, float* out, int64_t columns);
-  void (*erf)(const float* input, float* out, int64_t columns);
 };
 
 }  // namespace octoformer

@@ -19,8 +19,7 @@ inline Vec::F activate(Vec::F x) {
   } else if constexpr (Kind == Activation::silu) {
     return Vec::mul(x, sigmoid(x));
   } else if constexpr (Kind == Activation::gelu) {
-    const Vec::F half = Vec::mul(Vec::set1(0.5f), x);
-    return Vec::fma(half, erf(Vec::mul(x, Vec::set1(0.70710678f))), half);  // sqrt(1/2)
+    return Vec::mul(x, normal_distribution(x));
   } else if constexpr (Kind == Activation::gelu_tanh) {
     // Hendrycks and Gimpel, arXiv:1606.08415: 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
     const Vec::F cubic = Vec::fma(Vec::mul(Vec::mul(x, x), x), Vec::set1(0.044715f), x);

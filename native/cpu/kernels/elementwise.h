@@ -45,9 +45,5 @@ void softmax_exp2_row(const float* input, float* out, int64_t columns) {
   map_row(input, out, columns, [](Vec::F x) { return softmax_exponential2(x); });
 }
 
-void erf_row(const float* input, float* out, int64_t columns) {
-  map_row(input, out, columns, [](Vec::F x) { return erf(x); });
-}
-
 }  // namespace
 }  // namespace octoformer

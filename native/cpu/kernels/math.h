@@ -1,12 +1,14 @@
-// exp, tanh, erf and sigmoid of float32 lanes, for any Vec. The polynomials are minimax fits made for this file.
+// exp, tanh, sigmoid and the normal distribution of float32 lanes, for any Vec. The polynomials are minimax fits made
+// for this file.
 //
 // Bounds in units in the last place of the float32 result, subnormal results included; test/native/cpu/math_test.cc
 // asserts them under every ISA:
 //   exponential  1.0   exponential(0) = 1; gradual underflow to 0, overflow to infinity
 //   softmax_exponential2  2.5   for x in [-126, 0], at 0 exactly 1
 //   tanh         1.5   odd, keeps -0; 1 from about 9.01 on
-//   erf          1.5   odd, keeps -0; 1 from about 3.83 on
 //   sigmoid      2.5   gradual underflow to 0
+//   x times normal_distribution(x), which is gelu: 3.5 for x > 0; for x < 0, where 1 + erf(x / sqrt(2)) cancels, |x|
+//   2^-23
 // NaN gives NaN, infinities give the limits.
 #pragma once
 
@@ -58,16 +60,19 @@ inline Vec::F softmax_exponential(Vec::F x) {
   return Vec::select_less(x, lowest, Vec::zero(), e);
 }
 
-/// 2^x for x <= 0, likewise: exactly 0 below -126.
-inline Vec::F softmax_exponential2(Vec::F x) {
-  const Vec::F lowest = Vec::set1(-126.0f);
-  const Vec::F bounded = Vec::max(lowest, x);
-  const Vec::F n = Vec::round(bounded);
+/// 2^x for x in [-126, 127].
+inline Vec::F exponential2_within(Vec::F x) {
+  const Vec::F n = Vec::round(x);
   // 2^r for |r| <= 1/2 with a relative error below 1.1e-7; r is exact.
   constexpr float kCoefficients[] = {1.0f,           0x1.62e42ap-1f, 0x1.ebf9bcp-3f,
                                      0x1.c6b752p-5f, 0x1.3cea88p-7f, 0x1.5bba14p-10f};
-  const Vec::F e = Vec::times_power_of_two(polynomial(Vec::sub(bounded, n), kCoefficients), n);
-  return Vec::select_less(x, lowest, Vec::zero(), e);
+  return Vec::times_power_of_two(polynomial(Vec::sub(x, n), kCoefficients), n);
+}
+
+/// 2^x for x <= 0, likewise: exactly 0 below -126.
+inline Vec::F softmax_exponential2(Vec::F x) {
+  const Vec::F lowest = Vec::set1(-126.0f);
+  return Vec::select_less(x, lowest, Vec::zero(), exponential2_within(Vec::max(lowest, x)));
 }
 
 inline Vec::F tanh(Vec::F x) {
@@ -82,17 +87,16 @@ inline Vec::F tanh(Vec::F x) {
   return Vec::copysign(Vec::select_less(magnitude, Vec::set1(0.625f), small, large), x);
 }
 
-inline Vec::F erf(Vec::F x) {
-  const Vec::F magnitude = Vec::min(Vec::set1(4.0f), Vec::abs(x));  // erf(4) rounds to 1
-  // Below 0.921875: x + x P(x^2), the whole with a relative error below 5e-10.
-  constexpr float kSmall[] = {0x1.06eba8p-3f, -0x1.812744p-2f,  0x1.ce2e20p-4f, -0x1.b8107cp-6f,
-                              0x1.54dadcp-8f, -0x1.aae9a4p-11f, 0x1.5f119ap-14f};
-  const Vec::F small = Vec::fma(magnitude, polynomial(Vec::mul(magnitude, magnitude), kSmall), magnitude);
-  // Above: 1 - e^Q(x), Q fitted to ln(erfc) so that erf's relative error stays below 2e-9.
-  constexpr float kLarge[] = {-0x1.a065e4p-13f, -0x1.20ae92p+0f, -0x1.463f60p-1f, -0x1.a9a1c2p-4f,
-                              0x1.6c06f4p-6f,   -0x1.8e9a2ep-9f, 0x1.9a74ccp-13f};
-  const Vec::F large = Vec::sub(Vec::set1(1.0f), exponential_within(polynomial(magnitude, kLarge)));
-  return Vec::copysign(Vec::select_less(magnitude, Vec::set1(0.921875f), small, large), x);
+/// Phi(x), the normal distribution: 2^Q(|x|) to the left of 0, the rest of 1 to its right. Q is fitted to log2(Phi(-x))
+/// so that Phi is off by less than 8e-9, and falls all the way to where 2^Q becomes nothing beside 1.
+inline Vec::F normal_distribution(Vec::F x) {
+  const Vec::F limit = Vec::set1(9.9375f);  // Q(9.9375) = -124.8
+  const Vec::F magnitude = Vec::abs(x);
+  constexpr float kCoefficients[] = {-1.0f,           -0x1.26aedep+0f, -0x1.d639dp-2f,  -0x1.ae1f06p-5f, 0x1.cfb2b8p-8f,
+                                     -0x1.31e97p-13f, -0x1.7ed48p-13f, 0x1.43f96ep-15f, -0x1.740ee4p-19f};
+  const Vec::F tail = exponential2_within(polynomial(Vec::min(limit, magnitude), kCoefficients));
+  const Vec::F left = Vec::select_less(limit, magnitude, Vec::zero(), tail);
+  return Vec::select_less(x, Vec::zero(), left, Vec::sub(Vec::set1(1.0f), left));
 }
 
 /// 1 / (1 + e^-x), as e^-|x| / (1 + e^-|x|) for negative x: neither form overflows or cancels.

@@ -12,7 +12,7 @@ namespace {
 
 constexpr RowKernels kRowKernels = {
     rms_norm_row, layer_norm_row, rope_half_row,    rope_adjacent_row, activation_row, gated_activation_row, add_row,
-    multiply_row, scale_row,      weighted_sum_row, softmax_row,       exp_row,        softmax_exp2_row,     erf_row,
+    multiply_row, scale_row,      weighted_sum_row, softmax_row,       exp_row,        softmax_exp2_row,
 };
 
 }  // namespace
