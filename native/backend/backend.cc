@@ -12,4 +12,9 @@ void Backend::for_each(int64_t tasks, const std::function<void(int64_t task)>& w
   for (int64_t task = 0; task < tasks; ++task) work(task);
 }
 
+void Backend::linear_to_quantized(const LinearArguments& arguments, const LinearWeight& reader, QuantizedRows& rows) {
+  linear(arguments);
+  quantize_rows({arguments.out, &reader, &rows});
+}
+
 }  // namespace octoformer

@@ -200,6 +200,9 @@ class Backend {
   virtual std::unique_ptr<QuantizedRows> make_quantized_rows() const = 0;
   /// Gives linear() the bits that it has when it quantizes the rows itself.
   virtual void quantize_rows(const QuantizeRowsArguments& arguments) = 0;
+  /// linear(), the rows of whose `out` only `reader` and those that share them read: quantized as quantize_rows() does.
+  /// `out` is there, but need not be written.
+  virtual void linear_to_quantized(const LinearArguments& arguments, const LinearWeight& reader, QuantizedRows& rows);
   virtual void embedding(const EmbeddingArguments& arguments) = 0;
   virtual void norm(const NormArguments& arguments) = 0;
   virtual void rope(const RopeArguments& arguments) = 0;

@@ -59,6 +59,11 @@ class CpuBackend final : public Backend {
   void quantize_rows(const QuantizeRowsArguments& arguments) override {
     int8_linear_.quantize_rows(kernels_.rows, arguments);
   }
+  void linear_to_quantized(const LinearArguments& arguments, const LinearWeight& reader, QuantizedRows& rows) override {
+    if (!quantizes_rows(*arguments.weight)) return Backend::linear_to_quantized(arguments, reader, rows);
+    const std::lock_guard lock(linear_in_use_);
+    int8_linear_.linear_to_quantized(kernels_.rows, arguments, reader, rows);
+  }
   void embedding(const EmbeddingArguments& arguments) override {
     if (is_int8(*arguments.table)) return int8_linear_.embedding(arguments);
     linear_.embedding(arguments);

@@ -169,7 +169,10 @@ class Int8Activations::Call {
   const float* row_of(int64_t row, Worker& worker) const {
     const auto* floats = std::get_if<ConstMatrixView>(&source_.rows);
     float* own = worker.row.data();
-    if (floats == nullptr) {
+    const float* given = floats == nullptr         ? nullptr
+                         : worker.block == nullptr ? floats->row(row)
+                                                   : worker.block->out + (row - worker.block->first_row) * columns_;
+    if (given == nullptr) {
       std::visit(
           [&](const auto& op) {
             if constexpr (!std::is_same_v<std::decay_t<decltype(op)>, ConstMatrixView>) {
@@ -178,9 +181,9 @@ class Int8Activations::Call {
           },
           source_.rows);
     } else if (kept_.empty()) {
-      return floats->row(row);
+      return given;
     } else {
-      std::copy_n(floats->row(row), columns_, own);
+      std::copy_n(given, columns_, own);
     }
     for (size_t i = 0; i < kept_.size(); ++i) worker.kept[i] = std::exchange(own[kept_[i]], 0.0f);
     return own;
@@ -355,32 +358,36 @@ bool Int8Activations::shared_by(const Int8Weight& left, const Int8Weight& right)
          a.threshold_unit == b.threshold_unit && a.outliers == b.outliers && a.outlier_features == b.outlier_features;
 }
 
-void Int8Activations::quantize(const Int8Kernels& kernels, int threads, const Int8Weight& weight, const Source& source,
-                               const Int8Task& task) {
-  const ConstMatrixView& input = first_input(source.rows);
-  const Int8Settings& settings = weight.settings();
+void Int8Activations::prepare(int threads, const Int8Weight& weight, int64_t given, const Int8Task& task) {
   const Int8Kernel& kernel = weight.kernel();
-  const int64_t tiles = divide_up(input.rows, kernel.row_tile), rows = round_up(input.rows, kernel.row_granule);
+  const int64_t tiles = divide_up(given, kernel.row_tile), rows = round_up(given, kernel.row_granule);
   const int64_t blocks = divide_up(task.depth, task.depth_block);
   row_stride_ = task.depth_block;
   block_stride_ = rows * row_stride_;
   bytes_.reserve(static_cast<size_t>(blocks * block_stride_), "activations of an int8 linear layer");
   // Rows that fill up the last tile. Tiled ones lie among those of the input, which are written later. A tile that is
   // alone has as many rows as there are.
-  const int64_t first_filled = kernel.tiled ? input.rows / kernel.row_tile * kernel.row_tile : input.rows;
-  for (int64_t block = 0; block < blocks && input.rows > kernel.row_tile; ++block) {
+  const int64_t first_filled = kernel.tiled ? given / kernel.row_tile * kernel.row_tile : given;
+  for (int64_t block = 0; block < blocks && given > kernel.row_tile; ++block) {
     std::memset(bytes_.data() + block * block_stride_ + first_filled * row_stride_, 0,
                 static_cast<size_t>((rows - first_filled) * row_stride_));
   }
-  ranges_.resize(static_cast<size_t>(input.rows));
-  below_.resize(static_cast<size_t>(input.rows));
-  scale_.resize(static_cast<size_t>(input.rows));
-  zero_.resize(static_cast<size_t>(input.rows));
-  sum_.resize(weight.zero_points() != nullptr ? static_cast<size_t>(input.rows) : 0);
+  ranges_.resize(static_cast<size_t>(given));
+  below_.resize(static_cast<size_t>(given));
+  scale_.resize(static_cast<size_t>(given));
+  zero_.resize(static_cast<size_t>(given));
+  sum_.resize(weight.zero_points() != nullptr ? static_cast<size_t>(given) : 0);
   if (tiles_.size() < static_cast<size_t>(tiles)) tiles_.resize(static_cast<size_t>(tiles));
   tile_views_.resize(static_cast<size_t>(tiles));
   workers_.resize(static_cast<size_t>(threads));
+}
 
+void Int8Activations::quantize(const Int8Kernels& kernels, int threads, const Int8Weight& weight, const Source& source,
+                               const Int8Task& task) {
+  const ConstMatrixView& input = first_input(source.rows);
+  const Int8Settings& settings = weight.settings();
+  const int64_t tiles = divide_up(input.rows, weight.kernel().row_tile);
+  prepare(threads, weight, input.rows, task);
   Call call(*this, kernels, weight, source, task);
   const int used = usable_threads(threads, input.rows * input.columns, kValuesPerThread);
   for (Worker& worker : workers_) call.start(worker);
@@ -399,6 +406,29 @@ void Int8Activations::quantize(const Int8Kernels& kernels, int threads, const In
   } else {
     for_each_tile([&](int64_t tile, Worker& worker) { call.finish(tile, worker, false); });
   }
+}
+
+void Int8Activations::quantize_blocks(const Int8Kernels& kernels, int threads, const Int8Weight& weight, int64_t rows,
+                                      int64_t block_rows, const MakeBlock& make, const Int8Task& task) {
+  const int64_t columns = weight.description().in_features, row_tile = weight.kernel().row_tile;
+  prepare(threads, weight, rows, task);
+  const int64_t block_floats = round_up(block_rows * columns, 64);
+  blocks_.reserve(static_cast<size_t>(block_floats * threads) * sizeof(float), "results between two linear layers");
+  float* const blocks = reinterpret_cast<float*>(blocks_.data());
+  // As if all rows lay there: workers look for them in their own blocks.
+  const RowOrigin origin = ConstMatrixView{blocks, rows, columns, columns};
+  const Source source = {origin};
+  Call call(*this, kernels, weight, source, task);
+  for (Worker& worker : workers_) call.start(worker);
+  ThreadPool::shared().parallel_for(threads, divide_up(rows, block_rows), [&](int64_t index, int number) {
+    const int64_t first = index * block_rows, last = std::min(first + block_rows, rows);
+    const Block block = {first, last - first, blocks + number * block_floats, number};
+    make(block);
+    Worker& worker = workers_[static_cast<size_t>(number)];
+    worker.block = &block;
+    for (int64_t tile = first / row_tile; tile * row_tile < last; ++tile) call.finish(tile, worker, false);
+    worker.block = nullptr;
+  });
 }
 
 void Int8Activations::describe(Int8Task& task) const {

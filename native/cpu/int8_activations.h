@@ -2,6 +2,7 @@
 // of what is multiplied in float.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "backend/backend.h"
@@ -30,6 +31,17 @@ class Int8Activations final : public QuantizedRows {
   void quantize(const Int8Kernels& kernels, int threads, const Int8Weight& weight, const Source& source,
                 const Int8Task& task);
 
+  /// Likewise rows [rows, columns] that `make` writes, a block of `block_rows` (a multiple of the kernel's row_tile) at
+  /// a time: each is quantized by the thread that made it, while its cache has it. No settings that look across rows.
+  struct Block {
+    int64_t first_row, rows;
+    float* out;  // [rows, columns], of this thread
+    int worker;
+  };
+  using MakeBlock = std::function<void(const Block&)>;
+  void quantize_blocks(const Int8Kernels& kernels, int threads, const Int8Weight& weight, int64_t rows,
+                       int64_t block_rows, const MakeBlock& make, const Int8Task& task);
+
   /// Fills the fields of `task` that tell of activations. What it points to lives until the next quantize().
   void describe(Int8Task& task) const;
 
@@ -45,6 +57,7 @@ class Int8Activations final : public QuantizedRows {
     float value;
   };
   struct Worker {
+    const Block* block = nullptr;    // where the rows lie that it has made; null: elsewhere
     std::vector<float> row;          // one that is not read where it lies
     std::vector<float> kept;         // a row's values of the features that are always multiplied in float
     std::vector<uint64_t> row_bits;  // outlier features of a row
@@ -56,7 +69,11 @@ class Int8Activations final : public QuantizedRows {
   };
   class Call;
 
+  /// Memory for `rows` rows.
+  void prepare(int threads, const Int8Weight& weight, int64_t rows, const Int8Task& task);
+
   AlignedMemory bytes_;
+  AlignedMemory blocks_;  // of every thread
   int64_t row_stride_ = 0, block_stride_ = 0;
   std::vector<ValueRange> ranges_;
   std::vector<float> below_;  // outliers of a row are |x| > this; < 0: there are none in it

@@ -1,12 +1,35 @@
 #include "cpu/int8_linear.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "cpu/gemm_blocking.h"
 #include "cpu/row_ops.h"
 #include "cpu/thread_pool.h"
 
 namespace octoformer {
+namespace {
+
+/// Rows of a block between two layers at least: fewer don't pay for reading the weights anew.
+constexpr int64_t kLeastBlockRows = 32;
+
+/// The task of rows [first, first + count) of a whole product, numbered from 0. `first`: a multiple of the kernel's
+/// row_tile.
+Int8Task rows_of(const Int8Task& whole, const Int8Kernel& kernel, int64_t first, int64_t count) {
+  Int8Task task = whole;
+  task.first_row = 0;
+  task.last_row = count;
+  task.activations += first * task.row_stride;
+  Int8Epilogue& epilogue = task.epilogue;
+  epilogue.row_scale += first;
+  epilogue.row_zero += first;
+  if (epilogue.row_sum != nullptr) epilogue.row_sum += first;
+  if (epilogue.outliers != nullptr) epilogue.outliers += first / kernel.row_tile;
+  if (epilogue.output.residual != nullptr) epilogue.output.residual += first * epilogue.output.residual_stride;
+  return task;
+}
+
+}  // namespace
 
 std::unique_ptr<LinearWeight> Int8LinearDriver::pack(const LinearWeightDescription& description, const RowSource& rows,
                                                      const std::atomic<bool>* abort) const {
@@ -41,11 +64,10 @@ void Int8LinearDriver::quantize_rows(const RowKernels& row_kernels, const Quanti
       .quantize(kernels_, threads_, weight, {arguments.rows, &row_kernels}, task_of(weight, rows));
 }
 
-void Int8LinearDriver::linear(const LinearArguments& arguments) {
+/// The task of a whole product, whose rows are quantized.
+Int8Task Int8LinearDriver::begin(const LinearArguments& arguments) {
   const auto& weight = static_cast<const Int8Weight&>(*arguments.weight);
-  const int64_t rows = arguments.input.rows;
-  if (rows == 0 || weight.panels() == 0) return;
-  Int8Task task = task_of(weight, rows);
+  Int8Task task = task_of(weight, arguments.input.rows);
   task.epilogue.output = {arguments.bias,     arguments.activation, arguments.residual.data, arguments.residual.stride,
                           arguments.out.data, arguments.out.stride};
   if (arguments.quantized != nullptr) {
@@ -54,11 +76,67 @@ void Int8LinearDriver::linear(const LinearArguments& arguments) {
     activations_.quantize(kernels_, threads_, weight, {arguments.input}, task);
     activations_.describe(task);
   }
+  return task;
+}
+
+void Int8LinearDriver::linear(const LinearArguments& arguments) {
+  const auto& weight = static_cast<const Int8Weight&>(*arguments.weight);
+  const int64_t rows = arguments.input.rows;
+  if (rows == 0 || weight.panels() == 0) return;
+  const Int8Task task = begin(arguments);
   if (takes_few_rows(weight.kernel(), rows, weight.depth())) {
     multiply_few_rows(weight, rows, task);
   } else {
     multiply_many_rows(weight, rows, task);
   }
+}
+
+/// Rows of a product whose results wait in the second-level cache to be quantized; 0: better all at once. The weights
+/// are read anew for each block: they take half of that cache at most, the block a quarter of it.
+int64_t Int8LinearDriver::block_rows(const Int8Weight& weight, const Int8Weight& reader, int64_t rows) const {
+  static const CacheSizes caches = cache_sizes();
+  const int64_t columns = weight.description().out_features;
+  if (columns == 0 || reader.settings().looks_across_rows() || takes_few_rows(weight.kernel(), rows, weight.depth()) ||
+      weight.panels() * weight.panel_stride() > caches.second_level / 2) {
+    return 0;
+  }
+  const auto granule_of = [](const Int8Kernel& kernel) {
+    return std::lcm<int64_t>(kernel.row_tile, kernel.row_granule);
+  };
+  const int64_t granule = std::lcm(granule_of(weight.kernel()), granule_of(reader.kernel()));
+  const int64_t fitting = caches.second_level / 4 / static_cast<int64_t>(sizeof(float)) / columns / granule * granule;
+  // Each thread gets several.
+  const int64_t shared_out = round_up(divide_up(rows, threads_ * kTasksPerThread), granule);
+  const int64_t block = std::min(fitting, shared_out);
+  return block < kLeastBlockRows ? 0 : block;
+}
+
+void Int8LinearDriver::linear_to_quantized(const RowKernels& row_kernels, const LinearArguments& arguments,
+                                           const LinearWeight& reader, QuantizedRows& out) {
+  const auto& weight = static_cast<const Int8Weight&>(*arguments.weight);
+  const auto& next = static_cast<const Int8Weight&>(reader);
+  const int64_t rows = arguments.input.rows, block = block_rows(weight, next, rows);
+  if (block == 0) {
+    linear(arguments);
+    return quantize_rows(row_kernels, {arguments.out, &reader, &out});
+  }
+  const Int8Kernel& kernel = weight.kernel();
+  const Int8Task whole = begin(arguments);
+  const TaskShape shape = choose_task_shape(kernel, rows, weight.panels(), whole.depth, whole.depth_block, 1, 1);
+  const int64_t summed_rows = shape.summed_rows > 0 ? block : 0;
+  lend_scratch(kernel, int8_scratch_values(kernel, summed_rows, shape.panels), threads_);
+  const auto make = [&](const Int8Activations::Block& part) {
+    Int8Task task = rows_of(whole, kernel, part.first_row, part.rows);
+    take_scratch(kernel, part.worker, task);
+    task.epilogue.output.out = part.out;
+    task.epilogue.output.out_stride = task.out_features;
+    for (int64_t panel = 0; panel < weight.panels(); panel = task.last_panel) {
+      task.first_panel = panel;
+      task.last_panel = std::min(panel + shape.panels, weight.panels());
+      kernel.many_rows(task);
+    }
+  };
+  static_cast<Int8Activations&>(out).quantize_blocks(kernels_, threads_, next, rows, block, make, task_of(next, rows));
 }
 
 void Int8LinearDriver::lend_scratch(const Int8Kernel& kernel, int64_t sums, int threads) {

@@ -26,9 +26,13 @@ class Int8LinearDriver {
   void linear(const LinearArguments& arguments);
   /// `row_kernels` make the rows.
   void quantize_rows(const RowKernels& row_kernels, const QuantizeRowsArguments& arguments) const;
+  void linear_to_quantized(const RowKernels& row_kernels, const LinearArguments& arguments, const LinearWeight& reader,
+                           QuantizedRows& rows);
   void embedding(const EmbeddingArguments& arguments) const;
 
  private:
+  int64_t block_rows(const Int8Weight& weight, const Int8Weight& reader, int64_t rows) const;
+  Int8Task begin(const LinearArguments& arguments);
   static Int8Task task_of(const Int8Weight& weight, int64_t rows);
   void multiply_few_rows(const Int8Weight& weight, int64_t rows, const Int8Task& shared);
   void multiply_many_rows(const Int8Weight& weight, int64_t rows, const Int8Task& shared);

@@ -45,7 +45,7 @@ Executor::Executor(const CompiledProgram& compiled, std::span<const LoadedWeight
                                               })),
       arena_(std::move(arena)) {
   for (const RowQuantization& plan : row_quantization_) {
-    while (static_cast<int32_t>(quantized_rows_.size()) <= plan.slot)
+    while (static_cast<int32_t>(quantized_rows_.size()) <= std::max(plan.slot, plan.out_slot))
       quantized_rows_.push_back(backend.make_quantized_rows());
   }
 }

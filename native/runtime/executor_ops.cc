@@ -77,8 +77,13 @@ void Executor::execute(const LinearOp& op, RunResult& result) {
   if (quantized != nullptr && plan.fills) {
     backend_.quantize_rows({view(op.input), linear(op.weight), quantized});
   }
-  backend_.linear(
-      {view(op.input), quantized, linear(op.weight), vector(op.bias), op.activation, residual, view(op.out)});
+  const LinearArguments arguments = {view(op.input), quantized, linear(op.weight), vector(op.bias),
+                                     op.activation,  residual,  view(op.out)};
+  if (plan.out_slot < 0) return backend_.linear(arguments);
+  QuantizedRows& made = *quantized_rows_[static_cast<size_t>(plan.out_slot)];
+  if (!request_->observe) return backend_.linear_to_quantized(arguments, *linear(plan.out_reader), made);
+  backend_.linear(arguments);  // its readers tell of the floats
+  backend_.quantize_rows({arguments.out, linear(plan.out_reader), &made});
 }
 
 template <class Arguments>

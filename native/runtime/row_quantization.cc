@@ -30,18 +30,32 @@ class Planner {
       if (const Value* made = made_by(at(op))) {
         const Readers readers = readers_of(*made, op);
         if (readers.needed_as_floats || readers.ops.empty()) continue;
-        plan_[static_cast<size_t>(op)].reader = linear(readers.ops.front()).weight;
-        assign(op, readers.ops);
-      } else if (const auto* first = std::get_if<LinearOp>(&at(op)); first != nullptr && !reads_slot(op)) {
-        // Counted from the op before, so that this one is a reader too.
-        const Readers readers = readers_of(first->input, op - 1);
-        if (readers.ops.size() > 1 && readers.ops.front() == op) assign(op, readers.ops);
+        RowQuantization& filling = plan_[static_cast<size_t>(op)];
+        filling = {assign(op, readers.ops), true, linear(readers.ops.front()).weight};
+      } else if (const auto* linear_op = std::get_if<LinearOp>(&at(op))) {
+        plan_linear(op, *linear_op);
       }
     }
     return std::move(plan_);
   }
 
  private:
+  void plan_linear(int32_t op, const LinearOp& linear_op) {
+    RowQuantization& plan = plan_[static_cast<size_t>(op)];
+    if (!reads_slot(op)) {
+      // Counted from the op before, so that this one is a reader too.
+      const Readers sharing = readers_of(linear_op.input, op - 1);
+      if (sharing.ops.size() > 1 && sharing.ops.front() == op) {
+        assign(op, sharing.ops);
+        plan.fills = true;
+      }
+    }
+    const Readers next = readers_of(linear_op.out, op);
+    if (next.needed_as_floats || next.ops.empty()) return;
+    plan.out_slot = assign(op, next.ops);
+    plan.out_reader = linear(next.ops.front()).weight;
+  }
+
   const Op& at(int32_t op) const { return ops_[static_cast<size_t>(op)]; }
   const LinearOp& linear(int32_t op) const { return std::get<LinearOp>(at(op)); }
   bool reads_slot(int32_t op) const { return plan_[static_cast<size_t>(op)].slot >= 0; }
@@ -75,14 +89,14 @@ class Planner {
     return readers;
   }
 
-  void assign(int32_t fills, const std::vector<int32_t>& readers) {
+  /// A slot for what op `fills` quantizes: these read it.
+  int32_t assign(int32_t fills, const std::vector<int32_t>& readers) {
     size_t slot = 0;
     while (slot < busy_until_.size() && busy_until_[slot] >= fills) ++slot;
     if (slot == busy_until_.size()) busy_until_.push_back(0);
     busy_until_[slot] = readers.back();
     for (const int32_t op : readers) plan_[static_cast<size_t>(op)].slot = static_cast<int32_t>(slot);
-    plan_[static_cast<size_t>(fills)].slot = static_cast<int32_t>(slot);
-    plan_[static_cast<size_t>(fills)].fills = true;
+    return static_cast<int32_t>(slot);
   }
 
   const CompiledProgram& compiled_;

@@ -14,6 +14,8 @@ struct RowQuantization {
   int32_t slot = -1;   // index of the QuantizedRows that it fills or reads; -1: none
   bool fills = false;  // quantizes into the slot: a linear op before it multiplies, others instead of writing their out
   int32_t reader = -1;  // of an op that fills it without reading it: a weight that does
+  // Of a linear op whose results only linear ops read in this form: the slot that they go to, and one of their weights.
+  int32_t out_slot = -1, out_reader = -1;
 };
 
 /// One entry an op. `share(left, right)`: whether the rows quantized for one weight (an index of the Program) serve the

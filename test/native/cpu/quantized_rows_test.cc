@@ -147,6 +147,37 @@ TEST_P(QuantizedRowsTest, ANormByGroupsIsTheNorms) {
   EXPECT_TRUE(same_bits(multiply(x, *weight, slot_.get()), multiply(normed, *weight, nullptr)));
 }
 
+TEST_P(QuantizedRowsTest, ALayersReadersHaveTheBitsOfTheLayerThenTheNext) {
+  constexpr int64_t kIn = 67, kBetween = 150;  // a whole panel and a part of one under every ISA
+  const Matrix bias = random_matrix(1, kBetween, 51), w = random_matrix(kBetween, kIn, 52);
+  for (const Scheme& scheme : schemes()) {
+    const auto first = pack(w, scheme.settings), floats = pack(w, {}, WeightForm::float32);
+    const auto second = pack(random_matrix(33, kBetween, 53), scheme.settings);
+    for (const int64_t rows : {0, 1, 5, 37, 600, 601}) {
+      const Matrix x = random_matrix(rows, kIn, 54), residual = random_matrix(rows, kBetween, 55);
+      for (const LinearWeight* layer : {first.get(), floats.get()}) {
+        const std::string where = std::string(scheme.name) + ", " + std::to_string(rows) + " rows";
+        Matrix between(rows, kBetween);
+        const Matrix nothing = between;
+        LinearArguments arguments;
+        arguments.input = view(x);
+        arguments.weight = layer;
+        arguments.bias = bias.values.data();
+        arguments.activation = Activation::gelu;
+        arguments.residual = view(residual);
+        arguments.out = view(between);
+        backend_->linear(arguments);
+        Matrix untouched = nothing;
+        arguments.out = view(untouched);
+        backend_->linear_to_quantized(arguments, *second, *slot_);
+        EXPECT_TRUE(same_bits(multiply(nothing, *second, slot_.get()), multiply(between, *second, nullptr))) << where;
+        if (rows < 600 || layer == floats.get() || scheme.settings.looks_across_rows()) continue;
+        EXPECT_TRUE(same_bits(untouched, nothing)) << where << ": wrote floats that nobody reads";
+      }
+    }
+  }
+}
+
 TEST_P(QuantizedRowsTest, OnlyLayersThatQuantizeAlikeShare) {
   const Matrix w = random_matrix(20, 70, 38);
   const auto plain = pack(w, {}), floats = pack(w, {}, WeightForm::float32);

@@ -204,13 +204,23 @@ TEST(RowQuantization, ReadersOfOneValueShareIt) {
   EXPECT_TRUE(plan[1].fills && !plan[2].fills && !plan[3].fills && plan[4].fills && !plan[5].fills);
 }
 
+TEST(RowQuantization, ALayerThatOnlyInt8LayersReadQuantizesWhatItMakes) {
+  const auto plan = plan_of(norm(0, 1) + linear(1, 0, 3) + linear(3, 1, 4) + linear(3, 2, 2) + kEnd, kAll);
+  EXPECT_EQ(slots(plan), (Slots{-1, 0, 0, 1, 1, -1}));
+  EXPECT_EQ(plan[2].out_slot, 1);
+  EXPECT_EQ(plan[2].out_reader, 1);
+  EXPECT_FALSE(plan[3].fills || plan[4].fills);
+  EXPECT_EQ(plan[4].out_slot, -1) << "the output reads it";
+  EXPECT_EQ(plan_of(linear(0, 0, 3) + linear(3, 1, 2, 3) + kEnd, kAll)[1].out_slot, -1) << "a residual";
+}
+
 TEST(RowQuantization, ActivationsThatOnlyInt8LayersRead) {
   EXPECT_EQ(slots(plan_of(activation(0, 1) + linear(1, 0, 2) + kEnd, kAll)), (Slots{-1, 0, 0, -1}));
   EXPECT_EQ(slots(plan_of(activation(0, 1) + gated(0, 1, 1) + linear(1, 0, 2) + kEnd, kAll)), (Slots{-1, -1, 0, 0, -1}))
       << "in place of what it multiplies";
   EXPECT_EQ(slots(plan_of(gated(0, 0, 1) + linear(1, 0, 3) + linear(3, 1, 2, 1) + kEnd, kAll)),
-            (Slots{-1, -1, -1, -1, -1}))
-      << "a residual of another op";
+            (Slots{-1, -1, -1, 0, -1}))
+      << "a residual of another op, and what a layer hands to the next";
 }
 
 TEST(RowQuantization, SlotsInUseAtATimeDiffer) {
@@ -224,8 +234,8 @@ TEST(RowQuantization, ANormThatSomethingElseReadsStaysFloat) {
   EXPECT_EQ(slots(plan_of(fused + kEnd, kAll)), (Slots{-1, 0, 0, -1}));
   EXPECT_EQ(slots(plan_of(norm(0, 2) + linear(2, 0, 3) + kEnd, kAll)), (Slots{-1, -1, -1, -1})) << "an output";
   EXPECT_EQ(slots(plan_of(norm(0, 1) + linear(1, 0, 2, 1) + kEnd, kAll)), (Slots{-1, -1, -1, -1})) << "a residual";
-  EXPECT_EQ(slots(plan_of(norm(0, 1) + linear(1, 0, 3) + linear(3, 1, 2, 1) + kEnd, kAll)), (Slots{-1, -1, -1, -1, -1}))
-      << "a residual of another op";
+  EXPECT_EQ(slots(plan_of(norm(0, 1) + linear(1, 0, 3) + linear(3, 1, 2, 1) + kEnd, kAll)), (Slots{-1, -1, -1, 0, -1}))
+      << "a residual of another op, and what a layer hands to the next";
   // The second reader has other rows: the norm writes floats, each quantizes its own.
   const auto unlike = [](int32_t left, int32_t right) { return left == right; };
   EXPECT_EQ(slots(plan_of(norm(0, 1) + linear(1, 0, 2) + linear(1, 1, 3) + kEnd, unlike)), (Slots{-1, -1, -1, -1, -1}));
