@@ -9,6 +9,7 @@
 
 #include "cpu/gemm_int8_kernels.h"
 #include "cpu/kernels/gemm_tile.h"
+#include "cpu/kernels/weights_ahead.h"
 
 namespace octoformer {
 namespace {
@@ -56,6 +57,10 @@ inline void dequantize_features(const Int8Task& task, const int32_t* features, i
   for (const int32_t* end = features + count; features < end; ++features, table += Panel) {
     const auto feature = static_cast<uint32_t>(*features);
     const int8_t* quads = weights + static_cast<int64_t>(feature / 4) * 4 * Panel;
+#if defined(OCTOFORMER_TILES)
+    // The rows come back with the next panel, of which the second-level cache may hold no more than a block of k.
+    fetch_lines(quads + task.panel_stride, 4 * Panel);
+#endif
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       IntVec::I q = IntVec::byte_of_four(quads + 4 * v * Vec::lanes, static_cast<int>(feature % 4));
