@@ -118,15 +118,19 @@ inline void multiply_keys(const AttentionTile& tile, int64_t group, const float*
   const int64_t page_end = group * kGroupPages + (whole.any.end + kPageKeys - 1) / kPageKeys;
   for (int64_t page = first_page; page < page_end; ++page) {
     if (masks != nullptr && !masks->any(0, tile.rows, page - group * kGroupPages)) continue;
-    const KeyValueBlock keys =
-        keys_of_page(tile, page, page + 1 < page_end ? page_keys(tile, page + 1) : page_values(tile, first_page), wide);
+    const std::byte* next = page + 1 < page_end ? page_keys(tile, page + 1) : page_values(tile, first_page);
     const int64_t start = (page - group * kGroupPages) * kPageKeys;
+    if (widens_by_block(tile)) {
+      score_page(queries, int8_keys_of_page(tile, page, next), tile.head_dim, tile.rows, scores + start);
+      continue;
+    }
+    const FloatNumbers keys = keys_of_page(tile, page, next, wide);
     for (int64_t row = 0; row < tile.rows; row += kScoreRows) {
       const KeyRange any = blocks[row / kScoreRows].any;
       if (any.first >= start + kPageKeys || any.end <= start) continue;
       const int64_t count = tile.rows - row < kScoreRows ? tile.rows - row : kScoreRows;
       if (masks != nullptr && !masks->any(row, count, page - group * kGroupPages)) continue;
-      score_page(queries + row, keys.numbers, tile.head_dim, count, keys.next, scores + row * kScoreStride + start);
+      score_page(queries + row, keys, tile.head_dim, count, scores + row * kScoreStride + start);
     }
     if (tile.positions.index != nullptr) {
       add_position_terms(tile, page, queries, keys.numbers, scores + start, products);
@@ -136,10 +140,11 @@ inline void multiply_keys(const AttentionTile& tile, int64_t group, const float*
 
 /// Adds one page's values to the sums of up to kValueRows rows: the keys that all of them attend to as a block, those
 /// before and after row by row. Every row sees its keys in increasing order.
-inline void add_page(const float* weights, const float* values, int64_t stride, const KeyRange* ranges, KeyRange shared,
-                     int64_t start, int64_t rows, const float* next, float* sums) {
+template <class Numbers>
+inline void add_page(const float* weights, const Numbers& values, int64_t stride, const KeyRange* ranges,
+                     KeyRange shared, int64_t start, int64_t rows, float* sums) {
   if (shared.first <= start && shared.end >= start + kPageKeys) {
-    add_values(weights, values, stride, 0, kPageKeys, rows, next, sums);
+    add_values(weights, values, stride, 0, kPageKeys, rows, sums);
     return;
   }
   const auto clip = [=](int64_t key) { return key < start ? 0 : key > start + kPageKeys ? kPageKeys : key - start; };
@@ -149,10 +154,10 @@ inline void add_page(const float* weights, const float* values, int64_t stride, 
     const int64_t first = clip(ranges[row].first), end = clip(ranges[row].end);
     if (from < first) from = first;
     if (to > end) to = end;
-    if (from < to) add_values(weights + row * kScoreStride, values, stride, from, to, 1, next, sums + row * stride);
+    if (from < to) add_values(weights + row * kScoreStride, values, stride, from, to, 1, sums + row * stride);
   };
   for (int64_t row = 0; row < rows; ++row) add_alone(row, 0, shared_first);
-  if (shared_first < shared_end) add_values(weights, values, stride, shared_first, shared_end, rows, next, sums);
+  if (shared_first < shared_end) add_values(weights, values, stride, shared_first, shared_end, rows, sums);
   for (int64_t row = 0; row < rows; ++row) add_alone(row, shared_end, kPageKeys);
 }
 
@@ -171,11 +176,11 @@ inline void attend_sparse_group(const AttentionTile& tile, int64_t group, const 
   for (int64_t page = 0; page < kGroupPages; ++page) {
     if (!masks.any(0, tile.rows, page)) continue;
     const int64_t number = group * kGroupPages + page;
-    const KeyValueBlock values = values_of_page(tile, number, page_values(tile, number), wide);
+    const FloatNumbers values = values_of_page(tile, number, page_values(tile, number), wide);
     for (int64_t row = 0; row < tile.rows; row += kValueRows) {
       const int64_t count = tile.rows - row < kValueRows ? tile.rows - row : kValueRows;
-      add_masked_page(scores + row * kScoreStride + page * kPageKeys, values.numbers, stride, masks, row, count, page,
-                      values.next, out.sums + row * stride);
+      add_masked_page(scores + row * kScoreStride + page * kPageKeys, values, stride, masks, row, count, page,
+                      out.sums + row * stride);
     }
   }
 }
@@ -210,14 +215,18 @@ inline void attend_group(const AttentionTile& tile, int64_t group, const float* 
   const KeyRange any = block_range(ranges, tile.rows).any;
   for (int64_t start = any.first / kPageKeys * kPageKeys; start < any.end; start += kPageKeys) {
     const int64_t page = group * kGroupPages + start / kPageKeys;
-    const KeyValueBlock values = values_of_page(
-        tile, page,
-        start + kPageKeys < any.end ? page_values(tile, page + 1) : keys_after(tile, group, page_values(tile, page)),
-        wide);
+    const std::byte* next =
+        start + kPageKeys < any.end ? page_values(tile, page + 1) : keys_after(tile, group, page_values(tile, page));
+    if (widens_by_block(tile)) {
+      add_page(scores + start, int8_values_of_page(tile, page, next), stride, ranges, blocks[0].all, start, tile.rows,
+               out.sums);
+      continue;
+    }
+    const FloatNumbers values = values_of_page(tile, page, next, wide);
     for (int64_t row = 0; row < tile.rows; row += kValueRows) {
       const int64_t count = tile.rows - row < kValueRows ? tile.rows - row : kValueRows;
-      add_page(scores + row * kScoreStride + start, values.numbers, stride, ranges + row, blocks[row / kValueRows].all,
-               start, count, values.next, out.sums + row * stride);
+      add_page(scores + row * kScoreStride + start, values, stride, ranges + row, blocks[row / kValueRows].all, start,
+               count, out.sums + row * stride);
     }
   }
 }

@@ -48,12 +48,12 @@ inline float mask_scores(KeyMask mask, float* scores) {
 
 /// Adds one page's values to the sums of up to kValueRows rows: as a block where all attend to all of it, else by runs
 /// of keys, row by row. Every row sees its keys in increasing order.
-inline void add_masked_page(const float* weights, const float* values, int64_t stride, const GroupMasks& masks,
-                            int64_t first_row, int64_t rows, int64_t page, const float* next, float* sums) {
+inline void add_masked_page(const float* weights, const FloatNumbers& values, int64_t stride, const GroupMasks& masks,
+                            int64_t first_row, int64_t rows, int64_t page, float* sums) {
   KeyMask shared = kAllKeys;
   for (int64_t row = 0; row < rows; ++row) shared &= masks.rows[first_row + row][page];
   if (shared == kAllKeys) {
-    add_values(weights, values, stride, 0, kPageKeys, rows, next, sums);
+    add_values(weights, values, stride, 0, kPageKeys, rows, sums);
     return;
   }
   for (int64_t row = 0; row < rows; ++row) {
@@ -62,7 +62,7 @@ inline void add_masked_page(const float* weights, const float* values, int64_t s
       const int64_t from = __builtin_ctz(rest);
       const KeyMask gaps = ~(rest >> from);  // bits above the page count as gaps
       const int64_t to = gaps == 0 ? kPageKeys : from + __builtin_ctz(gaps);
-      add_values(weights + row * kScoreStride, values, stride, from, to, 1, next, sums + row * stride);
+      add_values(weights + row * kScoreStride, values, stride, from, to, 1, sums + row * stride);
       rest = to >= kPageKeys ? 0 : rest & (kAllKeys << to);
     }
   }

@@ -2,6 +2,7 @@
 // Whatever the size of a block, a row's score is one chain of fused multiply-adds over head_dim, and a row's sum one
 // chain over the keys: a row's bits do not depend on the rows beside it.
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 
 #include "cpu/attention_kernels.h"
@@ -37,10 +38,77 @@ inline void with_size(int64_t size, const Body& body) {
 inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 constexpr int kLineFloats = 16;
 
+/// Keys or values of a page as their blocks read them: float32 numbers, and as many that are read after them.
+struct FloatNumbers {
+  const float* numbers;
+  const float* next;
+
+  struct Run {
+    const float* numbers;
+    const float* next;
+    /// Vector v of those from `at` on.
+    template <int Vectors>
+    void load(int64_t at, Vec::F (&to)[Vectors]) const {
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) {
+        to[v] = Vec::load(numbers + at + v * Vec::lanes);
+        if (v * Vec::lanes % kLineFloats == 0) prefetch(next + at + v * Vec::lanes);
+      }
+    }
+  };
+  /// Those of Vectors * lanes keys, from `key` on.
+  template <int Vectors>
+  Run keys(int64_t key) const {
+    return {numbers + key, next + key};
+  }
+  /// Values from a column on.
+  FloatNumbers columns(int64_t column) const { return {numbers + column, next + column}; }
+  Run value(int64_t) const { return {numbers, next}; }
+};
+
+inline Vec::F load_int8(const std::byte* from) {
+  return IntVec::to_float(IntVec::load_bytes(reinterpret_cast<const int8_t*>(from)));
+}
+
+/// The same of int8 numbers and their scales, widened for one block of rows only: no room, no way there and back.
+struct Int8Numbers {
+  const std::byte* numbers;
+  const float* scales;
+
+  template <int Vectors>
+  struct KeyRun {
+    const std::byte* numbers;
+    Vec::F scale[Vectors];
+    void load(int64_t at, Vec::F (&to)[Vectors]) const {
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) to[v] = Vec::mul(load_int8(numbers + at + v * Vec::lanes), scale[v]);
+    }
+  };
+  template <int Vectors>
+  KeyRun<Vectors> keys(int64_t key) const {
+    KeyRun<Vectors> run;
+    run.numbers = numbers + key;
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) run.scale[v] = Vec::load(scales + key + v * Vec::lanes);
+    return run;
+  }
+  struct ValueRun {
+    const std::byte* numbers;
+    Vec::F scale;
+    template <int Vectors>
+    void load(int64_t at, Vec::F (&to)[Vectors]) const {
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) to[v] = Vec::mul(load_int8(numbers + at + v * Vec::lanes), scale);
+    }
+  };
+  Int8Numbers columns(int64_t column) const { return {numbers + column, scales}; }
+  ValueRun value(int64_t key) const { return {numbers, Vec::set1(scales[key])}; }
+};
+
 /// scores[row][key] = queries[.][row] . keys[.][key] for a block of Rows by Vectors * lanes
-template <int Rows, int Vectors>
-__attribute__((always_inline)) inline void score_block(const float* queries, const float* keys, int64_t head_dim,
-                                                       const float* next, float* scores) {
+template <int Rows, int Vectors, class Keys>
+__attribute__((always_inline)) inline void score_block(const float* queries, const Keys& keys, int64_t head_dim,
+                                                       float* scores) {
   Vec::F sum[Rows][Vectors];
 #pragma GCC unroll 8
   for (int row = 0; row < Rows; ++row) {
@@ -49,11 +117,7 @@ __attribute__((always_inline)) inline void score_block(const float* queries, con
   }
   for (int64_t d = 0; d < head_dim; ++d) {
     Vec::F key[Vectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) {
-      key[v] = Vec::load(keys + d * kPageKeys + v * Vec::lanes);
-      if (v * Vec::lanes % kLineFloats == 0) prefetch(next + d * kPageKeys + v * Vec::lanes);
-    }
+    keys.load(d * kPageKeys, key);
 #pragma GCC unroll 8
     for (int row = 0; row < Rows; ++row) {
       const Vec::F query = Vec::set1(queries[d * kMaximumTileRows + row]);
@@ -68,20 +132,21 @@ __attribute__((always_inline)) inline void score_block(const float* queries, con
   }
 }
 
-/// All scores of `rows` rows (up to kScoreRows) with a page's keys. `next` is read after them: as many floats.
-inline void score_page(const float* queries, const float* keys, int64_t head_dim, int64_t rows, const float* next,
-                       float* scores) {
+/// All scores of `rows` rows (up to kScoreRows) with a page's keys.
+template <class Numbers>
+inline void score_page(const float* queries, const Numbers& keys, int64_t head_dim, int64_t rows, float* scores) {
   with_size<kScoreRows>(rows, [=](auto tag) {
     for (int64_t key = 0; key < kPageKeys; key += kScoreVectors * Vec::lanes) {
-      score_block<decltype(tag)::size, kScoreVectors>(queries, keys + key, head_dim, next + key, scores + key);
+      score_block<decltype(tag)::size, kScoreVectors>(queries, keys.template keys<kScoreVectors>(key), head_dim,
+                                                      scores + key);
     }
   });
 }
 
 /// sums[row][column] += weights[row][key] * values[key][column] over keys [first, end), for a block of columns
-template <int Rows, int Vectors>
-__attribute__((always_inline)) inline void value_block(const float* weights, const float* values, int64_t stride,
-                                                       int64_t first, int64_t end, const float* next, float* sums) {
+template <int Rows, int Vectors, class Numbers>
+__attribute__((always_inline)) inline void value_block(const float* weights, const Numbers& values, int64_t stride,
+                                                       int64_t first, int64_t end, float* sums) {
   Vec::F sum[Rows][Vectors];
 #pragma GCC unroll 6
   for (int row = 0; row < Rows; ++row) {
@@ -90,11 +155,7 @@ __attribute__((always_inline)) inline void value_block(const float* weights, con
   }
   for (int64_t key = first; key < end; ++key) {
     Vec::F value[Vectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) {
-      value[v] = Vec::load(values + key * stride + v * Vec::lanes);
-      if (v * Vec::lanes % kLineFloats == 0) prefetch(next + key * stride + v * Vec::lanes);
-    }
+    values.value(key).load(key * stride, value);
 #pragma GCC unroll 6
     for (int row = 0; row < Rows; ++row) {
       const Vec::F weight = Vec::set1(weights[row * kScoreStride + key]);
@@ -109,22 +170,21 @@ __attribute__((always_inline)) inline void value_block(const float* weights, con
   }
 }
 
-/// The same over all columns (stride of them, a multiple of kHeadDimMultiple), for up to kValueRows rows. `next` is
-/// read after them: as many floats.
-inline void add_values(const float* weights, const float* values, int64_t stride, int64_t first, int64_t end,
-                       int64_t rows, const float* next, float* sums) {
+/// The same over all columns (stride of them, a multiple of kHeadDimMultiple), for up to kValueRows rows.
+template <class Numbers>
+inline void add_values(const float* weights, const Numbers& values, int64_t stride, int64_t first, int64_t end,
+                       int64_t rows, float* sums) {
   constexpr int64_t kColumns = kValueVectors * Vec::lanes;
   with_size<kValueRows>(rows, [=](auto tag) {
     constexpr int kRows = decltype(tag)::size;
     int64_t column = 0;
     for (; column + kColumns <= stride; column += kColumns) {
-      value_block<kRows, kValueVectors>(weights, values + column, stride, first, end, next + column, sums + column);
+      value_block<kRows, kValueVectors>(weights, values.columns(column), stride, first, end, sums + column);
     }
     if constexpr (kColumns > kHeadDimMultiple) {
       if (column < stride) {
         with_size<kValueVectors - 1>((stride - column) / Vec::lanes, [=](auto rest) {
-          value_block<kRows, decltype(rest)::size>(weights, values + column, stride, first, end, next + column,
-                                                   sums + column);
+          value_block<kRows, decltype(rest)::size>(weights, values.columns(column), stride, first, end, sums + column);
         });
       }
     }

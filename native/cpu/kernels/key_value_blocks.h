@@ -17,11 +17,6 @@ inline const std::byte* page_values(const AttentionTile& tile, int64_t page) {
   return page_keys(tile, page) + values_offset(tile.form, tile.head_dim);
 }
 
-struct KeyValueBlock {
-  const float* numbers;
-  const float* next;  // as many floats, which who multiplies the block asks the memory for
-};
-
 /// As float32 blocks are asked for while the ones before are multiplied.
 inline void prefetch_numbers(const AttentionTile& tile, const std::byte* next, int64_t numbers) {
   constexpr int64_t kLineBytes = 64;
@@ -38,10 +33,6 @@ inline void widen_pairs(const std::byte* from, int64_t pairs, int64_t columns, f
       Vec::store(wide + columns + i, Vec::load_second_bfloat16(halves + 2 * i));
     }
   }
-}
-
-inline Vec::F load_int8(const std::byte* from) {
-  return IntVec::to_float(IntVec::load_bytes(reinterpret_cast<const int8_t*>(from)));
 }
 
 /// Keys lie side by side: lanes have scales of their own.
@@ -64,7 +55,7 @@ inline void widen_int8_values(const std::byte* from, const float* scales, int64_
 }
 
 /// The keys of a page. `next`: numbers of the same form that will be wanted after them. `wide`: room for them.
-inline KeyValueBlock keys_of_page(const AttentionTile& tile, int64_t page, const std::byte* next, float* wide) {
+inline FloatNumbers keys_of_page(const AttentionTile& tile, int64_t page, const std::byte* next, float* wide) {
   const std::byte* keys = page_keys(tile, page);
   if (tile.form == KeyValueForm::float32) {
     return {reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(next)};
@@ -80,7 +71,7 @@ inline KeyValueBlock keys_of_page(const AttentionTile& tile, int64_t page, const
 }
 
 /// The values of a page, likewise.
-inline KeyValueBlock values_of_page(const AttentionTile& tile, int64_t page, const std::byte* next, float* wide) {
+inline FloatNumbers values_of_page(const AttentionTile& tile, int64_t page, const std::byte* next, float* wide) {
   const std::byte* values = page_values(tile, page);
   if (tile.form == KeyValueForm::float32) {
     return {reinterpret_cast<const float*>(values), reinterpret_cast<const float*>(next)};
@@ -93,6 +84,23 @@ inline KeyValueBlock values_of_page(const AttentionTile& tile, int64_t page, con
     widen_int8_values(values, reinterpret_cast<const float*>(scales) + kPageKeys, padded_head_dim(tile.head_dim), wide);
   }
   return {wide, wide};
+}
+
+/// Whether a tile has so few rows that int8 numbers are widened as they are multiplied.
+inline bool widens_by_block(const AttentionTile& tile) {
+  return tile.form == KeyValueForm::int8 && tile.rows <= kValueRows && tile.positions.index == nullptr;
+}
+
+/// keys_of_page and values_of_page of such tiles.
+inline Int8Numbers int8_keys_of_page(const AttentionTile& tile, int64_t page, const std::byte* next) {
+  prefetch_numbers(tile, next, key_numbers(tile.form, tile.head_dim));
+  const std::byte* keys = page_keys(tile, page);
+  return {keys, reinterpret_cast<const float*>(keys + scales_offset(tile.form, tile.head_dim))};
+}
+inline Int8Numbers int8_values_of_page(const AttentionTile& tile, int64_t page, const std::byte* next) {
+  prefetch_numbers(tile, next, value_numbers(tile.head_dim));
+  const std::byte* scales = page_keys(tile, page) + scales_offset(tile.form, tile.head_dim);
+  return {page_values(tile, page), reinterpret_cast<const float*>(scales) + kPageKeys};
 }
 
 }  // namespace
