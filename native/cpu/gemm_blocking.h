@@ -95,7 +95,7 @@ TaskShape choose_task_shape(const Kernel& kernel, int64_t rows, int64_t panels, 
   }
   // Rows in even shares: no small rest.
   task.rows = round_up(divide_up(rows, divide_up(rows, task.rows)), granule);
-  task.summed_rows = kernel.tiled && depth_block >= depth ? 0 : std::min(task.rows, round_up(rows, granule));
+  task.summed_rows = kernel.tiled && depth_block >= depth ? granule : std::min(task.rows, round_up(rows, granule));
   return task;
 }
 

@@ -1,10 +1,12 @@
-// Blocks of the result with AMX tiles, the same for bfloat16 and int8: 64 bytes of k a step, 16 rows of activations a
-// tile, and of weights two tiles beside each other in a panel. A few rows are multiplied as amx_few_rows.h says.
+// What products with AMX tiles share, the same for bfloat16 and int8: 64 bytes of k a step, 16 rows of activations a
+// tile, and of weights two tiles beside each other in a panel. amx_many_rows.h and amx_few_rows.h multiply.
 //
 // A `Product` says what differs:
 //   Task, Sum             GemmTask<...> and float, or Int8Task and int32_t
 //   kIntegers             which instruction multiplies
-//   finish(task, sums, row, rows, column, columns): `sums` [rows][kStripColumns] become output
+//   epilogue(task)        where results go
+//   finish(task, sums, row, rows, column): `sums` [rows][kTilePanel] become output
+//   plain(task, row, column), Plain: whether 16 rows of a panel can be finished row by row, and what does
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -58,24 +60,6 @@ template <class Product>
 inline const uint8_t* panel_bytes(const typename Product::Task& task, int64_t panel) {
   return reinterpret_cast<const uint8_t*>(task.weights + panel * task.panel_stride);
 }
-
-/// What a strip's products fetch ahead: so many bytes (of whole cache lines) of each run with every step. Fetching a
-/// little beyond the end of a run, or of an array, does no harm.
-struct Ahead {
-  const uint8_t *weights, *activations, *sums;  // sums into the first-level cache, the others into the second
-  int64_t weight_bytes, activation_bytes, sum_bytes;
-
-  void fetch_some() {
-    for (const uint8_t* end = weights + weight_bytes; weights < end; weights += 64) __builtin_prefetch(weights, 0, 2);
-    for (const uint8_t* end = activations + activation_bytes; activations < end; activations += 64) {
-      __builtin_prefetch(activations, 0, 2);
-    }
-    for (const uint8_t* end = sums + sum_bytes; sums < end; sums += 64) __builtin_prefetch(sums, 0, 3);
-  }
-};
-
-/// Bytes, in whole lines, that fetch `bytes` in so many times.
-inline int64_t bytes_at_a_time(int64_t bytes, int64_t times) { return (bytes / 64 + times - 1) / times * 64; }
 
 /// Where the results of rows will go, and what is added to them: each row is two cache lines on a page of its own, out
 /// of reach of the processor's prefetching.
@@ -143,27 +127,16 @@ struct Finishing {
 // As few tiles are used as do the work: on a core whose other thread uses tiles too, products with eight in use ran at
 // half of the rate of those with six (measured). Both threads probably share the registers that tiles are renamed to.
 
-/// [32, 32] sums (or [16, 32] if not `Tall`) over `steps` of k, beginning with those at `partial` (null: from 0). They
-/// go to `out` [32][kTilePanel] or back to `partial`, a tile after another, if `out` is null. Four products for four
+/// [32, 32] sums (or [16, 32] if not `Tall`) over `steps` of k go to `out` [32][kTilePanel]. Four products for four
 /// tiles that are loaded.
 template <class Product, bool Tall, class Meanwhile>
-inline void multiply_strip(const uint8_t* a, int64_t a_below, const uint8_t* weights, int64_t steps, bool fresh,
-                           typename Product::Sum* partial, typename Product::Sum* out, const Meanwhile& meanwhile) {
-  constexpr int kTile = kTileRow * kTileColumns;
-  if (fresh) {
-    TILE_ZERO(0);
-    TILE_ZERO(1);
-    if constexpr (Tall) {
-      TILE_ZERO(2);
-      TILE_ZERO(3);
-    }
-  } else {
-    TILE_LOAD(0, partial, kTileRowBytes);
-    TILE_LOAD(1, partial + kTile, kTileRowBytes);
-    if constexpr (Tall) {
-      TILE_LOAD(2, partial + 2 * kTile, kTileRowBytes);
-      TILE_LOAD(3, partial + 3 * kTile, kTileRowBytes);
-    }
+inline void multiply_strip(const uint8_t* a, int64_t a_below, const uint8_t* weights, int64_t steps,
+                           typename Product::Sum* out, const Meanwhile& meanwhile) {
+  TILE_ZERO(0);
+  TILE_ZERO(1);
+  if constexpr (Tall) {
+    TILE_ZERO(2);
+    TILE_ZERO(3);
   }
   for (int64_t step = 0; step < steps; ++step, a += kTileBytes, weights += kPanelStepBytes) {
     prefetch_step(weights + kPanelStepBytes);
@@ -179,127 +152,12 @@ inline void multiply_strip(const uint8_t* a, int64_t a_below, const uint8_t* wei
     }
     meanwhile();
   }
-  if (out == nullptr) {
-    TILE_STORE(0, partial, kTileRowBytes);
-    TILE_STORE(1, partial + kTile, kTileRowBytes);
-    if constexpr (Tall) {
-      TILE_STORE(2, partial + 2 * kTile, kTileRowBytes);
-      TILE_STORE(3, partial + 3 * kTile, kTileRowBytes);
-    }
-  } else {
-    TILE_STORE(0, out, kSumRowBytes);
-    TILE_STORE(1, out + kTileColumns, kSumRowBytes);
-    if constexpr (Tall) {
-      TILE_STORE(2, out + kTileRow * kTilePanel, kSumRowBytes);
-      TILE_STORE(3, out + kTileRow * kTilePanel + kTileColumns, kSumRowBytes);
-    }
+  TILE_STORE(0, out, kSumRowBytes);
+  TILE_STORE(1, out + kTileColumns, kSumRowBytes);
+  if constexpr (Tall) {
+    TILE_STORE(2, out + kTileRow * kTilePanel, kSumRowBytes);
+    TILE_STORE(3, out + kTileRow * kTilePanel + kTileColumns, kSumRowBytes);
   }
-}
-
-/// The same over so little of k that the strip of activations stays in the first-level cache: half of the columns after
-/// the other, two products for three tiles that are loaded, but four tiles in all.
-template <class Product, bool Tall, class Meanwhile>
-inline void multiply_thin_strip(const uint8_t* a, int64_t a_below, const uint8_t* weights, int64_t steps,
-                                typename Product::Sum* out, const Meanwhile& meanwhile) {
-  for (const uint8_t* half = weights; half < weights + kPanelRowBytes; half += 64, out += kTileColumns) {
-    TILE_ZERO(0);
-    if constexpr (Tall) TILE_ZERO(1);
-    const uint8_t* from = a;
-    const uint8_t* to = half;
-    for (int64_t step = 0; step < steps; ++step, from += kTileBytes, to += kPanelStepBytes) {
-      if (half == weights) prefetch_step(to + kPanelStepBytes);
-      TILE_LOAD(4, to, kPanelRowBytes);
-      TILE_LOAD(5, from, kTileRowBytes);
-      TILE_MULTIPLY(0, 5, 4);
-      if constexpr (Tall) {
-        TILE_LOAD(5, from + a_below, kTileRowBytes);
-        TILE_MULTIPLY(1, 5, 4);
-      }
-      meanwhile();
-    }
-    TILE_STORE(0, out, kSumRowBytes);
-    if constexpr (Tall) TILE_STORE(1, out + kTileRow * kTilePanel, kSumRowBytes);
-  }
-}
-/// A strip of 24 KB: half of the first-level cache of processors with tiles.
-constexpr int64_t kThinSteps = 12;
-
-/// Blocks of k outermost (mostly there is one: gemm_blocking.h); the blocks of all panels stay in the second-level
-/// cache while strips of activations pass by. Strip by strip, and not panel by panel, since results then fill their
-/// rows from left to right: each row lies on a page of its own, and coming back to it for every 32 columns costs more
-/// than the products. What comes next is fetched a few lines a step: weights and activations into the second-level
-/// cache, partial sums into the first. The epilogue of finished sums runs between the products of the next. Rows are
-/// filled up to whole tiles (configuring tiles takes as long as some products): those beyond the last are computed and
-/// dropped.
-template <class Product>
-void many_rows_amx(const typename Product::Task& task, typename Product::Sum* partial_sums,
-                   typename Product::Sum* finished_sums) {
-  constexpr int64_t kElementBytes = kTileRowBytes / Product::kTileDepth;
-  const int64_t strips = (task.last_row - task.first_row + kStripRows - 1) / kStripRows;
-  const int64_t group_bytes = kTileRow * task.row_stride * kElementBytes;  // from 16 rows to the next 16
-  const int64_t block_bytes = task.block_stride * kElementBytes;
-  const uint8_t* a_block = reinterpret_cast<const uint8_t*>(task.activations) + task.first_row / kTileRow * group_bytes;
-  const int64_t panels = task.last_panel - task.first_panel;
-  configure_tiles(kTileRow, 6);
-
-  Finishing<Product> finishing{task, finished_sums};
-  FetchingResults next_results{Product::epilogue(task)};
-  for (int64_t first = 0; first < task.depth; first += task.depth_block, a_block += block_bytes) {
-    const int64_t rest = task.depth - first, depth = rest < task.depth_block ? rest : task.depth_block;
-    const int64_t steps = depth / Product::kTileDepth, weights_of_block = steps * kPanelStepBytes;
-    const bool fresh = first == 0, finished = depth == rest, thin = fresh && finished && steps <= kThinSteps;
-    const int64_t offset = first * kElementBytes * kTilePanel;  // of the block in a panel
-    const int64_t times = thin ? 2 * steps : steps;
-    Ahead ahead = {};
-    ahead.weight_bytes = bytes_at_a_time(weights_of_block, strips * times);
-    ahead.activation_bytes = bytes_at_a_time(2 * group_bytes, panels * times);
-    if (!fresh) ahead.sum_bytes = bytes_at_a_time(kStripSums * 4, times);
-    typename Product::Sum* partial = partial_sums;
-    for (int64_t strip = 0; strip < strips; ++strip) {
-      const int64_t row = task.first_row + strip * kStripRows;
-      const uint8_t* a = a_block + strip * 2 * group_bytes;
-      const uint8_t* next_a = strip + 1 < strips || finished ? a + 2 * group_bytes : a_block + block_bytes;
-      for (int64_t p = 0; p < panels; ++p, partial += kStripSums) {
-        const int64_t panel = task.first_panel + p, column = panel * kTilePanel;
-        const uint8_t* weights = panel_bytes<Product>(task, panel) + offset;
-        // After the last block the next task begins, most likely with the panel that follows.
-        const uint8_t* next_weights =
-            finished ? panel_bytes<Product>(task, panel + panels) : weights + weights_of_block;
-        ahead.weights = next_weights + strip * times * ahead.weight_bytes;
-        ahead.activations = next_a + p * times * ahead.activation_bytes;
-        ahead.sums = reinterpret_cast<const uint8_t*>(partial + kStripSums);
-        const auto fetch_some = [&] { ahead.fetch_some(); };
-        const auto finish_some = [&] {
-          ahead.fetch_some();
-          next_results.fetch_some();
-          finishing.finish_some();
-        };
-        const bool tall = row + kTileRow < task.last_row;
-        if (!finished) {
-          if (tall) {
-            multiply_strip<Product, true>(a, group_bytes, weights, steps, fresh, partial, nullptr, fetch_some);
-          } else {
-            multiply_strip<Product, false>(a, group_bytes, weights, steps, fresh, partial, nullptr, fetch_some);
-          }
-          continue;
-        }
-        next_results.start(row, task.last_row, column, times);
-        typename Product::Sum* out = finishing.free_sums();
-        if (thin && tall) {
-          multiply_thin_strip<Product, true>(a, group_bytes, weights, steps, out, finish_some);
-        } else if (thin) {
-          multiply_thin_strip<Product, false>(a, group_bytes, weights, steps, out, finish_some);
-        } else if (tall) {
-          multiply_strip<Product, true>(a, group_bytes, weights, steps, fresh, partial, out, finish_some);
-        } else {
-          multiply_strip<Product, false>(a, group_bytes, weights, steps, fresh, partial, out, finish_some);
-        }
-        finishing.start(row, column, times);
-      }
-    }
-  }
-  finishing.finish_all();
-  TILE_RELEASE();
 }
 
 }  // namespace

@@ -95,9 +95,9 @@ void multiply_strips(const typename Product::Task& task, WeightsAhead& ahead, ty
       const uint8_t* strip = a + row / kTileRow * group_bytes;
       typename Product::Sum* out = finishing.free_sums();
       if (row + kTileRow < task.last_row) {
-        multiply_strip<Product, true>(strip, group_bytes, weights, steps, true, nullptr, out, meanwhile);
+        multiply_strip<Product, true>(strip, group_bytes, weights, steps, out, meanwhile);
       } else {
-        multiply_strip<Product, false>(strip, group_bytes, weights, steps, true, nullptr, out, meanwhile);
+        multiply_strip<Product, false>(strip, group_bytes, weights, steps, out, meanwhile);
       }
       finishing.start(row, panel * kTilePanel, times);
     }

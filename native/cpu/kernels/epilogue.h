@@ -94,6 +94,49 @@ template <int Vectors, class Sums>
   activate_rows(epilogue, held, kWidth, row, rows, column, columns < kWidth ? columns : kWidth);
 }
 
+/// The same for whole panels without an activation, a row after another: few enough instructions and registers to go
+/// between the products of the next sums. Meanwhile the lines that results of a later block go to are fetched (each row
+/// is two cache lines on a page of its own, out of reach of the processor's prefetching).
+template <int Panel>
+struct PlainRows {
+  static constexpr int kVectors = Panel / Vec::lanes;
+  Vec::F bias[kVectors];
+  const float* residual;  // of the next row; null: none
+  float* out;             // of the next row
+  int64_t residual_stride, out_stride;
+  int64_t ahead;  // from a result to the one to fetch
+
+  /// From `row` on; results of the later block begin at `next_row` and `next_column`.
+  PlainRows(const GemmEpilogue& epilogue, int64_t row, int64_t column, int64_t next_row, int64_t next_column)
+      : residual(epilogue.residual != nullptr ? epilogue.residual + row * epilogue.residual_stride + column : nullptr),
+        out(epilogue.out + row * epilogue.out_stride + column),
+        residual_stride(epilogue.residual_stride),
+        out_stride(epilogue.out_stride),
+        ahead((next_row - row) * out_stride + next_column - column) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      bias[v] = epilogue.bias != nullptr ? Vec::load(epilogue.bias + column + v * Vec::lanes) : Vec::set1(-0.0f);
+    }
+  }
+  static bool fits(const GemmEpilogue& epilogue, int64_t columns) {
+    return epilogue.activation == Activation::identity && epilogue.column_scale == nullptr && columns >= Panel;
+  }
+  /// `sums(v)`: vector v of the row's sums. `Residual`: whether there is one.
+  template <bool Residual, class Sums>
+  [[gnu::always_inline]] void write_row(const Sums& sums) {
+    __builtin_prefetch(out + ahead, 1, 2);
+    __builtin_prefetch(out + ahead + Panel / 2, 1, 2);
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      Vec::F x = Vec::add(sums(v), bias[v]);
+      if constexpr (Residual) x = Vec::add(x, Vec::load(residual + v * Vec::lanes));
+      Vec::store(out + v * Vec::lanes, x);
+    }
+    out += out_stride;
+    if constexpr (Residual) residual += residual_stride;
+  }
+};
+
 /// `sums` [rows, Panel] with `sums_stride` floats from row to row are those of rows [row, row + rows) and of the panel
 /// that begins at `column`, of which there are `columns`.
 template <int Panel>

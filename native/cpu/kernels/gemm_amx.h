@@ -7,11 +7,29 @@
 #include "cpu/gemm_kernels.h"
 #include "cpu/kernels/amx_blocks.h"
 #include "cpu/kernels/amx_few_rows.h"
+#include "cpu/kernels/amx_many_rows.h"
 #include "cpu/kernels/epilogue.h"
 #include "cpu/kernels/gemm_tile.h"
 
 namespace octoformer {
 namespace {
+
+/// PlainRows of sums [rows, kTilePanel].
+struct PlainTileRows {
+  using Task = GemmTask<uint16_t, uint16_t>;
+  const float* sums;
+  PlainRows<kTilePanel> output;
+
+  PlainTileRows(const Task& task, const float* first, int64_t row, int64_t column, int64_t next_row,
+                int64_t next_column)
+      : sums(first), output(task.epilogue, row, column, next_row, next_column) {}
+  bool has_residual() const { return output.residual != nullptr; }
+  template <bool Residual>
+  [[gnu::always_inline]] void finish_row() {
+    output.write_row<Residual>([&](int v) __attribute__((always_inline)) { return Vec::load(sums + v * Vec::lanes); });
+    sums += kTilePanel;
+  }
+};
 
 struct Bfloat16TileProduct {
   using Task = GemmTask<uint16_t, uint16_t>;
@@ -19,7 +37,12 @@ struct Bfloat16TileProduct {
   static constexpr bool kIntegers = false;
   static constexpr int kTileDepth = 32;  // k of a step
 
+  using Plain = PlainTileRows;
+
   static const GemmEpilogue& epilogue(const Task& task) { return task.epilogue; }
+  static bool plain(const Task& task, int64_t, int64_t column) {
+    return PlainRows<kTilePanel>::fits(task.epilogue, task.out_features - column);
+  }
   static void finish(const Task& task, const float* sums, int64_t row, int64_t rows, int64_t column) {
     const int64_t columns = task.out_features - column;
     finish_tile<kTilePanel>(task.epilogue, sums, kTilePanel, row, rows, column,
@@ -31,7 +54,7 @@ void few_rows_bfloat16_amx(const Bfloat16TileProduct::Task& task) {
   few_rows_amx<Bfloat16TileProduct>(task, task.scratch);
 }
 
-/// The scratch begins with the two strips being finished.
+/// The scratch begins with the two blocks being finished.
 void many_rows_bfloat16_amx(const Bfloat16TileProduct::Task& task) {
   many_rows_amx<Bfloat16TileProduct>(task, task.scratch + 2 * kStripSums, task.scratch);
 }

@@ -7,6 +7,7 @@
 #include "cpu/gemm_int8_kernels.h"
 #include "cpu/kernels/amx_blocks.h"
 #include "cpu/kernels/amx_few_rows.h"
+#include "cpu/kernels/amx_many_rows.h"
 #include "cpu/kernels/gemm_int8_epilogue.h"
 #include "cpu/kernels/gemm_int8_few_rows.h"
 
@@ -19,7 +20,10 @@ struct Int8TileProduct {
   static constexpr bool kIntegers = true;
   static constexpr int kTileDepth = 64;  // k of a step
 
+  using Plain = PlainInt8Rows<kTilePanel>;
+
   static const GemmEpilogue& epilogue(const Task& task) { return task.epilogue.output; }
+  static bool plain(const Task& task, int64_t row, int64_t column) { return Plain::fits(task, row, kTileRow, column); }
   static void finish(const Task& task, const int32_t* sums, int64_t row, int64_t rows, int64_t column) {
     finish_int8_rows<kTilePanel>(task, sums, row, rows, kTileRow, column);
   }
@@ -38,7 +42,7 @@ void few_rows_int8_amx(const Int8Task& task) {
       });
 }
 
-/// The sums begin with the two strips being finished.
+/// The sums begin with the two blocks being finished.
 void many_rows_int8_amx(const Int8Task& task) {
   many_rows_amx<Int8TileProduct>(task, task.sums + 2 * kStripSums, task.sums);
 }

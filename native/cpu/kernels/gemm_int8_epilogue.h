@@ -61,6 +61,48 @@ struct ScaledSums {
   }
 };
 
+/// PlainRows of sums [rows, Panel] of integers that have neither outliers nor zero points of weights: the same bits as
+/// ScaledSums and finish_rows() give.
+template <int Panel>
+struct PlainInt8Rows {
+  static constexpr int kVectors = Panel / Vec::lanes;
+  const int32_t* sums;
+  const float* row_scale;
+  const int32_t* row_zero;
+  PlainRows<Panel> output;
+  Vec::F column_scale[kVectors];
+  IntVec::I column_sum[kVectors];
+
+  PlainInt8Rows(const Int8Task& task, const int32_t* first, int64_t row, int64_t column, int64_t next_row,
+                int64_t next_column)
+      : sums(first),
+        row_scale(task.epilogue.row_scale + row),
+        row_zero(task.epilogue.row_zero + row),
+        output(task.epilogue.output, row, column, next_row, next_column) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      column_scale[v] = Vec::load(task.epilogue.column_scale + column + v * Vec::lanes);
+      column_sum[v] = IntVec::load(task.epilogue.column_sum + column + v * Vec::lanes);
+    }
+  }
+  static bool fits(const Int8Task& task, int64_t row, int64_t row_tile, int64_t column) {
+    const Int8Epilogue& epilogue = task.epilogue;
+    return PlainRows<Panel>::fits(epilogue.output, task.out_features - column) && epilogue.column_zero == nullptr &&
+           (epilogue.outliers == nullptr || epilogue.outliers[row / row_tile].count == 0);
+  }
+  bool has_residual() const { return output.residual != nullptr; }
+  template <bool Residual>
+  [[gnu::always_inline]] void finish_row() {
+    const Vec::F scale = Vec::set1(*row_scale++);
+    const IntVec::I zero = IntVec::set1(*row_zero++);
+    output.template write_row<Residual>([&](int v) __attribute__((always_inline)) {
+      const IntVec::I total = IntVec::sub(IntVec::load(sums + v * Vec::lanes), IntVec::mul(zero, column_sum[v]));
+      return Vec::mul(Vec::mul(IntVec::to_float(total), scale), column_scale[v]);
+    });
+    sums += Panel;
+  }
+};
+
 /// `sums` [rows, Panel], those of the panel that begins at `column`, become output. `outliers`: null for none.
 template <int Panel>
 [[gnu::noinline]] void finish_int8_sums(const Int8Task& task, const int32_t* sums, int64_t row, int64_t rows,
