@@ -17,8 +17,6 @@ namespace {
 
 /// Values that are worth a thread of their own: they take longer than handing work to one that waits.
 constexpr int64_t kValuesPerThread = 4 * 1024;
-/// Rows of outliers are filled up to the same length while that takes so many times their number.
-constexpr size_t kFilledUp = 3;
 
 }  // namespace
 
@@ -210,78 +208,21 @@ class Int8Activations::Call {
     add_kept_before(columns_, next_kept, worker);
   }
 
-  /// The features that the tile's rows have, and each one's place.
-  void list_features(Tile& tile, Worker& worker) const {
-    std::vector<int32_t>& place = worker.place;
-    tile.features.clear();
-    tile.feature_begin.assign(1, 0);
-    size_t i = 0;
-    for (const size_t end : worker.row_end) {
-      for (; i < end; ++i) {
-        int32_t& at = place[static_cast<size_t>(worker.entries[i].feature)];
-        if (at >= 0) continue;
-        at = static_cast<int32_t>(tile.features.size());
-        tile.features.push_back(worker.entries[i].feature);
-      }
-      tile.feature_begin.push_back(static_cast<int32_t>(tile.features.size()));
-    }
-    if (tile.features.size() > static_cast<size_t>(kOutlierFeatures)) {
-      std::sort(tile.features.begin(), tile.features.end());
-      for (size_t f = 0; f < tile.features.size(); ++f) {
-        place[static_cast<size_t>(tile.features[f])] = static_cast<int32_t>(f);
-      }
-    }
-    tile.kept.clear();
-    for (size_t f = 0; f < tile.features.size() && !kept_.empty(); ++f) {
-      const auto found = std::lower_bound(kept_.begin(), kept_.end(), tile.features[f]);
-      const bool is_kept = found != kept_.end() && *found == tile.features[f];
-      tile.kept.push_back(is_kept ? static_cast<int32_t>(found - kept_.begin()) : -1);
-    }
-  }
-
   void list_outliers(int64_t index, Worker& worker) {
     Int8OutlierTile& view = owner_.tile_views_[static_cast<size_t>(index)];
     view = {};
+    const int64_t rows = last_row(index) - index * row_tile_;
     if (worker.entries.empty()) {
-      if (settings_.count_outliers) weight_.count(last_row(index) - index * row_tile_, {}, {});
+      if (settings_.count_outliers) weight_.count(rows, {}, {});
       return;
     }
-    Tile& tile = owner_.tiles_[static_cast<size_t>(index)];
-    list_features(tile, worker);
-    const size_t rows = worker.row_end.size();
-    size_t longest = 0, begin = 0;
-    for (const size_t end : worker.row_end) longest = std::max(longest, end - std::exchange(begin, end));
-    // Where it costs little, rows are filled up to the same length: loops that are as long each time are foreseen.
-    const bool even = tile.features.size() <= static_cast<size_t>(kOutlierFeatures) &&
-                      longest * rows <= kFilledUp * worker.entries.size();
-    tile.entries.resize(even ? longest * rows : worker.entries.size());
-    tile.row_begin.assign(1, 0);
-    Int8Outlier* out = tile.entries.data();
-    size_t i = 0;
-    for (const size_t end : worker.row_end) {
-      Int8Outlier* const filled = out + longest;
-      for (; i < end; ++i) {
-        *out++ = {worker.place[static_cast<size_t>(worker.entries[i].feature)] + 1, worker.entries[i].value};
-      }
-      if (even) {
-        for (; out != filled; ++out) *out = {};
-      }
-      tile.row_begin.push_back(static_cast<int32_t>(out - tile.entries.data()));
-    }
+    Int8OutlierList& list = owner_.outliers_[static_cast<size_t>(index)];
+    list.make(worker.entries, worker.row_end, kept_, worker.place);
     if (settings_.count_outliers) {
-      worker.counts.assign(tile.features.size(), 0);
-      for (const Entry& entry : worker.entries) {
-        ++worker.counts[static_cast<size_t>(worker.place[static_cast<size_t>(entry.feature)])];
-      }
-      weight_.count(static_cast<int64_t>(rows), tile.features, worker.counts);
+      list.count(worker.counts);
+      weight_.count(rows, list.features(), worker.counts);
     }
-    for (const int32_t feature : tile.features) worker.place[static_cast<size_t>(feature)] = -1;
-    view = {static_cast<int64_t>(tile.features.size()),
-            tile.features.data(),
-            tile.kept.empty() ? nullptr : tile.kept.data(),
-            tile.entries.data(),
-            tile.row_begin.data(),
-            tile.feature_begin.data()};
+    view = list.view();
   }
 
   /// Where the byte of (row, k) lies.
@@ -294,7 +235,7 @@ class Int8Activations::Call {
   }
 
   /// `entries`: what counts as 0.
-  void quantize(int64_t row, const float* x, std::span<const Entry> entries) const {
+  void quantize(int64_t row, const float* x, std::span<const Int8Entry> entries) const {
     const Int8Grid grid = int8_grid(owner_.ranges_[static_cast<size_t>(row)], settings_.activations,
                                     absmax_factor(settings_.outliers, settings_.threshold));
     const auto at = static_cast<size_t>(row);
@@ -320,7 +261,7 @@ class Int8Activations::Call {
       }
       runs(end, last, [](uint8_t* run, size_t count) { std::memset(run, 0, count); });
     }
-    for (const Entry& entry : entries) *byte_at(row, entry.feature) = zero;
+    for (const Int8Entry& entry : entries) *byte_at(row, entry.feature) = zero;
     if (owner_.sum_.empty()) return;
     int32_t sum = 0;
     for (int64_t first = 0; first < columns_; first += task_.depth_block) {
@@ -377,7 +318,7 @@ void Int8Activations::prepare(int threads, const Int8Weight& weight, int64_t giv
   scale_.resize(static_cast<size_t>(given));
   zero_.resize(static_cast<size_t>(given));
   sum_.resize(weight.zero_points() != nullptr ? static_cast<size_t>(given) : 0);
-  if (tiles_.size() < static_cast<size_t>(tiles)) tiles_.resize(static_cast<size_t>(tiles));
+  if (outliers_.size() < static_cast<size_t>(tiles)) outliers_.resize(static_cast<size_t>(tiles));
   tile_views_.resize(static_cast<size_t>(tiles));
   workers_.resize(static_cast<size_t>(threads));
 }

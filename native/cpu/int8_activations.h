@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "cpu/aligned_memory.h"
 #include "cpu/gemm_int8_kernels.h"
+#include "cpu/int8_outlier_list.h"
 #include "cpu/int8_weight.h"
 #include "cpu/row_kernels.h"
 #include "quantization/row_range.h"
@@ -46,23 +47,13 @@ class Int8Activations final : public QuantizedRows {
   void describe(Int8Task& task) const;
 
  private:
-  struct Tile {
-    std::vector<int32_t> features, kept;
-    std::vector<Int8Outlier> entries;
-    std::vector<int32_t> row_begin, feature_begin;
-  };
-  /// What is multiplied in float.
-  struct Entry {
-    int32_t feature;
-    float value;
-  };
   struct Worker {
     const Block* block = nullptr;    // where the rows lie that it has made; null: elsewhere
     std::vector<float> row;          // one that is not read where it lies
     std::vector<float> kept;         // a row's values of the features that are always multiplied in float
     std::vector<uint64_t> row_bits;  // outlier features of a row
     std::vector<uint64_t> bits;      // of all rows that the worker has seen
-    std::vector<Entry> entries;      // of the tile's rows, one row after another, by increasing feature
+    std::vector<Int8Entry> entries;  // of the tile's rows, one row after another, by increasing feature
     std::vector<size_t> row_end;     // of each of its rows in `entries`
     std::vector<int32_t> place;      // of a feature among those of the tile at hand; -1: it has none
     std::vector<int32_t> counts;     // entries of each feature of the tile
@@ -80,7 +71,7 @@ class Int8Activations final : public QuantizedRows {
   std::vector<float> scale_;
   std::vector<int32_t> zero_;
   std::vector<int32_t> sum_;
-  std::vector<Tile> tiles_;
+  std::vector<Int8OutlierList> outliers_;  // of each tile
   std::vector<Int8OutlierTile> tile_views_;
   std::vector<Worker> workers_;
 };

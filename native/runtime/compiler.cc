@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "backend/error.h"
+#include "runtime/find_tables.h"
 #include "runtime/written_columns.h"
 
 namespace octoformer {
@@ -388,39 +389,14 @@ bool overlap(const Value& a, const Value& b) {
 
 CompiledProgram compile_program(Program program) { return Compiler(std::move(program), Part::main).compile(); }
 
-namespace {
-
-/// Tells the weights that ops multiply with from tables that they only look rows up in.
-void find_tables(CompiledModel& model) {
-  std::vector<WeightDescription>& weights = model.main.program.weights;
-  std::vector<bool> multiplied(weights.size());
-  const auto visit = [&](const Op& op) {
-    if (const auto* linear = std::get_if<LinearOp>(&op)) multiplied[static_cast<size_t>(linear->weight)] = true;
-    if (const auto* experts = std::get_if<GroupedLinearOp>(&op)) {
-      for (const int32_t weight : experts->weights) multiplied[static_cast<size_t>(weight)] = true;
-    }
-  };
-  for (const Op& op : model.main.program.ops) visit(op);
-  if (model.encoder) {
-    for (const Op& op : model.encoder->program.ops) visit(op);
-  }
-  for (size_t i = 0; i < weights.size(); ++i) {
-    weights[i].table = weights[i].role == WeightRole::linear && !multiplied[i];
-  }
-}
-
-}  // namespace
-
 CompiledModel compile_model(ModelProgram program) {
   CompiledModel model{compile_program(std::move(program.main)), std::nullopt};
-  if (!program.encoder) {
-    find_tables(model);
-    return model;
-  }
-  model.encoder = Compiler(std::move(*program.encoder), Part::encoder).compile();
-  for (const auto& [name, op] : model.encoder->outputs) {
-    if (model.main.outputs.contains(name)) {
-      fail(ErrorCode::invalid_argument, "program: encoder and decoder both have an output '", name, "'");
+  if (program.encoder) {
+    model.encoder = Compiler(std::move(*program.encoder), Part::encoder).compile();
+    for (const auto& [name, op] : model.encoder->outputs) {
+      if (model.main.outputs.contains(name)) {
+        fail(ErrorCode::invalid_argument, "program: encoder and decoder both have an output '", name, "'");
+      }
     }
   }
   find_tables(model);
