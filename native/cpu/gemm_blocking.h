@@ -68,11 +68,23 @@ struct TaskShape {
   int64_t summed_rows = 0;  // rows whose partial sums wait for the next run of k
 };
 
+template <class Kernel>
+int64_t rows_at_a_time(const Kernel& kernel) {
+  return std::max(kernel.row_tile, kernel.row_granule);
+}
+
+/// TaskShape::summed_rows of a task of `rows` rows. Tiled kernels that need no next run finish some rows at a time.
+template <class Kernel>
+int64_t choose_summed_rows(const Kernel& kernel, int64_t rows, int64_t depth, int64_t depth_block) {
+  const int64_t granule = rows_at_a_time(kernel);
+  return kernel.tiled && depth_block >= depth ? granule : round_up(rows, granule);
+}
+
 /// Tasks of a product of many rows on `threads` threads. `depth`, `depth_block`: in elements of `element_bytes`.
 template <class Kernel>
 TaskShape choose_task_shape(const Kernel& kernel, int64_t rows, int64_t panels, int64_t depth, int64_t depth_block,
                             int64_t element_bytes, int threads) {
-  const int64_t granule = std::max(kernel.row_tile, kernel.row_granule);
+  const int64_t granule = rows_at_a_time(kernel);
   const int64_t wanted = threads > 1 ? threads * kTasksPerThread : 1;
   TaskShape task;
   task.panels = std::max<int64_t>(kTaskColumns / kernel.panel, 1);
@@ -95,7 +107,7 @@ TaskShape choose_task_shape(const Kernel& kernel, int64_t rows, int64_t panels, 
   }
   // Rows in even shares: no small rest.
   task.rows = round_up(divide_up(rows, divide_up(rows, task.rows)), granule);
-  task.summed_rows = kernel.tiled && depth_block >= depth ? granule : std::min(task.rows, round_up(rows, granule));
+  task.summed_rows = choose_summed_rows(kernel, std::min(task.rows, rows), depth, depth_block);
   return task;
 }
 

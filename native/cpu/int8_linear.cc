@@ -123,7 +123,7 @@ void Int8LinearDriver::linear_to_quantized(const RowKernels& row_kernels, const 
   const Int8Kernel& kernel = weight.kernel();
   const Int8Task whole = begin(arguments);
   const TaskShape shape = choose_task_shape(kernel, rows, weight.panels(), whole.depth, whole.depth_block, 1, 1);
-  const int64_t summed_rows = shape.summed_rows > 0 ? block : 0;
+  const int64_t summed_rows = choose_summed_rows(kernel, block, whole.depth, whole.depth_block);
   lend_scratch(kernel, int8_scratch_values(kernel, summed_rows, shape.panels), threads_);
   const auto make = [&](const Int8Activations::Block& part) {
     Int8Task task = rows_of(whole, kernel, part.first_row, part.rows);

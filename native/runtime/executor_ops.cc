@@ -82,8 +82,7 @@ void Executor::execute(const LinearOp& op, RunResult& result) {
   if (plan.out_slot < 0) return backend_.linear(arguments);
   QuantizedRows& made = *quantized_rows_[static_cast<size_t>(plan.out_slot)];
   if (!request_->observe) return backend_.linear_to_quantized(arguments, *linear(plan.out_reader), made);
-  backend_.linear(arguments);  // its readers tell of the floats
-  backend_.quantize_rows({arguments.out, linear(plan.out_reader), &made});
+  backend_.Backend::linear_to_quantized(arguments, *linear(plan.out_reader), made);  // its readers tell of the floats
 }
 
 template <class Arguments>
