@@ -22,8 +22,11 @@ describe("what Python's generate() finds", () => {
     expect(failures(compareSearch('fixture', one, found, one.input_ids.length))).toEqual([]);
   });
 
-  it.each(folders.map((folder) => [folder.folder, folder] as const))('%s', async (_, folder) => {
-    await using model = await AutoModelForCausalLM.from_pretrained(folder.folder, { dtype: 'float32' });
-    expect(failures(await folder.compareBeams(model))).toEqual([]);
-  });
+  if (folders.length === 0) it.skip('beams of whole models (the goldens are not here)', () => undefined);
+  for (const folder of folders) {
+    it(folder.folder, async () => {
+      await using model = await AutoModelForCausalLM.from_pretrained(folder.folder, { dtype: 'float32' });
+      expect(failures(await folder.compareBeams(model))).toEqual([]);
+    });
+  }
 });
