@@ -26,6 +26,10 @@ RunTask::RunTask(Napi::Env env, std::shared_ptr<RunQueue> queue, Napi::Object re
   optional_ids("token_type_ids", request_.token_type_ids);
   const Napi::Value observe = request.Get("observe");
   if (!is_absent(observe)) request_.observe = static_cast<float>(as_number(observe, "observe"));
+  const Napi::Value likeliest = request.Get("log_probabilities");
+  if (!is_absent(likeliest)) {
+    request_.log_probabilities = static_cast<int32_t>(as_integer(likeliest, "log_probabilities", 0, INT32_MAX));
+  }
   read_encoder_input(request);
   read_steps(request);
   const Napi::Value abort = request.Get("abort");
@@ -114,10 +118,15 @@ void RunTask::return_samplers() {
 
 Napi::Value RunTask::result(Napi::Env env) {
   Napi::Object result = Napi::Object::New(env);
-  if (!request_.samplers.empty()) {
-    auto sampled = Napi::Int32Array::New(env, result_.sampled.size());
-    std::copy(result_.sampled.begin(), result_.sampled.end(), sampled.Data());
-    result.Set("sampled", sampled);
+  const auto set_ids = [&](const char* name, const std::vector<int32_t>& ids) {
+    auto array = Napi::Int32Array::New(env, ids.size());
+    std::copy(ids.begin(), ids.end(), array.Data());
+    result.Set(name, array);
+  };
+  if (!request_.samplers.empty()) set_ids("sampled", result_.sampled);
+  if (request_.log_probabilities) {
+    result.Set("log_probabilities", to_float32_array(env, std::move(result_.log_probabilities)));
+    if (*request_.log_probabilities > 0) set_ids("likeliest", result_.likeliest);
   }
   Napi::Object outputs = Napi::Object::New(env);
   for (auto& [name, values] : result_.outputs) outputs.Set(name, to_float32_array(env, std::move(values)));

@@ -174,6 +174,15 @@ struct AttentionArguments {
 
 enum class ElementwiseKind { add, multiply };
 
+struct LikeliestTokensArguments {
+  ConstMatrixView logits;
+  int64_t count = 0;  // 0 <= count <= logits.columns
+  /// [rows, count] each: what log_softmax() gives, the largest first, of equal ones the lower token. Where it gives a
+  /// row NaN, all entries of that row are NaN and the first token that gets it.
+  int32_t* tokens = nullptr;
+  float* log_probabilities = nullptr;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -218,6 +227,10 @@ class Backend {
   virtual void scale(ConstMatrixView input, float factor, float softcap, MatrixView out) = 0;
   /// out.row(i) = input.row(rows[i])
   virtual void gather_rows(ConstMatrixView input, std::span<const int32_t> rows, MatrixView out) = 0;
+  /// out = x - log(sum of e^x over the row), with one rounding to float32 of what is within 2^-23 of its own size; a
+  /// row of NaN where an x is NaN or all are -infinity, NaN and -infinity where an x is infinity.
+  virtual void log_softmax(ConstMatrixView logits, MatrixView out) = 0;
+  virtual void likeliest_tokens(const LikeliestTokensArguments& arguments) = 0;
   virtual void expert_routing(const ExpertRoutingArguments& arguments) = 0;
   virtual void grouped_linear(const GroupedLinearArguments& arguments) = 0;
   virtual void weighted_sum(const WeightedSumArguments& arguments) = 0;

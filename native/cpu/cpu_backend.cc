@@ -10,6 +10,7 @@
 #include "cpu/isa.h"
 #include "cpu/isa_dispatch.h"
 #include "cpu/linear.h"
+#include "cpu/log_probabilities.h"
 #include "cpu/packed_weight.h"
 #include "cpu/row_ops.h"
 #include "cpu/thread_pool.h"
@@ -97,6 +98,12 @@ class CpuBackend final : public Backend {
   }
   void gather_rows(ConstMatrixView input, std::span<const int32_t> rows, MatrixView out) override {
     run_gather_rows(threads_, input, rows, out);
+  }
+  void log_softmax(ConstMatrixView logits, MatrixView out) override {
+    run_log_softmax(kernels_.rows, threads_, logits, out);
+  }
+  void likeliest_tokens(const LikeliestTokensArguments& arguments) override {
+    run_likeliest_tokens(kernels_.rows, threads_, arguments);
   }
 
   void expert_routing(const ExpertRoutingArguments& arguments) override {

@@ -28,6 +28,16 @@ struct RopeRow {
   int64_t rotary_dim;
 };
 
+/// What the logarithm of the sum of e^x over a row is made of (log_sum_exp() in cpu/log_probabilities.h puts it
+/// together).
+struct ExponentialSum {
+  float largest;     // x; -infinity where no number is above that
+  float base;        // 0, or `largest` where that is large: x - base is exact for all x that count
+  float power;       // the integer next to (largest - base) / ln 2
+  float of_largest;  // e^(largest - base - power ln 2), as it is in the sum
+  double sum;        // of e^(x - base - power ln 2); NaN where an x is; 0 where `largest` is infinite
+};
+
 struct RowKernels {
   /// x / sqrt(mean(x^2) + epsilon) * (weight + weight_offset) + bias (Zhang and Sennrich, arXiv:1910.07467)
   void (*rms_norm)(const NormRow& row);
@@ -53,6 +63,10 @@ struct RowKernels {
 
   /// exp(x - max(x)) / sum of the same
   void (*softmax)(const float* input, float* out, int64_t columns);
+  /// Terms within one unit in the last place of float32, added in double; the same bits on every ISA.
+  ExponentialSum (*sum_exponentials)(const float* input, int64_t columns);
+  /// The first column from `first` on whose number is above `bound`, or `columns`. A NaN is above nothing.
+  int64_t (*find_above)(const float* input, int64_t first, int64_t columns, float bound);
   /// kernels/math.h over an array; the bounds stated there are tested through these.
   void (*exp)(const float* input, float* out, int64_t columns);
   void (*softmax_exp2)(const float* input, float* out, int64_t columns);

@@ -114,6 +114,13 @@ void Executor::check(const RunRequest& request) const {
     for (const auto& [output, op] : compiled_.outputs) known += (known.empty() ? "" : ", ") + output;
     fail(ErrorCode::invalid_argument, "the model has no output '", name, "'; it has: ", known);
   }
+  if (request.log_probabilities) {
+    if (compiled_.logits_op < 0) fail(ErrorCode::invalid_argument, "the model has no logits to make probabilities of");
+    if (*request.log_probabilities < 0) {
+      fail(ErrorCode::invalid_argument, "log_probabilities is ", *request.log_probabilities,
+           "; give a number of tokens, or 0 for all");
+    }
+  }
   if (!request.samplers.empty()) {
     if (compiled_.logits_op < 0) fail(ErrorCode::invalid_argument, "the model has no logits to sample from");
     if (request.samplers.size() != request.rows.size()) {
@@ -125,6 +132,10 @@ void Executor::check(const RunRequest& request) const {
       if (!seen.insert(sampler.get()).second) fail(ErrorCode::invalid_argument, "a sampler is given for two rows");
     }
   }
+}
+
+int64_t Executor::logits_columns() const {
+  return std::get<OutputOp>(compiled_.program.ops[static_cast<size_t>(compiled_.logits_op)]).input.columns;
 }
 
 void Executor::check_caches(const RunRequest& request) const {
@@ -205,6 +216,13 @@ void Executor::allocate_outputs(const RunRequest& request, RunResult& result) co
     result.outputs[name].resize(floats);
   }
   if (!request.samplers.empty()) result.sampled.resize(request.rows.size());
+  if (request.log_probabilities) {
+    const auto rows = static_cast<int64_t>(request.rows.size());
+    const int64_t columns = logits_columns();
+    const int64_t likeliest = std::min<int64_t>(*request.log_probabilities, columns);
+    result.log_probabilities.resize(checked_floats(rows, likeliest > 0 ? likeliest : columns, "log_probabilities"));
+    result.likeliest.resize(static_cast<size_t>(rows * likeliest));
+  }
 }
 
 void Executor::run_chunk(const RunRequest& request, int64_t first, int64_t count, RunResult& result) {

@@ -57,6 +57,7 @@ class Executor {
   void check_indices(std::span<const int32_t> indices, const EmbeddingOp& op) const;
   void place_tokens(const RunRequest& request, std::span<const KeyValueCache::Growth> growths);
   void allocate_outputs(const RunRequest& request, RunResult& result) const;
+  int64_t logits_columns() const;
   void run_chunk(const RunRequest& request, int64_t first, int64_t count, RunResult& result);
   void select_chunk(const RunRequest& request, int64_t first, int64_t count);
   void lay_out_arena();
@@ -89,6 +90,7 @@ class Executor {
   void execute(const GatherRowsOp& op, RunResult& result);
   void execute(const OutputOp& op, RunResult& result);
   void sample(const Value& logits, RunResult& result);
+  void score(const Value& logits, RunResult& result);
 
   const CompiledProgram& compiled_;
   const std::span<const LoadedWeight> weights_;

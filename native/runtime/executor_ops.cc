@@ -1,5 +1,6 @@
 // How each op of a Program becomes a call of the backend.
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <string>
 
@@ -29,6 +30,12 @@ const char* index_source_name(IndexSource source) {
 float* asked_output(const std::string& name, RunResult& result) {
   const auto asked = result.outputs.find(name);
   return asked == result.outputs.end() ? nullptr : asked->second.data();
+}
+
+[[noreturn]] void fail_for_nan_score(int32_t token) {
+  fail(ErrorCode::internal, "the score of token ", token,
+       " is NaN: the model overflowed; check the checkpoint, load it with dtype float32, or give "
+       "remove_invalid_values: true");
 }
 }  // namespace
 
@@ -198,6 +205,7 @@ void Executor::execute(const GatherRowsOp& op, RunResult&) {
 
 void Executor::execute(const OutputOp& op, RunResult& result) {
   if (op.name == kLogitsOutput && !request_->samplers.empty()) sample(op.input, result);
+  if (op.name == kLogitsOutput && request_->log_probabilities) score(op.input, result);
   const auto asked = result.outputs.find(op.name);
   if (asked == result.outputs.end()) return;
   const ConstMatrixView source = view(op.input);
@@ -215,6 +223,29 @@ void Executor::sample(const Value& value, RunResult& result) {
     const std::span<const float> scores(logits.row(row), static_cast<size_t>(logits.columns));
     result.sampled[target] = request_->samplers[target]->choose(scores, request_->rows[target]);
   });
+}
+
+/// What follows rows of the request that lie together goes to one call of the backend: usually all of them.
+void Executor::score(const Value& value, RunResult& result) {
+  const ConstMatrixView logits = view(value);
+  const int64_t columns = logits.columns;
+  const int64_t likeliest = std::min<int64_t>(*request_->log_probabilities, columns);
+  for (int64_t first = 0, end = 0; first < logits.rows; first = end) {
+    const int64_t target = row_targets_[static_cast<size_t>(first)];
+    end = first + 1;
+    while (end < logits.rows && row_targets_[static_cast<size_t>(end)] == target + end - first) ++end;
+    const ConstMatrixView rows = {logits.row(first), end - first, columns, logits.stride};
+    if (likeliest == 0) {
+      backend_.log_softmax(rows, {result.log_probabilities.data() + target * columns, end - first, columns, columns});
+      continue;
+    }
+    int32_t* tokens = result.likeliest.data() + target * likeliest;
+    float* scores = result.log_probabilities.data() + target * likeliest;
+    backend_.likeliest_tokens({rows, likeliest, tokens, scores});
+    for (int64_t entry = 0; entry < (end - first) * likeliest; entry += likeliest) {
+      if (std::isnan(scores[entry])) fail_for_nan_score(tokens[entry]);
+    }
+  }
 }
 
 }  // namespace octoformer

@@ -79,6 +79,7 @@ void check_steps(const RunRequest& request) {
   for (size_t i = 0; own_rows && i < sequences; ++i) own_rows = request.rows[i] == static_cast<int32_t>(i);
   require(own_rows, "rows 0, 1, ... of its sequences");
   require(request.outputs.empty(), "no outputs");
+  require(!request.log_probabilities, "no log_probabilities");
   require(!request.position_ids && !request.token_type_ids && !request.encoder, "input_ids only");
 }
 

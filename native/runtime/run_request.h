@@ -34,8 +34,10 @@ struct RunRequest {
   std::vector<int32_t> rows;  // token rows whose logits are wanted
   std::vector<std::string> outputs;
   std::vector<std::shared_ptr<Sampler>> samplers;  // none, or one a row
+  /// Log-probabilities of what follows the rows are wanted: of so many likeliest tokens each, or (0) of all tokens.
+  std::optional<int32_t> log_probabilities;
   /// Runs at most: in each but the first, the token that was sampled for a sequence is its input. More than one takes
-  /// one token, cache and sampler a sequence, and no outputs.
+  /// one token, cache and sampler a sequence, and no outputs or log-probabilities.
   int32_t steps = 1;
   /// No run follows one that samples any of these.
   std::vector<int32_t> last_ids;
@@ -51,6 +53,10 @@ struct RunRequest {
 struct RunResult {
   std::vector<int32_t> sampled;  // one a row of each run when there were samplers
   std::map<std::string, std::vector<float>> outputs;
+  /// Where they were asked for: [rows, vocabulary], or [rows, count] with the tokens that have them. Count is what the
+  /// request says, or the vocabulary's size where that is less.
+  std::vector<float> log_probabilities;
+  std::vector<int32_t> likeliest;
   std::map<int32_t, InputStatistics> inputs;  // by weight, where they were asked for
 };
 

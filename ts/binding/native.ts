@@ -233,6 +233,8 @@ export interface NativeRunRequest {
   readonly rows: Int32Array;
   /** Names of outputs to copy out. */
   readonly outputs: readonly string[];
+  /** Log-probabilities of what follows `rows` are wanted: of so many likeliest tokens each, or (0) of all tokens. */
+  readonly log_probabilities?: number;
   /** One sampler an entry of `rows`; its choice comes back in `sampled`. */
   readonly samplers?: readonly NativeSampler[];
   /** Default: one step. */
@@ -244,7 +246,7 @@ export interface NativeRunRequest {
 
 /**
  * Steps of a generation in one call, which need nothing of JavaScript in between: each sequence has one token, a cache, its row and a
- * sampler, whose choice is the sequence's token in the next step. No outputs.
+ * sampler, whose choice is the sequence's token in the next step. No outputs or log-probabilities.
  */
 export interface NativeSteps {
   /** There are fewer where the next run waits for this one. */
@@ -274,6 +276,14 @@ export interface NativeEncoderInput {
 export interface NativeRunResult {
   /** One id a row of `rows`, when samplers were given; step after step. */
   readonly sampled?: Int32Array;
+  /**
+   * When they were asked for: the log-softmax of the logits, the same bits on every ISA. [rows, vocabulary], where NaN is passed on; or
+   * [rows, count], the largest first and of equal ones the lower id, where NaN fails with INTERNAL. Count is as asked for, or the
+   * vocabulary's size where that is less.
+   */
+  readonly log_probabilities?: Float32Array;
+  /** The tokens that have them, where a count was given. */
+  readonly likeliest?: Int32Array;
   /** Each [rows of its buffer, columns], or the probabilities of an attention op: sequence by sequence [heads, new, keys]. */
   readonly outputs: Readonly<Record<string, Float32Array>>;
   /** With `observe`: one entry a weight. */

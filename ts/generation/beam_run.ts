@@ -5,20 +5,30 @@ import type { LengthLimits, Model } from '../models/model';
 import { BeamSearch, type Hypothesis } from './beam_search';
 import { Ending, type FinishReason } from './ending';
 import type { GenerationExtras, GenerationRun, GenerationStatistics } from './generation_run';
+import { LikeliestTokens, type NextTokens, processedRow } from './next_tokens';
 import type { GenerationSettings } from './options';
 import { processorChain } from './processors/chain';
-import { logSoftmaxInPlace } from './processors/probabilities';
 import type { Processor } from './processors/processor';
-import { checkPrompt, forgetOutdated, type Lane, planStep } from './ragged_step';
+import { checkPrompt, forgetOutdated, type Lane, planStep, type RaggedStep } from './ragged_step';
 import { uniformDraw } from './random';
 import { RunClock } from './run_clock';
+
+interface BeamLane extends Lane {
+  readonly processors: Processor;
+}
+
+/** What a run tells of the token after a lane: its logits where they are asked for, and what the search takes. */
+interface NextRow {
+  readonly logits: Float32Array;
+  readonly next: Float32Array | NextTokens;
+}
 
 /** The search for one prompt, and the caches of its beams; until the prompt is computed, there is one for all. */
 interface Group {
   readonly search: BeamSearch;
   readonly processors: Processor;
   readonly prompt: number;
-  lanes: readonly Lane[];
+  lanes: readonly BeamLane[];
 }
 
 type Result = Omit<Hypothesis, 'finish'> & { readonly finish?: FinishReason };
@@ -34,6 +44,8 @@ export class BeamRun implements GenerationRun {
   readonly #groups: readonly Group[];
   readonly #givenCaches: ReadonlySet<KVCache>;
   readonly #abort: AbortBridge;
+  /** Where a few of the likeliest tokens of each beam are enough, so that scores of all tokens need not come to JavaScript. */
+  readonly #likeliest: LikeliestTokens | undefined;
   readonly #clock = new RunClock();
   readonly #scores: (Float32Array | null)[][] = [];
   readonly #logits: (Float32Array | null)[][] = [];
@@ -61,10 +73,13 @@ export class BeamRun implements GenerationRun {
     this.#givenCaches = new Set((past ?? []).filter((cache) => cache !== null));
     this.#groups = begun.map((group, index) => {
       const cache = past?.[index] ?? model.createCache();
-      const lane = laneOf(prompts[index] ?? [], group.prompt, cache, cache.length);
+      const lane = laneOf(prompts[index] ?? [], group, cache, cache.length);
       forgetOutdated(lane, this.#limits);
       return { ...group, lanes: [lane] };
     });
+    const known = begun.every(({ processors }) => processors.lowers !== undefined);
+    const few = known && !settings.outputScores && !settings.doSample;
+    this.#likeliest = few ? new LikeliestTokens(model.vocabularySize) : undefined;
     this.#abort = new AbortBridge(settings.signal);
   }
 
@@ -151,22 +166,7 @@ export class BeamRun implements GenerationRun {
       open.flatMap(({ lanes }) => lanes),
       this.#limits,
     );
-    const { outputs } = await this.#abort.watch(
-      this.#model.run({
-        input_ids: step.input_ids,
-        lengths: step.lengths,
-        caches: step.caches,
-        rows: Int32Array.from(step.ready, ({ row }) => row),
-        outputs: ['logits'],
-        ...(this.#abort.flag ? { abort: this.#abort.flag } : {}),
-      }),
-    );
-    for (const [index, lane] of step.running.entries()) lane.computed += step.lengths[index] ?? 0;
-    const logits = outputs.logits ?? new Float32Array();
-    const columns = logits.length / Math.max(1, step.ready.length);
-    const rows = new Map(
-      step.ready.map(({ lane }, index) => [lane, logits.subarray(index * columns, (index + 1) * columns)]),
-    );
+    const rows = await this.#run(step);
     // Beams lack one token each, which always fits: either all of a group are ready, or its prompt is still read.
     const ready = open.filter(({ lanes }) => lanes.every((lane) => rows.has(lane)));
     if (ready.length > 0) this.#advance(ready, rows);
@@ -175,7 +175,45 @@ export class BeamRun implements GenerationRun {
     return this.done && first ? (first.search.hypotheses[0]?.ids.length ?? 0) - first.prompt : 0;
   }
 
-  #advance(ready: readonly Group[], rows: ReadonlyMap<Lane, Float32Array>): void {
+  /** @returns what it tells of the lanes that are ready then */
+  async #run({ running, ready, ...step }: RaggedStep<BeamLane>): Promise<ReadonlyMap<BeamLane, NextRow>> {
+    const { search } = this.#groups[0] ?? {};
+    const candidates = search?.candidates ?? 0; // the same of all groups
+    const lowered = ready.map(({ lane }) => new Set(lane.processors.lowers?.(lane.ids)));
+    const mostLowered = lowered.reduce((most, { size }) => Math.max(most, size), 0);
+    const result = await this.#abort.watch(
+      this.#model.run({
+        input_ids: step.input_ids,
+        lengths: step.lengths,
+        caches: step.caches,
+        rows: Int32Array.from(ready, ({ row }) => row),
+        outputs: this.#settings.outputLogits ? ['logits'] : [],
+        log_probabilities: this.#likeliest ? candidates + mostLowered : 0,
+        ...(this.#abort.flag ? { abort: this.#abort.flag } : {}),
+      }),
+    );
+    for (const [index, lane] of running.entries()) lane.computed += step.lengths[index] ?? 0;
+    const { outputs, log_probabilities = new Float32Array(), likeliest = new Int32Array() } = result;
+    const { logits = new Float32Array() } = outputs;
+    const rowOf = <T extends Float32Array | Int32Array>(all: T, index: number) => {
+      const columns = all.length / ready.length;
+      return all.subarray(index * columns, (index + 1) * columns) as T;
+    };
+    return new Map(
+      ready.map(({ lane }, index): [BeamLane, NextRow] => {
+        const { ids, processors } = lane;
+        const logProbabilities = rowOf(log_probabilities, index);
+        const few = { tokens: rowOf(likeliest, index), logProbabilities };
+        const lowers = lowered[index] ?? new Set();
+        const next =
+          this.#likeliest?.processed(few, ids, processors, lowers, candidates) ??
+          processedRow(logProbabilities, ids, processors);
+        return [lane, { logits: rowOf(logits, index), next }];
+      }),
+    );
+  }
+
+  #advance(ready: readonly Group[], rows: ReadonlyMap<BeamLane, NextRow>): void {
     const { outputScores, outputLogits, numBeams } = this.#settings;
     const scores: (Float32Array | null)[] = [];
     const logits: (Float32Array | null)[] = [];
@@ -187,27 +225,22 @@ export class BeamRun implements GenerationRun {
         }
         continue;
       }
-      const raw = group.lanes.map((lane) => rows.get(lane) ?? new Float32Array());
-      if (outputLogits) logits.push(...forBeams(raw.map((row) => row.slice())));
-      const processed = raw.map((row, lane) => processedRow(row, group.lanes[lane]?.ids ?? [], group.processors));
-      const ofBeams = forBeams(processed);
-      if (outputScores) scores.push(...ofBeams);
-      group.search.advance(ofBeams);
+      const ofLanes = group.lanes.flatMap((lane) => rows.get(lane) ?? []);
+      const [first] = ofLanes;
+      // Where the beams begin, all have the one row of the prompt.
+      const ofBeams = ofLanes.length > 1 || !first ? ofLanes : Array<NextRow>(numBeams).fill(first);
+      if (outputLogits) logits.push(...ofBeams.map((row) => row.logits));
+      if (outputScores) scores.push(...ofBeams.map(({ next }) => (next instanceof Float32Array ? next : null)));
+      group.search.advance(ofBeams.map(({ next }) => next));
       this.#reassign(group);
     }
     if (outputScores) this.#scores.push(scores);
     if (outputLogits) this.#logits.push(logits);
-
-    /** Where the beams begin, all have the one row of the prompt. */
-    function forBeams(lanes: readonly Float32Array[]): Float32Array[] {
-      const [first = new Float32Array()] = lanes;
-      return lanes.length > 1 ? [...lanes] : Array<Float32Array>(numBeams).fill(first);
-    }
   }
 
   /** Gives each beam the cache of the beam that it continues: the cache itself to the last one, forks to the others. */
   #reassign(group: Group): void {
-    const { search, prompt } = group;
+    const { search } = group;
     const before = group.lanes;
     if (search.done) {
       this.#release(before);
@@ -216,7 +249,7 @@ export class BeamRun implements GenerationRun {
     }
     const parents = search.beams.map(({ parent }) => (before.length > 1 ? parent : 0));
     const taken = new Set<KVCache>();
-    const lanes: Lane[] = [];
+    const lanes: BeamLane[] = [];
     for (const [beam, { ids }] of search.beams.entries()) {
       const parent = parents[beam] ?? 0;
       const from = before[parent];
@@ -225,7 +258,7 @@ export class BeamRun implements GenerationRun {
       const keeps = isLast && !this.#givenCaches.has(from.cache);
       const cache = keeps ? from.cache : from.cache.fork();
       if (keeps) taken.add(cache);
-      lanes.push(laneOf(ids, prompt, cache, from.computed));
+      lanes.push(laneOf(ids, group, cache, from.computed));
     }
     this.#release(before.filter(({ cache }) => !taken.has(cache)));
     for (const lane of lanes) forgetOutdated(lane, this.#limits);
@@ -245,19 +278,11 @@ export class BeamRun implements GenerationRun {
   }
 }
 
-function laneOf(ids: readonly number[], prompt: number, cache: KVCache, computed: number): Lane {
-  return { ids, prompt, cache, nativeCache: nativeCache(cache), computed };
-}
-
-/** Log-probabilities of a row of logits, after the processors: changes the row. */
-function processedRow(row: Float32Array, ids: readonly number[], processors: Processor): Float32Array {
-  logSoftmaxInPlace(row);
-  processors(ids, row);
-  let place = 0;
-  while (place < row.length && !Number.isNaN(row[place])) place++;
-  if (place === row.length) return row;
-  throw new OctoformerError(
-    'INTERNAL',
-    `the score of token ${place} is NaN: the model overflowed; check the checkpoint, load it with dtype float32, or give remove_invalid_values: true`,
-  );
+function laneOf(
+  ids: readonly number[],
+  { prompt, processors }: Pick<Group, 'prompt' | 'processors'>,
+  cache: KVCache,
+  computed: number,
+): BeamLane {
+  return { ids, prompt, processors, cache, nativeCache: nativeCache(cache), computed };
 }

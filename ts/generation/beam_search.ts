@@ -1,5 +1,6 @@
 import { OctoformerError } from '../binding/error';
 import type { FinishReason } from './ending';
+import { likeliestOf, type NextTokens } from './next_tokens';
 import { largestPlaces } from './processors/selection';
 import { drawPlaces } from './random';
 
@@ -40,7 +41,10 @@ export interface BeamSearchOptions {
 /** The score of what is not to be chosen, as in transformers: below that of every sequence, above -Infinity. */
 const hopeless = -1e9;
 
-interface Candidate extends Beam {
+interface Candidate {
+  readonly ids: readonly number[];
+  readonly score: number;
+  readonly parent: number;
   readonly finish: FinishReason | undefined;
 }
 
@@ -51,6 +55,8 @@ interface Candidate extends Beam {
 export class BeamSearch {
   readonly #options: BeamSearchOptions;
   readonly #prompt: number;
+  /** Continuations of all beams that a step looks at: of each beam it must know so many of the likeliest tokens. */
+  readonly candidates: number;
   #beams: readonly Beam[];
   #finished: readonly Hypothesis[] = [];
   #improvable = true;
@@ -60,6 +66,7 @@ export class BeamSearch {
   constructor(prompt: readonly number[], options: BeamSearchOptions) {
     this.#options = options;
     this.#prompt = prompt.length;
+    this.candidates = Math.max(2, 1 + options.endings) * options.numBeams;
     // All begin alike, so that only the first may be continued.
     this.#beams = Array.from({ length: options.numBeams }, (_, beam) => ({
       ids: prompt,
@@ -88,12 +95,13 @@ export class BeamSearch {
   }
 
   /**
-   * @param logProbabilities those of the next token, processed, for each beam
+   * @param next for each beam the log-probabilities of the next token, processed: of all tokens (for draws they must be), or of the
+   *   `candidates` likeliest
    * @throws OctoformerError INTERNAL when no token is possible
    */
-  advance(logProbabilities: readonly Float32Array[]): void {
-    const { numBeams, endings } = this.#options;
-    const candidates = this.#candidates(logProbabilities, Math.max(2, 1 + endings) * numBeams);
+  advance(next: readonly (Float32Array | NextTokens)[]): void {
+    const { numBeams, uniform } = this.#options;
+    const candidates = uniform ? this.#drawn(next, uniform) : this.#best(next);
     if (!candidates.some(({ score }) => score > Number.NEGATIVE_INFINITY)) {
       throw new OctoformerError(
         'INTERNAL',
@@ -104,39 +112,67 @@ export class BeamSearch {
     const scores = candidates.map(({ score, finish }) => (finish === undefined ? score : score + hopeless));
     this.#beams = largestPlaces(scores, numBeams).flatMap((place) => {
       const candidate = candidates[place];
-      return candidate ? [{ ...candidate, score: scores[place] ?? hopeless }] : [];
+      if (!candidate) return [];
+      const { ids, parent } = candidate;
+      return [{ ids, parent, parents: this.#parents(parent), score: scores[place] ?? hopeless }];
     });
     this.#stuck = candidates.every(({ finish }) => finish !== undefined);
     this.#improvable = this.#canImprove();
   }
 
-  /** The best continuations of all beams, or draws from them. */
-  #candidates(logProbabilities: readonly Float32Array[], count: number): Candidate[] {
-    const columns = logProbabilities[0]?.length ?? 0;
+  /** The best continuations of all beams, which are among the best ones of each. */
+  #best(next: readonly (Float32Array | NextTokens)[]): Candidate[] {
+    const parents: number[] = [];
+    const added: number[] = [];
+    const sums: number[] = [];
+    for (const [beam, { score }] of this.#beams.entries()) {
+      const row = next[beam] ?? new Float32Array();
+      const { tokens, logProbabilities } = row instanceof Float32Array ? likeliestOf(row, this.candidates) : row;
+      const count = Math.min(tokens.length, this.candidates);
+      for (let place = 0; place < count; place++) {
+        parents.push(beam);
+        added.push(tokens[place] ?? 0);
+        sums.push(score + (logProbabilities[place] ?? hopeless));
+      }
+    }
+    return largestPlaces(sums, this.candidates).map((place) =>
+      this.#candidate(parents[place] ?? 0, added[place] ?? 0, sums[place] ?? hopeless),
+    );
+  }
+
+  /** Draws from all continuations of all beams. */
+  #drawn(next: readonly (Float32Array | NextTokens)[], uniform: () => number): Candidate[] {
+    const rows = next.filter((row) => row instanceof Float32Array);
+    const columns = rows[0]?.length ?? 0;
     if (this.#sums.length !== columns * this.#beams.length) this.#sums = new Float64Array(columns * this.#beams.length);
     const sums = this.#sums;
     for (const [beam, { score }] of this.#beams.entries()) {
-      const row = logProbabilities[beam] ?? [];
+      const row = rows[beam] ?? [];
       for (let token = 0; token < columns; token++) sums[beam * columns + token] = score + (row[token] ?? 0);
     }
-    const places = this.#options.uniform ? drawn(sums, count, this.#options.uniform) : largestPlaces(sums, count);
-    return places.flatMap((place) => {
-      const parent = Math.floor(place / columns);
-      const beam = this.#beams[parent];
-      if (!beam) return [];
-      const ids = [...beam.ids, place % columns];
-      const score = sums[place] ?? hopeless;
-      return [{ ids, score, parent, parents: [...beam.parents, parent], finish: this.#options.finish(ids) }];
-    });
+    return drawn(sums, this.candidates, uniform).map((place) =>
+      this.#candidate(Math.floor(place / columns), place % columns, sums[place] ?? hopeless),
+    );
   }
 
-  /** Keeps the best of the finished sequences. Of the candidates only the first `num_beams` may join them. */
+  #candidate(parent: number, token: number, score: number): Candidate {
+    const ids = (this.#beams[parent]?.ids ?? []).concat(token);
+    return { ids, score, parent, finish: this.#options.finish(ids) };
+  }
+
+  /** Of what continues a beam. */
+  #parents(parent: number): number[] {
+    return (this.#beams[parent]?.parents ?? []).concat(parent);
+  }
+
+  /** Keeps the best of the finished sequences, before the beams go on. Of the candidates only the first `num_beams` may join them. */
   #finish(candidates: readonly Candidate[]): void {
     const { numBeams, lengthPenalty } = this.#options;
     const merged: Hypothesis[] = [...this.#finished];
-    for (const { ids, score, parents, finish } of candidates) {
+    for (const { ids, score, parent, finish } of candidates) {
       if (finish === undefined) continue;
-      merged.push({ ids, score: score / (ids.length - this.#prompt) ** lengthPenalty, parents, finish });
+      const normalized = score / (ids.length - this.#prompt) ** lengthPenalty;
+      merged.push({ ids, score: normalized, parents: this.#parents(parent), finish });
     }
     const scores = merged.map(({ score }) => score);
     this.#finished = largestPlaces(scores, numBeams).flatMap((place) => merged[place] ?? []);

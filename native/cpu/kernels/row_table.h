@@ -2,6 +2,7 @@
 #pragma once
 #include "cpu/kernels/activation.h"
 #include "cpu/kernels/elementwise.h"
+#include "cpu/kernels/log_probabilities.h"
 #include "cpu/kernels/norm.h"
 #include "cpu/kernels/rope.h"
 #include "cpu/kernels/softmax.h"
@@ -11,8 +12,9 @@ namespace octoformer {
 namespace {
 
 constexpr RowKernels kRowKernels = {
-    rms_norm_row, layer_norm_row, rope_half_row,    rope_adjacent_row, activation_row, gated_activation_row, add_row,
-    multiply_row, scale_row,      weighted_sum_row, softmax_row,       exp_row,        softmax_exp2_row,
+    rms_norm_row,   layer_norm_row, rope_half_row,    rope_adjacent_row, activation_row, gated_activation_row,
+    add_row,        multiply_row,   scale_row,        weighted_sum_row,  softmax_row,    sum_exponentials_row,
+    find_above_row, exp_row,        softmax_exp2_row,
 };
 
 }  // namespace

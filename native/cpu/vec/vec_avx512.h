@@ -52,6 +52,19 @@ struct Vec {
   static inline F times_any_power_of_two(F a, F n) { return times_power_of_two(a, n); }
   static inline float reduce_add(F a) { return _mm512_reduce_add_ps(a); }
   static inline float reduce_max(F a) { return _mm512_reduce_max_ps(a); }
+  static inline bool any_less(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ) != 0; }
+  struct Wide {
+    __m512d low, high;
+  };
+  static inline Wide wide_zero() { return {_mm512_setzero_pd(), _mm512_setzero_pd()}; }
+  static inline Wide add_wide(Wide sums, F a) {
+    return {_mm512_add_pd(sums.low, _mm512_cvtps_pd(_mm512_castps512_ps256(a))),
+            _mm512_add_pd(sums.high, _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)))};
+  }
+  static inline void store_wide(double* p, Wide a) {
+    _mm512_storeu_pd(p, a.low);
+    _mm512_storeu_pd(p + 8, a.high);
+  }
   static inline F load_bfloat16(const uint16_t* p) {
     const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));

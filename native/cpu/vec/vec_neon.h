@@ -49,6 +49,18 @@ struct Vec {
   }
   static inline float reduce_add(F a) { return vaddvq_f32(a); }
   static inline float reduce_max(F a) { return vmaxvq_f32(a); }
+  static inline bool any_less(F a, F b) { return vmaxvq_u32(vcltq_f32(a, b)) != 0; }
+  struct Wide {
+    float64x2_t low, high;
+  };
+  static inline Wide wide_zero() { return {vdupq_n_f64(0.0), vdupq_n_f64(0.0)}; }
+  static inline Wide add_wide(Wide sums, F a) {
+    return {vaddq_f64(sums.low, vcvt_f64_f32(vget_low_f32(a))), vaddq_f64(sums.high, vcvt_high_f64_f32(a))};
+  }
+  static inline void store_wide(double* p, Wide a) {
+    vst1q_f64(p, a.low);
+    vst1q_f64(p + 2, a.high);
+  }
   static inline F load_bfloat16(const uint16_t* p) {
     return vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(vld1_u16(p)), 16));
   }

@@ -55,6 +55,13 @@ struct Vec {
   }
   static inline float reduce_add(F a) { return a; }
   static inline float reduce_max(F a) { return a; }
+  /// Whether any lane of a is less than that of b.
+  static inline bool any_less(F a, F b) { return a < b; }
+  /// `lanes` sums in double precision.
+  using Wide = double;
+  static inline Wide wide_zero() { return 0.0; }
+  static inline Wide add_wide(Wide sums, F a) { return sums + static_cast<double>(a); }
+  static inline void store_wide(double* p, Wide a) { *p = a; }
   /// Widens `lanes` halves, exactly.
   static inline F load_bfloat16(const uint16_t* p) { return bfloat16_to_float(*p); }
   static inline F load_float16(const uint16_t* p) { return float16_to_float(*p); }

@@ -9,6 +9,7 @@
 #include "backend/half.h"
 #include "reference/attention.h"
 #include "reference/attention_pattern.h"
+#include "reference/rows.h"
 
 namespace octoformer {
 
@@ -271,6 +272,26 @@ void ReferenceBackend::scale(ConstMatrixView input, float factor, float softcap,
       if (softcap > 0) value = softcap * std::tanh(value / softcap);
       out.row(i)[k] = static_cast<float>(value);
     }
+  }
+}
+
+void ReferenceBackend::log_softmax(ConstMatrixView logits, MatrixView out) {
+  for (int64_t row = 0; row < out.rows; ++row) {
+    const double total = reference::log_sum_exp(logits.row(row), out.columns);
+    for (int64_t k = 0; k < out.columns; ++k) {
+      out.row(row)[k] = static_cast<float>(static_cast<double>(logits.row(row)[k]) - total);
+    }
+  }
+}
+
+void ReferenceBackend::likeliest_tokens(const LikeliestTokensArguments& arguments) {
+  const int64_t columns = arguments.logits.columns;
+  std::vector<float> scores(static_cast<size_t>(columns));
+  for (int64_t row = 0; row < arguments.logits.rows; ++row) {
+    log_softmax({arguments.logits.row(row), 1, columns, columns}, {scores.data(), 1, columns, columns});
+    const reference::LikeliestTokens found = reference::likeliest_tokens(scores, arguments.count);
+    std::copy(found.tokens.begin(), found.tokens.end(), arguments.tokens + row * arguments.count);
+    std::copy(found.scores.begin(), found.scores.end(), arguments.log_probabilities + row * arguments.count);
   }
 }
 

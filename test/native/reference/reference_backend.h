@@ -44,6 +44,8 @@ class ReferenceBackend : public Backend {
   void elementwise(ElementwiseKind kind, ConstMatrixView left, ConstMatrixView right, MatrixView out) override;
   void scale(ConstMatrixView input, float factor, float softcap, MatrixView out) override;
   void gather_rows(ConstMatrixView input, std::span<const int32_t> rows, MatrixView out) override;
+  void log_softmax(ConstMatrixView logits, MatrixView out) override;
+  void likeliest_tokens(const LikeliestTokensArguments& arguments) override;
   void expert_routing(const ExpertRoutingArguments& arguments) override;
   void grouped_linear(const GroupedLinearArguments& arguments) override;
   void weighted_sum(const WeightedSumArguments& arguments) override;

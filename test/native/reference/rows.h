@@ -1,7 +1,10 @@
 // The ops by rows as their definitions say, in double: for tests only.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <numeric>
 #include <vector>
 
 #include "backend/backend.h"
@@ -68,6 +71,42 @@ inline std::vector<double> rope(RopePairing pairing, const float* x, const float
     }
   }
   return out;
+}
+
+inline double log_sum_exp(const float* x, int64_t columns) {
+  double largest = -std::numeric_limits<double>::infinity();
+  for (int64_t i = 0; i < columns; ++i) {
+    if (std::isnan(x[i])) return x[i];
+    largest = std::max(largest, static_cast<double>(x[i]));
+  }
+  if (std::isinf(largest)) return largest;
+  long double sum = 0;
+  for (int64_t i = 0; i < columns; ++i) sum += std::exp(static_cast<long double>(x[i]) - largest);
+  return static_cast<double>(largest + std::log(sum));
+}
+
+struct LikeliestTokens {
+  std::vector<int32_t> tokens;
+  std::vector<float> scores;
+};
+
+/// Of NaN the first.
+inline LikeliestTokens likeliest_tokens(const std::vector<float>& scores, int64_t count) {
+  const auto size = static_cast<size_t>(count);
+  const auto nan = std::find_if(scores.begin(), scores.end(), [](float score) { return std::isnan(score); });
+  if (nan != scores.end()) {
+    return {std::vector<int32_t>(size, static_cast<int32_t>(nan - scores.begin())), std::vector<float>(size, *nan)};
+  }
+  std::vector<int32_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto score = [&](int32_t token) { return scores[static_cast<size_t>(token)]; };
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return score(a) > score(b); });
+  LikeliestTokens found;
+  for (size_t i = 0; i < size; ++i) {
+    found.tokens.push_back(order[i]);
+    found.scores.push_back(score(order[i]));
+  }
+  return found;
 }
 
 }  // namespace octoformer::reference

@@ -9,6 +9,7 @@
 
 #include "cpu/cpu_backend.h"
 #include "reference/reference_backend.h"
+#include "reference/rows.h"
 #include "runtime/model.h"
 #include "runtime/tiny_llama.h"
 
@@ -103,6 +104,45 @@ TEST_P(ExecutorTest, ASequenceInABatchHasTheBitsItHasAlone) {
     const RunResult alone = runner.executor().run(request_for({ids}));
     EXPECT_EQ(slice(together.outputs.at("logits"), first, floats), alone.outputs.at("logits"));
     first += floats;
+  }
+}
+
+TEST_P(ExecutorTest, ScoresItsRowsInAnyOrderAndCutIntoChunks) {
+  RunRequest request = request_for({some_ids(37, 1), some_ids(3, 2)});
+  request.rows = {39, 0, 1, 2, 36, 12, 12, 20, 19};
+  request.log_probabilities = 0;
+  Runner runner(backend());
+  const RunResult whole = runner.executor().run(request);
+  const std::vector<float>& logits = whole.outputs.at("logits");
+  const size_t columns = TinyLlama::kVocabulary;
+  ASSERT_EQ(whole.log_probabilities.size(), request.rows.size() * columns);
+  EXPECT_TRUE(whole.likeliest.empty());
+  std::vector<reference::LikeliestTokens> sorted;
+  for (size_t row = 0; row < request.rows.size(); ++row) {
+    const double total = reference::log_sum_exp(logits.data() + row * columns, TinyLlama::kVocabulary);
+    for (size_t i = row * columns; i < (row + 1) * columns; ++i) {
+      const double score = static_cast<double>(logits[i]) - total;
+      EXPECT_NEAR(whole.log_probabilities[i], score, 0x1p-22 * std::fabs(score));  // cpu/log_probabilities.h
+    }
+    sorted.push_back(reference::likeliest_tokens(slice(whole.log_probabilities, row * columns, columns), columns));
+  }
+  for (const int64_t chunk : {1, 7, 100}) {
+    Runner chunked(backend(), chunk);
+    for (const int32_t count : {0, 1, 5, 29, 1000}) {
+      request.log_probabilities = count;
+      const RunResult found = chunked.executor().run(request);
+      EXPECT_EQ(found.outputs, whole.outputs);
+      if (count == 0) {
+        EXPECT_EQ(found.log_probabilities, whole.log_probabilities);
+        continue;
+      }
+      const size_t kept = std::min(static_cast<size_t>(count), columns);
+      ASSERT_EQ(found.likeliest.size(), request.rows.size() * kept);
+      for (size_t i = 0; i < found.likeliest.size(); ++i) {
+        EXPECT_EQ(found.likeliest[i], sorted[i / kept].tokens[i % kept]) << "chunks of " << chunk;
+        EXPECT_EQ(found.log_probabilities[i], sorted[i / kept].scores[i % kept]) << "chunks of " << chunk;
+      }
+    }
   }
 }
 
@@ -217,6 +257,7 @@ TEST(ExecutorRequest, WrongOnesAreRefusedByName) {
   refuse({"caches[0] belongs to another model"}, [&](RunRequest& r) { r.caches[0] = other.cache(); });
   refuse({"3 caches for 2 sequences"}, [&](RunRequest& r) { r.caches.emplace_back(); });
   refuse({"1 samplers for 4 rows"}, [](RunRequest& r) { r.samplers = {std::make_shared<Sampler>(SamplerOptions{})}; });
+  refuse({"log_probabilities is -1"}, [](RunRequest& r) { r.log_probabilities = -1; });
   refuse({"a sampler is given for two rows"}, [](RunRequest& r) {
     r.rows = {0, 1};
     r.samplers.assign(2, std::make_shared<Sampler>(SamplerOptions{}));

@@ -67,6 +67,60 @@ it('scores a sequence by its log-probability, which its scores and beam_indices 
   }
 });
 
+describe('gives the same sequences and scores whether the runtime sends the likeliest tokens or the scores of all', () => {
+  const sameEitherWay = async (options: GenerateOptions, input: readonly (readonly number[])[] = prompts) => {
+    const asked = { ...beams, num_return_sequences: 4, ...options };
+    const few = await model.generate({ input_ids: input }, asked);
+    // Both ask for the scores of all tokens: the caller, and a processor of the caller's own that leaves them.
+    const scored = await model.generate({ input_ids: input }, { ...asked, output_scores: true });
+    const own = await model.generate({ input_ids: input }, { ...asked, logitsProcessors: [() => undefined] });
+    expect(scored.scores?.[0]?.[0]).toHaveLength(model.vocabularySize);
+    for (const all of [scored, own]) {
+      expect(all.sequences).toEqual(few.sequences);
+      expect(all.sequences_scores).toEqual(few.sequences_scores);
+      expect(all.finishReasons).toEqual(few.finishReasons);
+    }
+    return few;
+  };
+
+  it.each<GenerateOptions>([
+    {},
+    { num_beams: 9, length_penalty: 0, early_stopping: 'never' },
+    { num_beams: 2, num_return_sequences: 2, output_logits: true },
+    { repetition_penalty: 1.7 },
+    { repetition_penalty: 0.6 },
+    { no_repeat_ngram_size: 1 },
+    { no_repeat_ngram_size: 2, encoder_no_repeat_ngram_size: 2 },
+    { bad_words_ids: [[203], [7, 8], [39]], min_new_tokens: 4 },
+    { forced_eos_token_id: [203, 39], suppress_tokens: [5, 6, 7], begin_suppress_tokens: [11] },
+    { exponential_decay_length_penalty: [3, 1.4] },
+    {
+      sequence_bias: [
+        [[17], -3.5],
+        [[4, 4], -1],
+      ],
+    },
+    { sequence_bias: [[[17], 2.5]] },
+    { renormalize_logits: true, bad_words_ids: [[100]] },
+  ])('%j', async (options) => {
+    await sameEitherWay(options);
+  });
+
+  it('begins with a forced token, and goes on where less tokens are left than there are candidates', async () => {
+    const all = Array.from({ length: model.vocabularySize }, (_, id) => id);
+    const forced = await sameEitherWay({ forced_bos_token_id: 9, eos_token_id: null }, [[3]]);
+    expect(forced.sequences.map((ids) => ids[1])).toContain(9);
+    for (const left of [1, 3, 12]) {
+      const suppress_tokens = all.slice(40, model.vocabularySize - left);
+      const banned = all.slice(0, 40).map((id) => [id]);
+      const { sequences } = await sameEitherWay({ suppress_tokens, bad_words_ids: banned, eos_token_id: null });
+      const [first = []] = sequences;
+      const made = first.slice(short.length);
+      expect(made.every((id) => id >= model.vocabularySize - left)).toBe(true);
+    }
+  });
+});
+
 it('shares pages: 8 beams over 1,000 tokens take the pages that differ, not eight caches', async () => {
   const { folder, remove } = randomCheckpoint({ max_position_embeddings: 2048 });
   await using random = await AutoModelForCausalLM.from_pretrained(folder);

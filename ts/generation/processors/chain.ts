@@ -5,7 +5,7 @@ import { epsilonCutoff, etaCutoff, topH, typicalP } from './entropy_warpers';
 import { exponentialDecay, forcedBos, forcedEos, minLength } from './lengths';
 import { removeInvalidValues, renormalize } from './normalization';
 import type { ProcessorSettings } from './options';
-import type { LogitsProcessor, Processor } from './processor';
+import { type LogitsProcessor, lowering, type Processor } from './processor';
 import { encoderRepetitionPenalty, noRepeatEncoderNgrams, noRepeatNgrams, repetitionPenalty } from './repetition';
 import { minP, temperature, topK, topP } from './warpers';
 
@@ -80,9 +80,12 @@ export function processorChain(settings: ProcessorSettings, context: ProcessorCo
     settings.renormalize && renormalize(),
   ];
   const asked = chain.filter((processor) => processor !== false);
-  return (ids, scores) => {
+  const process: Processor = (ids, scores) => {
     for (const processor of asked) processor(ids, scores);
   };
+  const lowers = asked.map((processor) => processor.lowers).filter((known) => known !== undefined);
+  if (lowers.length < asked.length) return process;
+  return lowering((ids) => new Set(lowers.flatMap((known) => [...known(ids)])), process);
 }
 
 function warpers(settings: ProcessorSettings, least: number): (Processor | false)[] {

@@ -1,30 +1,29 @@
-import { remove } from './bias';
-import { type Processor, removed } from './processor';
+import { removing } from './bias';
+import { lowering, type Processor, removed } from './processor';
 
 /** Removes the end-of-sequence ids while the sequence, prompt included, is shorter than `minLength`. */
 export function minLength(minLength: number, eosTokenIds: readonly number[]): Processor {
-  return (ids, scores) => {
-    if (ids.length < minLength) remove(eosTokenIds, scores);
-  };
+  return removing((ids) => (ids.length < minLength ? eosTokenIds : []));
 }
 
 /** Leaves only the token, where the sequence has one token: the decoder's start token. */
 export function forcedBos(tokenId: number): Processor {
-  return (ids, scores) => {
-    if (ids.length === 1) force([tokenId], scores);
-  };
+  return forcing((ids) => (ids.length === 1 ? [tokenId] : []));
 }
 
 /** Leaves only these tokens for the last place of a sequence of `maxLength` tokens. */
 export function forcedEos(tokenIds: readonly number[], maxLength: number): Processor {
-  return (ids, scores) => {
-    if (ids.length === maxLength - 1) force(tokenIds, scores);
-  };
+  return forcing((ids) => (ids.length === maxLength - 1 ? tokenIds : []));
 }
 
-function force(tokenIds: readonly number[], scores: Float32Array): void {
-  scores.fill(removed);
-  for (const id of tokenIds) scores[id] = 0;
+/** Leaves only the tokens that it is told for a sequence, if any. */
+function forcing(tokensAfter: (ids: readonly number[]) => readonly number[]): Processor {
+  return lowering(tokensAfter, (ids, scores) => {
+    const tokens = tokensAfter(ids);
+    if (tokens.length === 0) return;
+    scores.fill(removed);
+    for (const id of tokens) scores[id] = 0;
+  });
 }
 
 /**
