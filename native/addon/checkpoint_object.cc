@@ -4,6 +4,7 @@
 #include "addon/arguments.h"
 #include "addon/js_error.h"
 #include "addon/metadata_to_js.h"
+#include "addon/token_tables_task.h"
 #include "addon/wrapped.h"
 
 namespace octoformer {
@@ -42,6 +43,7 @@ Napi::Function CheckpointObject::define(Napi::Env env) {
       {InstanceAccessor<&CheckpointObject::format>("format"), InstanceAccessor<&CheckpointObject::tensors>("tensors"),
        InstanceAccessor<&CheckpointObject::metadata>("metadata"),
        InstanceMethod<&CheckpointObject::read_rows>("readRows"),
+       InstanceMethod<&CheckpointObject::token_tables>("tokenTables"),
        InstanceMethod<&CheckpointObject::dispose>("dispose")});
 }
 
@@ -90,6 +92,10 @@ Napi::Value CheckpointObject::read_rows(const Napi::CallbackInfo& info) {
     open.read_rows(tensor, first, count, rows.Data());
     return rows;
   });
+}
+
+Napi::Value CheckpointObject::token_tables(const Napi::CallbackInfo& info) {
+  return promised(info.Env(), [&] { return queue_task<TokenTablesTask>(info.Env(), checkpoint()); });
 }
 
 void CheckpointObject::dispose(const Napi::CallbackInfo&) {

@@ -24,6 +24,7 @@ class CheckpointObject : public Napi::ObjectWrap<CheckpointObject> {
   Napi::Value tensors(const Napi::CallbackInfo& info);
   Napi::Value metadata(const Napi::CallbackInfo& info);
   Napi::Value read_rows(const Napi::CallbackInfo& info);
+  Napi::Value token_tables(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Checkpoint> checkpoint_;

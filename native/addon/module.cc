@@ -15,6 +15,7 @@
 #include "addon/memory_rate_task.h"
 #include "addon/open_checkpoint_task.h"
 #include "addon/sampler_object.h"
+#include "addon/token_tables_task.h"
 #include "addon/wrapped.h"
 #include "cpu/cpu_info.h"
 
@@ -49,10 +50,7 @@ Napi::Value info(const Napi::CallbackInfo& call) {
 
 Napi::Value open_checkpoint(const Napi::CallbackInfo& call) {
   return promised(call.Env(), [&]() -> Napi::Value {
-    auto task = std::make_unique<OpenCheckpointTask>(call.Env(), as_strings(call[0], "files"));
-    const Napi::Promise promise = task->promise();
-    Task::queue(std::move(task));
-    return promise;
+    return queue_task<OpenCheckpointTask>(call.Env(), as_strings(call[0], "files"));
   });
 }
 
@@ -77,12 +75,8 @@ Napi::Value load_model(const Napi::CallbackInfo& call) {
       if (!call[4].IsFunction()) fail(ErrorCode::invalid_argument, "onProgress must be a function or null");
       progress = std::make_unique<ProgressChannel>(call.Env(), call[4].As<Napi::Function>());
     }
-    auto task =
-        std::make_unique<LoadModelTask>(call.Env(), checkpoint, as_string(call[1], "program"), std::move(options),
-                                        std::move(packed), std::move(abort), std::move(progress));
-    const Napi::Promise promise = task->promise();
-    Task::queue(std::move(task));
-    return promise;
+    return queue_task<LoadModelTask>(call.Env(), checkpoint, as_string(call[1], "program"), std::move(options),
+                                     std::move(packed), std::move(abort), std::move(progress));
   });
 }
 
@@ -92,11 +86,12 @@ constexpr double kMemorySeconds = 0.5;
 Napi::Value measure_memory(const Napi::CallbackInfo& call) {
   return promised(call.Env(), [&]() -> Napi::Value {
     const int threads = static_cast<int>(as_integer(call[0], "threads", 0, kMaxThreads));
-    auto task = std::make_unique<MemoryRateTask>(call.Env(), threads, kMemorySeconds);
-    const Napi::Promise promise = task->promise();
-    Task::queue(std::move(task));
-    return promise;
+    return queue_task<MemoryRateTask>(call.Env(), threads, kMemorySeconds);
   });
+}
+
+Napi::Value read_tokenizer_file(const Napi::CallbackInfo& call) {
+  return promised(call.Env(), [&] { return queue_task<TokenizerFileTask>(call.Env(), as_string(call[0], "file")); });
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
@@ -105,6 +100,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("openCheckpoint", Napi::Function::New<open_checkpoint>(env, "openCheckpoint"));
   exports.Set("loadModel", Napi::Function::New<load_model>(env, "loadModel"));
   exports.Set("measureMemoryRate", Napi::Function::New<measure_memory>(env, "measureMemoryRate"));
+  exports.Set("readTokenizerFile", Napi::Function::New<read_tokenizer_file>(env, "readTokenizerFile"));
   exports.Set("quantizeInt8", Napi::Function::New<quantize_int8>(env, "quantizeInt8"));
   exports.Set("dequantizeInt8", Napi::Function::New<dequantize_int8>(env, "dequantizeInt8"));
   exports.Set("int8Product", Napi::Function::New<multiply_int8>(env, "int8Product"));

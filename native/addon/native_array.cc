@@ -40,4 +40,12 @@ Napi::Value to_uint8_array(Napi::Env env, std::vector<uint8_t> values) {
   return to_array<Napi::Uint8Array>(env, std::move(values));
 }
 
+Napi::Value to_int32_array(Napi::Env env, std::vector<int32_t> values) {
+  return to_array<Napi::Int32Array>(env, std::move(values));
+}
+
+Napi::Value to_uint32_array(Napi::Env env, std::vector<uint32_t> values) {
+  return to_array<Napi::Uint32Array>(env, std::move(values));
+}
+
 }  // namespace octoformer

@@ -4,6 +4,7 @@
 
 #include <exception>
 #include <memory>
+#include <utility>
 
 namespace octoformer {
 
@@ -39,5 +40,14 @@ class Task {
   napi_async_work work_ = nullptr;
   std::exception_ptr failure_;
 };
+
+/// Makes a task and hands it to the pool.
+template <class AnyTask, class... Arguments>
+Napi::Promise queue_task(Napi::Env env, Arguments&&... arguments) {
+  auto task = std::make_unique<AnyTask>(env, std::forward<Arguments>(arguments)...);
+  const Napi::Promise promise = task->promise();
+  Task::queue(std::move(task));
+  return promise;
+}
 
 }  // namespace octoformer

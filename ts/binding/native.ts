@@ -22,6 +22,11 @@ export interface NativeAddon extends NativeFloatOps {
     onProgress: ((loaded: number, total: number) => void) | null,
   ): Promise<NativeModel>;
   /**
+   * The vocabulary and merges of a tokenizer.json, and the rest of its text with null for both, off the main thread. Null for a file
+   * that can't be read, is damaged there, or has a vocabulary or merges of another kind than usual.
+   */
+  readTokenizerFile(file: string): Promise<{ readonly rest: string; readonly tables: NativeTokenTables } | null>;
+  /**
    * Bytes a second that so many threads (0: the default) read from memory that no cache holds, off the main thread: the median of half a
    * second, for which it takes 512 MiB.
    */
@@ -130,6 +135,15 @@ export interface NativeTensorInfo {
   readonly file: string;
 }
 
+/** Tokens with all ids from 0 on, each once. */
+export interface NativeTokenTables {
+  /** All tokens in the order of their ids, one after another, and where each ends (UTF-16 units). */
+  readonly text: string;
+  readonly ends: Uint32Array;
+  /** Of byte pair encoding, first the merge that goes first: three ids each, of the left and the right token and of both together. */
+  readonly merges: Int32Array;
+}
+
 export interface NativeCheckpoint {
   readonly format: 'safetensors' | 'gguf';
   readonly tensors: readonly NativeTensorInfo[];
@@ -140,6 +154,8 @@ export interface NativeCheckpoint {
   readonly metadata: Readonly<Record<string, unknown>>;
   /** Reads (dequantizes) rows [first, first + count) of a tensor as float32; a vector is one row. For tools and tests. */
   readRows(name: string, first: number, count: number): Float32Array;
+  /** What GGUF's metadata says of tokens and merges, off the main thread; null where they are not as they usually are. */
+  tokenTables(): Promise<NativeTokenTables | null>;
   dispose(): void;
 }
 

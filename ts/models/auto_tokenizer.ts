@@ -3,8 +3,8 @@ import { OctoformerError } from '../binding/error';
 import { callNative, nativeAddon } from '../binding/load';
 import { checkOptions } from '../binding/options';
 import { type ModelFiles, resolveModelFiles } from '../hub';
-import { Tokenizer, tokenizerFromGguf } from '../tokenization';
-import { readJsonObject } from './json_file';
+import { Tokenizer, TokenTable, tokenizerFromGguf } from '../tokenization';
+import { parseJsonObject, readJsonObject } from './json_file';
 import type { LoadProgress } from './load_options';
 
 /** Options of `AutoTokenizer.from_pretrained`. */
@@ -34,7 +34,7 @@ export const AutoTokenizer = {
 async function openGguf(file: string): Promise<Tokenizer> {
   const checkpoint = await callNative(() => nativeAddon().openCheckpoint([file]));
   try {
-    return tokenizerFromGguf(checkpoint.metadata);
+    return tokenizerFromGguf(checkpoint.metadata, await callNative(() => checkpoint.tokenTables()));
   } finally {
     checkpoint.dispose();
   }
@@ -45,12 +45,26 @@ async function openFiles({ folder, tokenizerFiles }: ModelFiles): Promise<Tokeni
   if (!tokenizer) throw new OctoformerError('NOT_FOUND', `${folder} has no tokenizer.json`);
   const json = (path: string | undefined) => (path ? readJsonObject(path, 'INVALID_TOKENIZER') : undefined);
   return Tokenizer.fromFiles({
-    tokenizerJson: await json(tokenizer),
+    tokenizerJson: await readTokenizerJson(tokenizer),
     tokenizerConfig: await json(tokenizerConfig),
     specialTokensMap: await json(specialTokensMap),
     addedTokens: await json(addedTokens),
     chatTemplate: chatTemplate ? await readFile(chatTemplate, 'utf8') : await templateOf(chatTemplateJson),
   });
+}
+
+/** With tables in the place of the vocabulary and the merges, which are most of the file, where the addon can read them. */
+async function readTokenizerJson(path: string): Promise<unknown> {
+  const read = await callNative(() => nativeAddon().readTokenizerFile(path));
+  if (!read) return readJsonObject(path, 'INVALID_TOKENIZER');
+  const { rest, tables } = read;
+  const json = parseJsonObject(rest, path, 'INVALID_TOKENIZER');
+  const model = json.model as Readonly<Record<string, unknown>>;
+  const { merges } = model;
+  return {
+    ...json,
+    model: { ...model, vocab: TokenTable.ofNative(tables), ...(merges === null ? { merges: tables.merges } : {}) },
+  };
 }
 
 async function templateOf(path: string | undefined): Promise<string | undefined> {

@@ -20,7 +20,11 @@ const stringOrPythonNumber = /"[^"\\]*(?:\\.[^"\\]*)*(?:"|$)|-?Infinity|NaN/gs;
  * @throws OctoformerError NOT_FOUND, or that code, naming the file
  */
 export async function readJsonObject(path: string, code: InvalidCode = 'INVALID_CHECKPOINT'): Promise<ConfigValues> {
-  const text = await readText(path, code);
+  return parseJsonObject(await readText(path, code), path, code);
+}
+
+/** Text of such a file. Throws that code. */
+export function parseJsonObject(text: string, path: string, code: InvalidCode): ConfigValues {
   const value = parse(text, path, code);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new OctoformerError(code, `${path} must hold a JSON object`);

@@ -1,7 +1,7 @@
 import type { JsonPart } from './json_part';
 import type { TokenModel, WordTokens } from './model';
 import { PairTable } from './pair_table';
-import { TokenIndex } from './token_index';
+import { hashOf, type TokenTable } from './token_table';
 import { utf8Length } from './unicode';
 import { byteTokens } from './unigram';
 import { Vocabulary } from './vocabulary';
@@ -60,7 +60,8 @@ class Bpe implements TokenModel {
   readonly type = 'BPE';
   readonly vocabulary: Vocabulary;
   private readonly merges: PairTable;
-  private readonly mergedIds: number[] = [];
+  /** Merges by rank: left, right and merged id of each. */
+  private readonly merged: Int32Array;
   private readonly unknownToken: string | null;
   private readonly prefix: string;
   private readonly suffix: string;
@@ -80,34 +81,30 @@ class Bpe implements TokenModel {
     if (!dropout.isMissing && dropout.value !== 0)
       throw dropout.fail('dropout makes tokens random and serves training only', 'set it to null');
     const merges = part.get('merges');
-    const items = merges.values();
-    this.merges = new PairTable(items.length);
-    const index = items.length > 0 ? new TokenIndex(this.vocabulary) : undefined;
-    const ids = new Int32Array(3);
+    const triples = merges.value instanceof Int32Array ? merges.value : this.readMerges(merges);
+    this.merges = new PairTable(triples.length / 3);
+    for (let at = 0, rank = 0; at < triples.length; at += 3, rank++)
+      this.merges.set(triples[at] as number, triples[at + 1] as number, rank);
+    this.merged = triples;
+  }
+
+  /** Merges as ids of the left token, of the right one, and of what they make together. */
+  private readMerges(part: JsonPart): Int32Array {
+    const items = part.values();
+    const { table } = this.vocabulary;
+    const triples = new Int32Array(3 * items.length);
+    let count = 0;
     for (let place = 0; place < items.length; place++) {
       const item = items[place];
-      if (typeof item === 'string' && this.prefix === '' && this.addText(item, index, ids)) continue;
-      this.addMerge(merges, item, place);
+      if (typeof item === 'string' && item.startsWith('#version')) continue;
+      const at = 3 * count++;
+      if (typeof item !== 'string' || this.prefix !== '' || !mergeOfText(item, table, triples, at))
+        triples.set(this.mergeOf(part, item, place), at);
     }
+    return triples.subarray(0, 3 * count);
   }
 
-  /** A merge of the usual kind; false for any other, and for one of tokens that there aren't. */
-  private addText(text: string, index: TokenIndex | undefined, ids: Int32Array): boolean {
-    const space = text.indexOf(' ');
-    if (space < 0 || text.indexOf(' ', space + 1) >= 0) return false;
-    if (text.startsWith('#version')) return false;
-    index?.merge(text, space, ids);
-    const left = ids[0] as number;
-    const right = ids[1] as number;
-    const merged = ids[2] as number;
-    if (left < 0 || right < 0 || merged < 0) return false;
-    this.merges.set(left, right, this.mergedIds.length);
-    this.mergedIds.push(merged);
-    return true;
-  }
-
-  private addMerge(part: JsonPart, item: unknown, index: number): void {
-    if (typeof item === 'string' && item.startsWith('#version')) return;
+  private mergeOf(part: JsonPart, item: unknown, index: number): [number, number, number] {
     const pair: unknown = typeof item === 'string' ? item.split(' ') : item;
     if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string' || typeof pair[1] !== 'string')
       throw part.fail(`merge ${index} is ${JSON.stringify(item)?.slice(0, 60)}, not a pair of tokens`);
@@ -120,11 +117,11 @@ class Bpe implements TokenModel {
         );
       return id;
     };
-    const leftId = idOf(left);
-    const rightId = idOf(right);
-    const merged = idOf(left + (right.startsWith(this.prefix) ? right.slice(this.prefix.length) : right));
-    this.merges.set(leftId, rightId, this.mergedIds.length);
-    this.mergedIds.push(merged);
+    return [
+      idOf(left),
+      idOf(right),
+      idOf(left + (right.startsWith(this.prefix) ? right.slice(this.prefix.length) : right)),
+    ];
   }
 
   tokenize(word: string): WordTokens {
@@ -204,10 +201,10 @@ class Bpe implements TokenModel {
       const left = top - rank * RANK_UNIT;
       const right = next[left] as number;
       if (bytes[left] === 0 || right < 0) continue;
-      const merged = this.mergedIds[rank] as number;
+      const merged = this.merged[3 * rank + 2] as number;
       // The entry is stale if the pair that stands here now makes another token.
       const now = this.merges.get(ids[left] as number, ids[right] as number);
-      if (now < 0 || this.mergedIds[now] !== merged) continue;
+      if (now < 0 || this.merged[3 * now + 2] !== merged) continue;
       ids[left] = merged;
       bytes[left] = (bytes[left] as number) + (bytes[right] as number);
       bytes[right] = 0;
@@ -256,7 +253,26 @@ function toUnits(word: string, { ids, bytes }: Symbols): WordTokens {
   return { ids, starts, ends };
 }
 
-/** Builds a BPE model. Throws INVALID_TOKENIZER, among others for merges of tokens that the vocabulary does not have. */
+/**
+ * Puts the ids of a merge such as `he llo`, whose tokens follow each other as they are, into `out`. False for any other, and for one of
+ * tokens that there aren't.
+ */
+function mergeOfText(text: string, table: TokenTable, out: Int32Array, at: number): boolean {
+  const { length } = text;
+  const space = text.indexOf(' ');
+  const second = space + 1;
+  if (space < 0 || text.indexOf(' ', second) >= 0) return false;
+  const hash = hashOf(text, 0, space);
+  const left = table.find(hash, text, 0, space);
+  const right = table.find(hashOf(text, second, length), text, second, length);
+  const merged = table.find(hashOf(text, second, length, hash), text, 0, space, text, second, length);
+  out[at] = left;
+  out[at + 1] = right;
+  out[at + 2] = merged;
+  return left >= 0 && right >= 0 && merged >= 0;
+}
+
+/** Builds a BPE model. Its merges may be given by ids already, three each. Throws INVALID_TOKENIZER, among others for merges of tokens that the vocabulary does not have. */
 export function readBpe(part: JsonPart): TokenModel {
   return new Bpe(part);
 }

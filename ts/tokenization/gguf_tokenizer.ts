@@ -1,4 +1,6 @@
+import type { NativeTokenTables } from '../binding/native';
 import { invalidTokenizer, JsonPart } from './json_part';
+import { TokenTable } from './token_table';
 import { Tokenizer, type TokenizerFiles } from './tokenizer';
 
 /** Kinds of tokens in `tokenizer.ggml.token_type` (llama.cpp, `llama_token_type`). */
@@ -37,16 +39,33 @@ const WORD_RULES: Readonly<Record<string, WordRules>> = {
 
 /** What the keys `tokenizer.ggml.*` say. */
 class GgufVocabulary {
-  readonly tokens: readonly string[];
+  /** How many tokens there are. */
+  readonly size: number;
   readonly types: readonly unknown[];
+  /** The tokens' table, and the ids of the merges, where the addon could read them. */
+  readonly tables: { readonly vocab: TokenTable; readonly merges: Int32Array } | undefined;
+  private listed: readonly string[] | undefined;
 
-  constructor(private readonly metadata: Readonly<Record<string, unknown>>) {
-    this.tokens = this.strings('tokens');
-    if (this.tokens.length === 0) throw this.part('tokens').fail('the list of tokens is empty');
+  constructor(
+    private readonly metadata: Readonly<Record<string, unknown>>,
+    native: NativeTokenTables | null,
+  ) {
+    this.tables = native ? { vocab: TokenTable.ofNative(native), merges: native.merges } : undefined;
+    this.size = this.tables?.vocab.idLimit ?? this.tokens.length;
+    if (this.size === 0) throw this.part('tokens').fail('the list of tokens is empty');
     const types = this.part('token_type');
     this.types = types.isMissing ? [] : items(types);
-    if (this.types.length > 0 && this.types.length !== this.tokens.length)
-      throw types.fail(`${this.types.length} types for ${this.tokens.length} tokens`);
+    if (this.types.length > 0 && this.types.length !== this.size)
+      throw types.fail(`${this.types.length} types for ${this.size} tokens`);
+  }
+
+  get tokens(): readonly string[] {
+    this.listed ??= this.strings('tokens');
+    return this.listed;
+  }
+
+  tokenOf(id: number): string {
+    return (this.tables?.vocab.token(id) ?? this.tokens[id]) as string;
   }
 
   part(key: string): JsonPart {
@@ -65,8 +84,7 @@ class GgufVocabulary {
   numbers(key: string): number[] {
     const part = this.part(key);
     const numbers = items(part).map(Number);
-    if (numbers.length !== this.tokens.length)
-      throw part.fail(`${numbers.length} values for ${this.tokens.length} tokens`);
+    if (numbers.length !== this.size) throw part.fail(`${numbers.length} values for ${this.size} tokens`);
     return numbers;
   }
 
@@ -76,12 +94,12 @@ class GgufVocabulary {
     if (part.isMissing) return null;
     const id = part.count();
     // Converters write an id out of range, such as 4294967295, for "none".
-    return id < this.tokens.length ? id : null;
+    return id < this.size ? id : null;
   }
 
   token(role: string): string | null {
     const id = this.id(role);
-    return id === null ? null : (this.tokens[id] as string);
+    return id === null ? null : this.tokenOf(id);
   }
 
   flag(key: string, fallback: boolean): boolean {
@@ -106,7 +124,7 @@ class GgufVocabulary {
       if (type !== TOKEN_CONTROL && type !== TOKEN_USER_DEFINED && type !== TOKEN_UNKNOWN) continue;
       added.push({
         id,
-        content: this.tokens[id],
+        content: this.tokenOf(id),
         special: type !== TOKEN_USER_DEFINED,
         normalized: false,
         single_word: false,
@@ -142,8 +160,8 @@ function byteLevelBpe(vocabulary: GgufVocabulary): object {
     decoder: gpt2Words,
     model: {
       type: 'BPE',
-      vocab: vocabulary.vocab(),
-      merges: vocabulary.strings('merges'),
+      vocab: vocabulary.tables?.vocab ?? vocabulary.vocab(),
+      merges: vocabulary.tables?.merges ?? vocabulary.strings('merges'),
       ignore_merges: rules.ignoreMerges ?? false,
     },
   };
@@ -273,9 +291,15 @@ const MODELS: Readonly<Record<string, (vocabulary: GgufVocabulary) => object>> =
   bert: wordPiece,
 };
 
-/** Builds the tokenizer that a GGUF file describes in its metadata. Throws what `tokenizerFilesFromGguf` does. */
-export function tokenizerFromGguf(metadata: Readonly<Record<string, unknown>>): Tokenizer {
-  return Tokenizer.fromFiles(tokenizerFilesFromGguf(metadata));
+/**
+ * Builds the tokenizer that a GGUF file describes in its metadata. Throws what `tokenizerFilesFromGguf` does.
+ * @param native what the addon read of it already, if it could
+ */
+export function tokenizerFromGguf(
+  metadata: Readonly<Record<string, unknown>>,
+  native: NativeTokenTables | null = null,
+): Tokenizer {
+  return Tokenizer.fromFiles(tokenizerFilesFromGguf(metadata, native));
 }
 
 /**
@@ -285,6 +309,7 @@ export function tokenizerFromGguf(metadata: Readonly<Record<string, unknown>>): 
  */
 export function tokenizerFilesFromGguf(
   metadata: Readonly<Record<string, unknown>>,
+  native: NativeTokenTables | null = null,
 ): Required<Pick<TokenizerFiles, 'tokenizerJson' | 'tokenizerConfig'>> {
   const kind = metadata['tokenizer.ggml.model'];
   const build = typeof kind === 'string' && Object.hasOwn(MODELS, kind) ? MODELS[kind] : undefined;
@@ -294,7 +319,7 @@ export function tokenizerFilesFromGguf(
       kind === undefined ? 'the file holds no tokenizer' : `unknown kind of tokenizer ${JSON.stringify(String(kind))}`,
       `known are ${Object.keys(MODELS).join(', ')}; use the model's safetensors checkpoint`,
     );
-  const vocabulary = new GgufVocabulary(metadata);
+  const vocabulary = new GgufVocabulary(metadata, native);
   const addsBos = vocabulary.flag('add_bos_token', kind === 'llama');
   const addsEos = vocabulary.flag('add_eos_token', kind === 't5');
   const bos = vocabulary.token('bos');

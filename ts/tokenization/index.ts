@@ -1,6 +1,7 @@
 export type { ChatMessage, ChatTemplateOptions } from './chat_template';
 export { tokenizerFilesFromGguf, tokenizerFromGguf } from './gguf_tokenizer';
 export { TokenStreamDecoder } from './stream_decoder';
+export { TokenTable } from './token_table';
 export {
   type DecodeOptions,
   type EncodeOptions,

@@ -7,7 +7,7 @@ import { type Normalizer, readNormalizer } from './normalizers';
 import { type PostProcessor, readPostProcessor, Template } from './post_processors';
 import { type PreTokenizer, readPreTokenizer } from './pre_tokenizers';
 import { completeAddedTokens, readSpecialTokens, type SpecialTokens } from './special_tokens';
-import type { Vocabulary } from './vocabulary';
+import { Vocabulary } from './vocabulary';
 
 /** Parsed JSON of the files of a tokenizer; only `tokenizerJson` is required. */
 export interface TokenizerFiles {
@@ -55,7 +55,7 @@ export class Pipeline {
       completeAddedTokens(known, this.model.vocabulary, this.special, { config, map, addedTokens }),
       normalizer,
     );
-    this.vocabulary = this.model.vocabulary.copy();
+    this.vocabulary = new Vocabulary(this.model.vocabulary.table);
     for (const { content, id } of this.addedTokens.list) this.vocabulary.add(content, id);
     for (const token of this.addedTokens.list) this.vocabulary.rename(token.id, this.addedTokens.shown(token));
     this.postProcessor = this.readPostProcessor(root.get('post_processor'));

@@ -1,6 +1,7 @@
 import type { JsonPart } from './json_part';
 import type { TokenModel } from './model';
 import { Trie } from './pair_table';
+import { TokenTable } from './token_table';
 import { Vocabulary } from './vocabulary';
 
 /** How much worse than the worst token an unknown character is (SentencePiece's constant). */
@@ -15,14 +16,14 @@ export function readUnigram(part: JsonPart): TokenModel {
   if (vocab.isMissing) throw vocab.fail('the vocabulary is missing');
   const items = vocab.values();
   if (items.length === 0) throw vocab.fail('the vocabulary is empty');
-  const vocabulary = new Vocabulary();
+  const tokens: string[] = [];
   const scores = new Float64Array(items.length);
   let lowest = Number.POSITIVE_INFINITY;
   let characters = 0;
   items.forEach((item, id) => {
     if (!Array.isArray(item) || typeof item[0] !== 'string' || typeof item[1] !== 'number')
       throw vocab.fail(`entry ${id} is ${JSON.stringify(item)?.slice(0, 60)}, not [token, score]`);
-    vocabulary.add(item[0], id);
+    tokens.push(item[0]);
     scores[id] = item[1];
     lowest = Math.min(lowest, item[1]);
     characters += item[0].length;
@@ -34,7 +35,8 @@ export function readUnigram(part: JsonPart): TokenModel {
   const byteFallback = part.get('byte_fallback').boolean(false);
 
   const trie = new Trie(characters);
-  for (const [token, id] of vocabulary.entries()) if (token.length > 0) trie.add(token, id);
+  for (const [id, token] of tokens.entries()) if (token.length > 0) trie.add(token, id);
+  const vocabulary = new Vocabulary(TokenTable.of(tokens));
   const unknownScore = lowest - UNKNOWN_PENALTY;
 
   function needUnknown(): number {

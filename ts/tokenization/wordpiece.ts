@@ -1,6 +1,6 @@
 import type { JsonPart } from './json_part';
 import type { TokenModel } from './model';
-import { Trie } from './pair_table';
+import { hashOf } from './token_table';
 import { Vocabulary } from './vocabulary';
 
 /**
@@ -13,14 +13,8 @@ export function readWordPiece(part: JsonPart): TokenModel {
   const prefix = part.get('continuing_subword_prefix').string('##');
   const longest = part.get('max_input_chars_per_word').count(100);
 
-  let characters = 0;
-  for (const [token] of vocabulary.entries()) characters += token.length;
-  const beginnings = new Trie(characters);
-  const continuations = new Trie(characters);
-  for (const [token, id] of vocabulary.entries()) {
-    beginnings.add(token, id);
-    if (token.startsWith(prefix)) continuations.add(token.slice(prefix.length), id);
-  }
+  const { table } = vocabulary;
+  const prefixHash = hashOf(prefix, 0, prefix.length);
 
   return {
     type: 'WordPiece',
@@ -36,17 +30,16 @@ export function readWordPiece(part: JsonPart): TokenModel {
       const starts: number[] = [];
       const ends: number[] = [];
       for (let start = 0; start < word.length; ) {
-        const trie = start === 0 ? beginnings : continuations;
         let best = -1;
         let end = start;
-        for (let at = start, node = 0; at < word.length; ) {
-          node = trie.step(node, word.charCodeAt(at++));
-          if (node < 0) break;
-          const value = trie.valueAt(node);
-          if (value >= 0) {
-            best = value;
-            end = at;
-          }
+        let hash = start === 0 ? hashOf('', 0, 0) : prefixHash;
+        for (let at = start; at < word.length; ) {
+          hash = hashOf(word, at, ++at, hash);
+          const id =
+            start === 0 ? table.find(hash, word, 0, at) : table.find(hash, prefix, 0, prefix.length, word, start, at);
+          if (id < 0) continue;
+          best = id;
+          end = at;
         }
         if (best < 0) return whole();
         ids.push(best);

@@ -17,6 +17,7 @@ function header(
     tensors: headers({ 'token_embd.weight': [50, 32], ...shapes, ...vectorShapes }),
     metadata,
     readRows: (name) => Float32Array.from(vectors[name] ?? []),
+    tokenTables: async () => null,
     dispose: () => {},
   };
 }
