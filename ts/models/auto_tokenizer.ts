@@ -24,12 +24,21 @@ export const AutoTokenizer = {
    * @throws OctoformerError NOT_FOUND, INVALID_TOKENIZER, INVALID_CHECKPOINT, UNKNOWN_OPTION, NETWORK, OFFLINE, ABORTED
    */
   async from_pretrained(source: string, options: TokenizerLoadOptions = {}): Promise<Tokenizer> {
-    checkOptions(where, options, ['revision', 'gguf_file', 'signal', 'onProgress']);
-    const { revision, gguf_file, signal, onProgress } = options;
-    const files = await resolveModelFiles(source, { what: 'tokenizer', revision, gguf_file, signal, onProgress });
-    return files.gguf ? openGguf(files.gguf) : openFiles(files);
+    return readTokenizer(await resolveTokenizer(source, options));
   },
 };
+
+/** Where the files of a tokenizer are: what `AutoTokenizer.from_pretrained` does first. */
+export function resolveTokenizer(source: string, options: TokenizerLoadOptions): Promise<ModelFiles> {
+  checkOptions(where, options, ['revision', 'gguf_file', 'signal', 'onProgress']);
+  const { revision, gguf_file, signal, onProgress } = options;
+  return resolveModelFiles(source, { what: 'tokenizer', revision, gguf_file, signal, onProgress });
+}
+
+/** And reads them. */
+export function readTokenizer(files: ModelFiles): Promise<Tokenizer> {
+  return files.gguf ? openGguf(files.gguf) : openFiles(files);
+}
 
 async function openGguf(file: string): Promise<Tokenizer> {
   const checkpoint = await callNative(() => nativeAddon().openCheckpoint([file]));

@@ -5,7 +5,7 @@ import type { EncoderOutputs } from '../models/encoder_forward';
 import type { LoadOptions } from '../models/load_options';
 import type { TokenIds } from '../models/token_ids';
 import type { TokenizedText, Tokenizer } from '../tokenization';
-import { openTokenizer } from './open_tokenizer';
+import { openWithTokenizer } from './open_with_tokenizer';
 
 /** Options of every pipeline over an encoder. */
 export interface EncoderPipelineOptions {
@@ -34,8 +34,7 @@ export async function openEncoderPipeline<Task extends string, Outputs extends E
   options: LoadOptions,
   makeCall: (model: EncoderModel<Outputs>, tokenizer: Tokenizer) => Call,
 ): Promise<Call & PipelineParts<Task, EncoderModel<Outputs>>> {
-  const tokenizer = await openTokenizer(source, options);
-  const model = await auto.from_pretrained(source, options);
+  const { model, tokenizer } = await openWithTokenizer(source, options, auto);
   const dispose = () => model.dispose();
   const call = makeCall(model, tokenizer);
   return Object.assign(call as Call & object, { task, model, tokenizer, dispose, [Symbol.asyncDispose]: dispose });

@@ -6,7 +6,7 @@ import type { Tokenizer } from '../tokenization';
 import type { ChatOptions, ChatSession } from './chat_session';
 import type { FeatureExtractionPipeline } from './feature_extraction';
 import type { FillMaskPipeline } from './fill_mask';
-import { openTokenizer } from './open_tokenizer';
+import { openWithTokenizer } from './open_with_tokenizer';
 import type { Chat, Prompt } from './prompt';
 import type { QuestionAnsweringPipeline } from './question_answering';
 import type { SentenceSimilarityPipeline } from './sentence_similarity';
@@ -117,8 +117,7 @@ export async function pipeline<Task extends keyof Pipelines>(
 }
 
 async function openTextGeneration(source: string, options: LoadOptions): Promise<TextGenerationPipeline> {
-  const tokenizer = await openTokenizer(source, options);
-  const model = await AutoModelForCausalLM.from_pretrained(source, options);
+  const { model, tokenizer } = await openWithTokenizer(source, options, AutoModelForCausalLM);
   const generator = new TextGenerator(model, tokenizer);
   const call = (input: Prompt | readonly Prompt[], given?: TextGenerationOptions) => generator.run(input, given);
   const dispose = () => generator.dispose();

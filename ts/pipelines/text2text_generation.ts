@@ -6,7 +6,7 @@ import type { LoadOptions } from '../models/load_options';
 import type { Tokenizer } from '../tokenization';
 import { type PipelineParts, textsOf } from './encoder_pipeline';
 import { type EncodedText, hasLanguages, type Languages, translationIds } from './languages';
-import { openTokenizer } from './open_tokenizer';
+import { openWithTokenizer } from './open_with_tokenizer';
 import { seedsOf } from './seeds';
 import { taskParameters } from './task_parameters';
 
@@ -64,8 +64,7 @@ export async function openText2Text<Task extends Text2TextTask>(
   options: LoadOptions,
   languages: Languages = {},
 ): Promise<Text2TextPipeline<Task, TranslationOptions>> {
-  const tokenizer = await openTokenizer(source, options);
-  const model = await AutoModelForSeq2SeqLM.from_pretrained(source, options);
+  const { model, tokenizer } = await openWithTokenizer(source, options, AutoModelForSeq2SeqLM);
   const writer = new Writer(task, model, tokenizer, languages);
   const call = async (input: string | readonly string[], given: TranslationOptions = {}) => {
     const answers = await writer.run(input, given);
