@@ -242,6 +242,14 @@ void Executor::run_chunk(const RunRequest& request, int64_t first, int64_t count
   }
 }
 
+/// Its probabilities come sequence by sequence.
+bool Executor::asks_for_cross_attention(const RunRequest& request) const {
+  return std::any_of(request.outputs.begin(), request.outputs.end(), [&](const std::string& name) {
+    return std::holds_alternative<CrossAttentionOp>(
+        compiled_.program.ops[static_cast<size_t>(compiled_.outputs.find(name)->second)]);
+  });
+}
+
 /// The part of each sequence and of the rows that lies in token rows [first, first + count).
 void Executor::select_chunk(const RunRequest& request, int64_t first, int64_t count) {
   first_token_ = first;
@@ -249,6 +257,8 @@ void Executor::select_chunk(const RunRequest& request, int64_t first, int64_t co
   slices_.clear();
   cross_slices_.clear();
   slice_lengths_.clear();
+  const bool by_sequence = asks_for_cross_attention(request);
+  size_t last = 0;  // sequence of the last of cross_slices_
   for (size_t i = 0; i < sequences_.size(); ++i) {
     const Sequence& sequence = sequences_[i];
     const int64_t begin = std::max(sequence.first_token, first);
@@ -260,6 +270,11 @@ void Executor::select_chunk(const RunRequest& request, int64_t first, int64_t co
     if (!compiled_.cross) continue;
     // A decoder reads all of it; an encoder writes the positions of its tokens.
     const EncodedSequence& encoded = *encoded_[i];
+    if (!compiled_.encoder && !by_sequence && !cross_slices_.empty() && encoded_[i] == encoded_[last]) {
+      cross_slices_.back().count += end - begin;  // beams of one input, side by side: its keys are read once for all
+      continue;
+    }
+    last = i;
     const int64_t past = compiled_.encoder ? slices_.back().past : encoded.length();
     cross_slices_.push_back({begin - first, end - begin, past, encoded.pages()});
   }

@@ -58,6 +58,7 @@ class Executor {
   void place_tokens(const RunRequest& request, std::span<const KeyValueCache::Growth> growths);
   void allocate_outputs(const RunRequest& request, RunResult& result) const;
   int64_t logits_columns() const;
+  bool asks_for_cross_attention(const RunRequest& request) const;
   void run_chunk(const RunRequest& request, int64_t first, int64_t count, RunResult& result);
   void select_chunk(const RunRequest& request, int64_t first, int64_t count);
   void lay_out_arena();

@@ -59,7 +59,7 @@ ExponentialSum sum_exponentials_row(const float* input, int64_t columns) {
     const Vec::F x = Vec::sub(Vec::load(p), base);
     const Vec::F bounded = Vec::max(lowest, x);  // NaN passes, being the second operand
     const Vec::F n = nearest_power(bounded);
-    const Vec::F e = Vec::mul(exponential_of_rest(bounded, n), Vec::power_of_two(Vec::sub(n, power)));
+    const Vec::F e = Vec::times_power_of_two(exponential_of_rest(bounded, n), Vec::sub(n, power));
     return Vec::select_less(x, lowest, Vec::zero(), e);
   };
 

@@ -249,6 +249,43 @@ TEST(EncoderDecoder, StepsThroughTheCacheGiveTheSameBitsAndForksShareWhatWasEnco
   EXPECT_NE(cache->encoded(), nullptr);
 }
 
+TEST(EncoderDecoder, BeamsSideBySideHaveTheBitsThatEachHasAlone) {
+  for (auto& backend : {cpu, +[](int) -> std::unique_ptr<Backend> { return std::make_unique<ReferenceBackend>(); }}) {
+    const auto model = tiny().load(backend(2));
+    // Beams of two inputs, of several lengths, one of them without new tokens; in the end the first input once more.
+    const std::vector<std::pair<size_t, std::vector<int32_t>>> beams = {
+        {1, ids(1, 1)}, {1, ids(35, 2)}, {1, {}}, {1, ids(2, 3)}, {2, ids(1, 4)}, {2, ids(1, 5)}, {1, ids(1, 6)},
+    };
+    for (const bool attentions : {false, true}) {
+      RunRequest encode =
+          request_for({{some_pairs()[0].source, {}}, {some_pairs()[1].source, {}}, {some_pairs()[2].source, {}}});
+      encode.outputs = {};
+      for (auto& cache : encode.caches) cache = model->create_cache();
+      model->run(encode);
+      const auto request_of = [&](std::span<const std::pair<size_t, std::vector<int32_t>>> some) {
+        RunRequest request;
+        for (const auto& [input, tokens] : some) {
+          request.caches.push_back(encode.caches[input]->fork());
+          request.lengths.push_back(static_cast<int32_t>(tokens.size()));
+          request.input_ids.insert(request.input_ids.end(), tokens.begin(), tokens.end());
+        }
+        request.rows.resize(request.input_ids.size());
+        std::iota(request.rows.begin(), request.rows.end(), 0);
+        request.outputs = {"logits"};
+        if (attentions) request.outputs.push_back("cross_attentions.0");
+        return request;
+      };
+      std::map<std::string, std::vector<float>> alone;
+      for (size_t i = 0; i < beams.size(); ++i) {
+        for (const auto& [name, values] : model->run(request_of(std::span(beams).subspan(i, 1))).outputs) {
+          alone[name].insert(alone[name].end(), values.begin(), values.end());
+        }
+      }
+      EXPECT_EQ(model->run(request_of(beams)).outputs, alone);
+    }
+  }
+}
+
 TEST(EncoderDecoder, RefusesRequestsThatDontHoldTogether) {
   const auto model = tiny().load(cpu());
   const auto refused = [&](const RunRequest& request, const std::string& part) {
