@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cpu/gemm_blocking.h"
+#include "cpu/parallel_rows.h"
 #include "cpu/row_ops.h"
 #include "cpu/thread_pool.h"
 
@@ -19,6 +20,17 @@ namespace {
 constexpr int64_t kValuesPerThread = 4 * 1024;
 
 }  // namespace
+
+void Int8Activations::Entries::clear() {
+  entries.clear();
+  row_end.clear();
+}
+
+void Int8Activations::Entries::append(const Entries& later) {
+  const size_t before = entries.size();
+  entries.insert(entries.end(), later.entries.begin(), later.entries.end());
+  for (const size_t end : later.row_end) row_end.push_back(before + end);
+}
 
 /// The state of one quantize(): rows are independent of each other but where the settings look across them.
 class Int8Activations::Call {
@@ -97,9 +109,33 @@ class Int8Activations::Call {
 
   /// `scanned`: the ranges of the rows are known.
   void finish(int64_t tile, Worker& worker, bool scanned) {
-    worker.entries.clear();
-    worker.row_end.clear();
-    for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
+    worker.found.clear();
+    finish_rows(tile * row_tile_, last_row(tile), worker, worker.found, scanned);
+    list_outliers(tile, worker);
+  }
+
+  /// The same in two steps, for tiles that are shared out in `parts` parts of `part_rows` rows: what one worker does of
+  /// a part, and then of the tile.
+  void finish_part(int64_t index, int64_t parts, int64_t part_rows, Worker& worker) {
+    const int64_t tile = index / parts, first = tile * row_tile_ + index % parts * part_rows;
+    Entries& found = owner_.parts_[static_cast<size_t>(index)];
+    found.clear();
+    finish_rows(first, std::min(first + part_rows, last_row(tile)), worker, found, false);
+  }
+  void join_parts(int64_t tile, int64_t parts, Worker& worker) {
+    worker.found.clear();
+    for (int64_t part = tile * parts; part < (tile + 1) * parts; ++part) {
+      worker.found.append(owner_.parts_[static_cast<size_t>(part)]);
+    }
+    list_outliers(tile, worker);
+  }
+
+ private:
+  int64_t last_row(int64_t tile) const { return std::min((tile + 1) * row_tile_, rows_); }
+
+  /// Rows [first, end), which may be none.
+  void finish_rows(int64_t first_row, int64_t end, Worker& worker, Entries& found, bool scanned) {
+    for (int64_t row = first_row; row < end; ++row) {
       const float* x = row_of(row, worker);
       if (!scanned) {
         scan_row(row, x, worker);
@@ -107,22 +143,18 @@ class Int8Activations::Call {
         RowScan again;
         kernels_.scan_outliers(x, columns_, owner_.below_[static_cast<size_t>(row)], worker.row_bits.data(), &again);
       }
-      const size_t first = worker.entries.size();
+      const size_t first = found.entries.size();
       if (by_column_) {
-        list_entries(worker.bits, x, worker);
+        list_entries(worker.bits, x, worker, found);
       } else if (has_outliers(row)) {
-        list_entries(worker.row_bits, x, worker);
+        list_entries(worker.row_bits, x, worker, found);
       } else {
-        add_kept_before(columns_, 0, worker);
+        add_kept_before(columns_, 0, worker, found);
       }
-      worker.row_end.push_back(worker.entries.size());
-      quantize(row, x, std::span(worker.entries).subspan(first));
+      found.row_end.push_back(found.entries.size());
+      quantize(row, x, std::span(found.entries).subspan(first));
     }
-    list_outliers(tile, worker);
   }
-
- private:
-  int64_t last_row(int64_t tile) const { return std::min((tile + 1) * row_tile_, rows_); }
 
   /// Outliers of a row are |x| > this; < 0: it has none.
   float below_limit(const RowScan& found) const {
@@ -188,36 +220,36 @@ class Int8Activations::Call {
   }
 
   /// Zeros add nothing.
-  static void add_entry(int64_t k, float value, Worker& worker) {
-    if (value != 0.0f) worker.entries.push_back({static_cast<int32_t>(k), value});
+  static void add_entry(int64_t k, float value, Entries& found) {
+    if (value != 0.0f) found.entries.push_back({static_cast<int32_t>(k), value});
   }
 
   /// Entries of kept features from the `next` one on, before feature `end`; the next one after them.
-  size_t add_kept_before(int64_t end, size_t next, Worker& worker) const {
-    for (; next < kept_.size() && kept_[next] < end; ++next) add_entry(kept_[next], worker.kept[next], worker);
+  size_t add_kept_before(int64_t end, size_t next, const Worker& worker, Entries& found) const {
+    for (; next < kept_.size() && kept_[next] < end; ++next) add_entry(kept_[next], worker.kept[next], found);
     return next;
   }
 
   /// Of a row: the features in `bits`, and those that are kept.
-  void list_entries(const std::vector<uint64_t>& bits, const float* x, Worker& worker) const {
+  void list_entries(const std::vector<uint64_t>& bits, const float* x, const Worker& worker, Entries& found) const {
     size_t next_kept = 0;
     for_each_bit(bits, [&](int64_t k) {
-      next_kept = add_kept_before(k, next_kept, worker);
-      add_entry(k, x[k], worker);
+      next_kept = add_kept_before(k, next_kept, worker, found);
+      add_entry(k, x[k], found);
     });
-    add_kept_before(columns_, next_kept, worker);
+    add_kept_before(columns_, next_kept, worker, found);
   }
 
   void list_outliers(int64_t index, Worker& worker) {
     Int8OutlierTile& view = owner_.tile_views_[static_cast<size_t>(index)];
     view = {};
     const int64_t rows = last_row(index) - index * row_tile_;
-    if (worker.entries.empty()) {
+    if (worker.found.entries.empty()) {
       if (settings_.count_outliers) weight_.count(rows, {}, {});
       return;
     }
     Int8OutlierList& list = owner_.outliers_[static_cast<size_t>(index)];
-    list.make(worker.entries, worker.row_end, kept_, worker.place);
+    list.make(worker.found.entries, worker.found.row_end, kept_, worker.place);
     if (settings_.count_outliers) {
       list.count(worker.counts);
       weight_.count(rows, list.features(), worker.counts);
@@ -327,7 +359,7 @@ void Int8Activations::quantize(const Int8Kernels& kernels, int threads, const In
                                const Int8Task& task) {
   const ConstMatrixView& input = first_input(source.rows);
   const Int8Settings& settings = weight.settings();
-  const int64_t tiles = divide_up(input.rows, weight.kernel().row_tile);
+  const int64_t row_tile = weight.kernel().row_tile, tiles = divide_up(input.rows, row_tile);
   prepare(threads, weight, input.rows, task);
   Call call(*this, kernels, weight, source, task);
   const int used = usable_threads(threads, input.rows * input.columns, kValuesPerThread);
@@ -344,6 +376,14 @@ void Int8Activations::quantize(const Int8Kernels& kernels, int threads, const In
     }
     call.share_range();
     for_each_tile([&](int64_t tile, Worker& worker) { call.finish(tile, worker, true); });
+  } else if (tiles < used) {  // a few rows: else some threads would have nothing to do
+    const int64_t part_rows = std::clamp<int64_t>(kTaskValues / std::max<int64_t>(input.columns, 1), 1, row_tile);
+    const int64_t parts = divide_up(std::min(row_tile, input.rows), part_rows);
+    if (parts_.size() < static_cast<size_t>(tiles * parts)) parts_.resize(static_cast<size_t>(tiles * parts));
+    ThreadPool::shared().parallel_for(used, tiles * parts, [&](int64_t index, int worker) {
+      call.finish_part(index, parts, part_rows, workers_[static_cast<size_t>(worker)]);
+    });
+    for_each_tile([&](int64_t tile, Worker& worker) { call.join_parts(tile, parts, worker); });
   } else {
     for_each_tile([&](int64_t tile, Worker& worker) { call.finish(tile, worker, false); });
   }

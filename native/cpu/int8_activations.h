@@ -47,14 +47,21 @@ class Int8Activations final : public QuantizedRows {
   void describe(Int8Task& task) const;
 
  private:
+  /// What some rows multiply in float.
+  struct Entries {
+    std::vector<Int8Entry> entries;  // one row after another, by increasing feature
+    std::vector<size_t> row_end;     // of each row in `entries`
+
+    void clear();
+    void append(const Entries& later);
+  };
   struct Worker {
     const Block* block = nullptr;    // where the rows lie that it has made; null: elsewhere
     std::vector<float> row;          // one that is not read where it lies
     std::vector<float> kept;         // a row's values of the features that are always multiplied in float
     std::vector<uint64_t> row_bits;  // outlier features of a row
     std::vector<uint64_t> bits;      // of all rows that the worker has seen
-    std::vector<Int8Entry> entries;  // of the tile's rows, one row after another, by increasing feature
-    std::vector<size_t> row_end;     // of each of its rows in `entries`
+    Entries found;                   // of the tile at hand
     std::vector<int32_t> place;      // of a feature among those of the tile at hand; -1: it has none
     std::vector<int32_t> counts;     // entries of each feature of the tile
   };
@@ -72,6 +79,7 @@ class Int8Activations final : public QuantizedRows {
   std::vector<int32_t> zero_;
   std::vector<int32_t> sum_;
   std::vector<Int8OutlierList> outliers_;  // of each tile
+  std::vector<Entries> parts_;             // of each part of each tile
   std::vector<Int8OutlierTile> tile_views_;
   std::vector<Worker> workers_;
 };

@@ -150,27 +150,30 @@ TEST_P(Int8Linear, EverySchemeIsTheReferenceBitForBit) {
 // Few rows and many take different kernels; threads, blocks and tiles of outliers cut elsewhere. Nothing of it may show
 // where rows are independent.
 TEST_P(Int8Linear, ARowHasTheSameBitsAloneInAnyBatchAndOnAnyThreads) {
-  Matrix a = random_matrix(45, 1111, 5);
-  for (int64_t m = 0; m < a.rows; ++m) {
-    for (int64_t k = m % 3; k < a.columns; k += 97) a.at(m, k) *= 40.0f;  // other outliers in every third row
-  }
-  const Matrix w = random_matrix(203, 1111, 6), bias = random_matrix(1, 203, 7);
-  for (const Scheme& scheme : schemes()) {
-    if (scheme.settings.looks_across_rows()) continue;
-    Int8LinearDriver alone(table_.int8, 1), crowd(table_.int8, 5);
-    const auto weight = pack(w, scheme.settings);
-    const Matrix all = multiply(driver_, a, *weight, bias.values.data());
-    EXPECT_TRUE(same_bits(all, multiply(alone, a, *weight, bias.values.data()))) << scheme.name;
-    EXPECT_TRUE(same_bits(all, multiply(crowd, a, *weight, bias.values.data()))) << scheme.name;
-    for (int64_t rows : {2, 3, 6, 7, 16, 17, 33}) {
-      Matrix part(rows, a.columns), expected(rows, w.rows);
-      std::memcpy(part.values.data(), a.values.data(), part.values.size() * sizeof(float));
-      std::memcpy(expected.values.data(), all.values.data(), expected.values.size() * sizeof(float));
-      EXPECT_TRUE(same_bits(multiply(driver_, part, *weight, bias.values.data()), expected)) << scheme.name << rows;
+  for (const int64_t features : {600, 1111}) {  // threads share a few rows by one or by several of them
+    Matrix a = random_matrix(45, features, 5);
+    for (int64_t m = 0; m < a.rows; ++m) {
+      for (int64_t k = m % 3; k < a.columns; k += 97) a.at(m, k) *= 40.0f;  // other outliers in every third row
     }
-    for (int64_t row = 0; row < a.rows; ++row) {
-      ASSERT_TRUE(same_bits(multiply(driver_, row_of(a, row), *weight, bias.values.data()), row_of(all, row)))
-          << scheme.name << ", row " << row;
+    const Matrix w = random_matrix(203, features, 6), bias = random_matrix(1, 203, 7);
+    for (const Scheme& scheme : schemes()) {
+      if (scheme.settings.looks_across_rows()) continue;
+      Int8LinearDriver alone(table_.int8, 1), crowd(table_.int8, 5);
+      const auto weight = pack(w, scheme.settings);
+      const Matrix all = multiply(driver_, a, *weight, bias.values.data());
+      EXPECT_TRUE(same_bits(all, multiply(alone, a, *weight, bias.values.data()))) << scheme.name;
+      EXPECT_TRUE(same_bits(all, multiply(crowd, a, *weight, bias.values.data()))) << scheme.name;
+      for (int64_t rows : {2, 3, 6, 7, 16, 17, 33}) {
+        Matrix part(rows, a.columns), expected(rows, w.rows);
+        std::memcpy(part.values.data(), a.values.data(), part.values.size() * sizeof(float));
+        std::memcpy(expected.values.data(), all.values.data(), expected.values.size() * sizeof(float));
+        EXPECT_TRUE(same_bits(multiply(driver_, part, *weight, bias.values.data()), expected)) << scheme.name << rows;
+        EXPECT_TRUE(same_bits(multiply(crowd, part, *weight, bias.values.data()), expected)) << scheme.name << rows;
+      }
+      for (int64_t row = 0; row < a.rows; ++row) {
+        ASSERT_TRUE(same_bits(multiply(driver_, row_of(a, row), *weight, bias.values.data()), row_of(all, row)))
+            << scheme.name << ", row " << row;
+      }
     }
   }
 }
