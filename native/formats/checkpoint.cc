@@ -90,6 +90,8 @@ std::span<const std::byte> Checkpoint::bytes(const TensorInfo& tensor) const {
   return mapped_[tensor.file]->bytes().subspan(tensor.offset, tensor.bytes);
 }
 
+void Checkpoint::release(const TensorInfo& tensor) const { mapped(tensor.file).release(bytes(tensor)); }
+
 void Checkpoint::read_rows(const TensorInfo& tensor, int64_t first, int64_t count, float* out) const {
   if (tensor.encoding == TensorEncoding::unsupported) {
     fail(ErrorCode::invalid_checkpoint, file_of(tensor), ": tensor ", quoted(tensor.name), ": dtype ", tensor.dtype,

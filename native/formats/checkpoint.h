@@ -70,6 +70,8 @@ class Checkpoint {
   const std::string& file_of(const TensorInfo& tensor) const { return files_[tensor.file]; }
   /// The tensor's stored bytes; not aligned.
   std::span<const std::byte> bytes(const TensorInfo& tensor) const;
+  /// Takes what was read of a tensor out of this process's memory.
+  void release(const TensorInfo& tensor) const;
   /// Writes rows [first, first + count) as float32, `columns()` each, one after another: halves are widened, blocks
   /// dequantized, integers converted (to nearest), true is 1. Any number of threads may read at once.
   /// Throws INVALID_ARGUMENT for rows outside the tensor, INVALID_CHECKPOINT naming the dtype of an unsupported

@@ -126,6 +126,8 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
 
 MappedFile::~MappedFile() { UnmapViewOfFile(data_); }
 
+void MappedFile::release(std::span<const std::byte>) const {}
+
 #else
 
 MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
@@ -152,6 +154,14 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
 }
 
 MappedFile::~MappedFile() { munmap(const_cast<std::byte*>(data_), size_); }
+
+void MappedFile::release(std::span<const std::byte> part) const {
+  // Only pages that lie in it as a whole: others may be in use for what stands beside it.
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(part.data());
+  const uintptr_t first = (begin + page - 1) / page * page, end = (begin + part.size()) / page * page;
+  if (first < end) madvise(const_cast<std::byte*>(part.data()) + (first - begin), end - first, MADV_DONTNEED);
+}
 
 #endif
 

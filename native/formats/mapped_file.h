@@ -20,6 +20,9 @@ class MappedFile {
 
   const std::string& path() const { return path_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  /// Takes the pages of a part of the bytes out of this process's memory; who reads them again gets them from the
+  /// system's cache of the file. Windows keeps them.
+  void release(std::span<const std::byte> part) const;
   /// When the file was last changed, in the operating system's smallest unit.
   int64_t modified() const { return modified_; }
 

@@ -127,6 +127,8 @@ std::vector<LoadedWeight> load_weights(std::span<const WeightDescription> weight
       loaded[i].vector = load_vector(source);
     }
     meter.end_weight();
+    // Or the whole checkpoint would stay in memory beside what is made of it, until the last weight.
+    for (const WeightPart& part : weights[i].parts) checkpoint.release(checkpoint.at(part.tensor));
     sources[i].reset();  // and what it decoded
   }
   return loaded;

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
+#include <string>
+#include <utility>
 
 #include "formats/checkpoint_files.h"
 
@@ -15,6 +18,21 @@ TEST(MappedFile, GivesTheContent) {
   EXPECT_EQ(mapped.path(), file.path());
   ASSERT_EQ(mapped.bytes().size(), 5u);
   EXPECT_EQ(std::memcmp(mapped.bytes().data(), "hello", 5), 0);
+}
+
+TEST(MappedFile, GivesTheSameAfterReleasing) {
+  std::string content(100'000, '\0');
+  for (size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i % 251);
+  const TemporaryFile file(content);
+  const MappedFile mapped(file.path());
+  const std::span<const std::byte> bytes = mapped.bytes();
+  // Whole pages, parts of pages, nothing.
+  for (const auto& [begin, size] :
+       {std::pair<size_t, size_t>{0, 100'000}, {1, 99'999}, {4095, 2}, {4096, 4096}, {7, 0}}) {
+    EXPECT_EQ(std::memcmp(bytes.data(), content.data(), content.size()), 0);
+    mapped.release(bytes.subspan(begin, size));
+  }
+  EXPECT_EQ(std::memcmp(bytes.data(), content.data(), content.size()), 0);
 }
 
 TEST(MappedFile, ReadsNamesOutsideAscii) {
