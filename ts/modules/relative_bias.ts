@@ -1,5 +1,5 @@
+import type { RelativeBias } from '../graph/attention_ops';
 import type { GraphBuilder } from '../graph/builder';
-import type { RelativeBias } from '../graph/program';
 
 export interface RelativeBiasOptions {
   readonly buckets: number;

@@ -1,4 +1,5 @@
-import type { AttentionOp, Program } from '../../../ts/graph/program';
+import type { AttentionOp } from '../../../ts/graph/attention_ops';
+import type { Program } from '../../../ts/graph/program';
 import type { ConfigValues } from '../../../ts/models/config';
 import { findArchitecture } from '../../../ts/models/registry';
 import { relativePlaces } from '../../../ts/modules/disentangled_attention';

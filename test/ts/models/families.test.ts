@@ -1,7 +1,8 @@
 import type { NativeTensorInfo } from '../../../ts/binding/native';
+import type { AttentionOp } from '../../../ts/graph/attention_ops';
 import { GraphBuilder } from '../../../ts/graph/builder';
 import { describeModules } from '../../../ts/graph/module_tree';
-import type { AttentionOp, NormOp, Op, Program, RopeOp } from '../../../ts/graph/program';
+import type { NormOp, Op, Program, RopeOp } from '../../../ts/graph/program';
 import { type FoundTensor, TensorTable } from '../../../ts/graph/tensor_table';
 import type { ConfigValues } from '../../../ts/models/config';
 import { findArchitecture } from '../../../ts/models/registry';
