@@ -5,7 +5,7 @@
 //
 // Packed weights: [N / panel][K / 4][panel][4] int8, N and K filled up with zeros: four k of an output feature beside
 // each other, as the dot products of four bytes want them, and contiguous in the order that both prefill and decoding
-// read.
+// read. Those of a tiled kernel lie in tiles, as PackedPanels says.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -76,6 +76,7 @@ struct Int8Task {
 
 struct Int8Kernel {
   int panel = 0;           // output features of a packed panel
+  int packed_columns = 0;  // those of a tile of weights; all, if not tiled
   int row_tile = 0;        // rows of a tile of accumulators
   int few_rows_limit = 0;  // rows that few_rows takes at once
   int depth_granule = 4;   // K is filled up to a multiple of it

@@ -9,6 +9,7 @@
 //   float32, float16   [K][panel]
 //   bfloat16           [K / 2][panel][2], K filled with zeros to a multiple of `depth_granule`
 // so that one step reads a contiguous run of output features, a pair of k beside each other where the units want it.
+// Those of a tiled kernel lie in tiles, as PackedPanels says.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -56,6 +57,7 @@ struct GemmTask {
 template <class A, class W>
 struct GemmKernel {
   int panel = 0;                                       // output features of a packed panel
+  int packed_columns = 0;                              // those of a tile of weights; all, if not tiled
   int row_tile = 0;                                    // rows of a tile of accumulators
   int few_rows_limit = 0;                              // rows that few_rows takes at once
   int depth_granule = 1;                               // K is filled up to a multiple of it
@@ -63,6 +65,21 @@ struct GemmKernel {
   bool tiled = false;                                  // activations lie as tiles [row_tile][depth_granule]
   void (*few_rows)(const GemmTask<A, W>&) = nullptr;   // depth_block >= depth, rows <= few_rows_limit
   void (*many_rows)(const GemmTask<A, W>&) = nullptr;  // any number of rows
+};
+
+/// How a panel of packed weights lies: [K / depth][panel / columns][depth / group][columns][group]. A tile of weights
+/// is `columns` output features by `depth` of k, of which `group` lie beside each other. Where a tile is as wide as the
+/// panel its depth makes no difference.
+struct PackedPanels {
+  int64_t panel = 0, columns = 0, depth = 1, group = 1;
+
+  /// Where (column, k) lies in a panel, k a multiple of `group`. The groups of k that follow in the same tile lie
+  /// group_stride() apart.
+  int64_t place(int64_t column, int64_t k) const {
+    const int64_t in_tile = k % depth;
+    return (k - in_tile) * panel + column / columns * columns * depth + in_tile * columns + column % columns * group;
+  }
+  int64_t group_stride() const { return columns * group; }
 };
 
 /// Where element (row, k) of tiled activations lies: row_tile rows of a block of k together, a tile after another. A

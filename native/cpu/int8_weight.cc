@@ -165,11 +165,11 @@ struct Int8Weight::Packer {
       read(first, count, buffer);
       quantize(first, count, buffer);
     }
-    const int width = weight.panel_;
-    int8_t* out = weight.values_.data() + panel * weight.panel_stride();
     // Rows of no features take no memory.
     const size_t panel_bytes = static_cast<size_t>(weight.panel_stride());
-    if (panel_bytes > 0 && (count < width || weight.depth_ > in_features)) std::memset(out, 0, panel_bytes);
+    if (panel_bytes > 0 && (count < weight.panel_ || weight.depth_ > in_features)) {
+      std::memset(weight.values_.data() + panel * weight.panel_stride(), 0, panel_bytes);
+    }
     bool least = false;
     for (int64_t n = 0; n < count; ++n) {
       const int8_t* bytes = buffer.bytes.data() + n * in_features;
@@ -184,14 +184,16 @@ struct Int8Weight::Packer {
       least |= lowest == 0;
     }
     if (least) general = true;
-    // Strips of 64 k: the bytes of a strip of all rows and the lines that they go to stay in the first-level cache.
-    for (int64_t strip = 0; strip < in_features; strip += 64) {
-      const int64_t end = std::min<int64_t>(strip + 64, in_features);
+    // Strips of 64 k (a tile's at most): the bytes of a strip of all rows and the lines that they go to stay in the
+    // first-level cache.
+    for (int64_t strip = 0; strip < in_features; strip += kByteRun) {
+      const int64_t end = std::min<int64_t>(strip + kByteRun, in_features);
       for (int64_t n = 0; n < count; ++n) {
         const int8_t* bytes = buffer.bytes.data() + n * in_features;
+        int8_t* out = weight.values_.data() + weight.place_of_run(first + n, strip);
         int64_t k = strip;
-        for (; k + 4 <= end; k += 4) std::memcpy(out + (k * width + n * 4), bytes + k, 4);
-        for (; k < end; ++k) out[(k / 4 * width + n) * 4 + k % 4] = bytes[k];
+        for (; k + 4 <= end; k += 4, out += weight.layout_.group_stride()) std::memcpy(out, bytes + k, 4);
+        for (; k < end; ++k) *out++ = bytes[k];
       }
     }
     keep_floats(panel, count, buffer);
@@ -221,6 +223,8 @@ Int8Weight::Int8Weight(LinearWeightDescription given, const Int8Kernels& kernels
     : LinearWeight(std::move(given)), storage_(std::move(storage)) {
   const LinearWeightDescription& shape = description();
   panel_ = settings().weight_only ? kernels.weight_only_panel : kernels.symmetric.panel;
+  layout_ = {panel_, settings().weight_only ? panel_ : kernels.symmetric.packed_columns,
+             kernels.symmetric.depth_granule, 4};
   panels_ = divide_up(shape.out_features, panel_);
   depth_ = round_up(shape.in_features, kernels.symmetric.depth_granule);
   const auto columns = static_cast<size_t>(panels_ * panel_);
@@ -276,6 +280,14 @@ std::unique_ptr<Int8Weight> Int8Weight::pack(const Int8Kernels& kernels, int thr
   return weight;
 }
 
+void Int8Weight::for_each_weight(int64_t row, const auto& visit) const {
+  for (int64_t first = 0; first < description().in_features; first += kByteRun) {
+    const int8_t* run = values() + place_of_run(row, first);
+    const int64_t count = std::min(description().in_features - first, kByteRun);
+    for (int64_t i = 0; i < count; ++i) visit(first + i, run[i / 4 * layout_.group_stride() + i % 4]);
+  }
+}
+
 Int8Rows Int8Weight::int8_rows(int64_t first, int64_t count) const {
   const int64_t in_features = description().in_features;
   if (first < 0 || count < 0 || first > description().out_features - count) {
@@ -285,8 +297,8 @@ Int8Rows Int8Weight::int8_rows(int64_t first, int64_t count) const {
   Int8Rows rows;
   rows.values.resize(static_cast<size_t>(count * in_features));
   for (int64_t n = 0; n < count; ++n) {
-    for (int64_t k = 0; k < in_features; ++k)
-      rows.values[static_cast<size_t>(n * in_features + k)] = value(first + n, k);
+    int8_t* const out = rows.values.data() + n * in_features;
+    for_each_weight(first + n, [&](int64_t k, int8_t weight) { out[k] = weight; });
   }
   const auto taken = [&](const auto& all) {
     return all.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
@@ -303,10 +315,10 @@ Int8Rows Int8Weight::int8_rows(int64_t first, int64_t count) const {
 void Int8Weight::read_row(int64_t index, float scale, bool accumulate, float* out) const {
   const int32_t zero_point = zero_points_.empty() ? 0 : zero_points_[static_cast<size_t>(index)];
   const float row_scale = scales_[static_cast<size_t>(index)];
-  for (int64_t k = 0; k < description().in_features; ++k) {
-    const float weight = static_cast<float>(value(index, k) - zero_point) * row_scale * scale;
+  for_each_weight(index, [&](int64_t k, int8_t value) {
+    const float weight = static_cast<float>(value - zero_point) * row_scale * scale;
     out[k] = accumulate ? out[k] + weight : weight;
-  }
+  });
 }
 
 OutlierCounts Int8Weight::outlier_counts() const {

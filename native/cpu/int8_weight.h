@@ -61,12 +61,17 @@ class Int8Weight final : public LinearWeight {
   struct Packer;
   Int8Weight(LinearWeightDescription description, const Int8Kernels& kernels, WeightStorage storage);
   void choose_kernel(const Int8Kernels& kernels);
-  int8_t value(int64_t row, int64_t k) const {
-    return values()[row / panel_ * panel_stride() + (k / 4 * panel_ + row % panel_) * 4 + k % 4];
+  /// Where row `row` has its weights of a run of kByteRun features from k on: four beside each other, then the next
+  /// four layout_.group_stride() further on.
+  int64_t place_of_run(int64_t row, int64_t k) const {
+    return row / panel_ * panel_stride() + layout_.place(row % panel_, k);
   }
+  /// visit(k, weight) for all k of a row.
+  void for_each_weight(int64_t row, const auto& visit) const;
 
   const Int8Kernel* kernel_ = nullptr;
   int panel_ = 0;
+  PackedPanels layout_;
   int64_t panels_ = 0;
   int64_t depth_ = 0;
   WeightStorage storage_;

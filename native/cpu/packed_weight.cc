@@ -59,17 +59,16 @@ void check_values(const LinearWeightDescription& description, int64_t first_row,
 /// Rows of a table that one task packs.
 constexpr int64_t kTableRows = 64;
 
-/// Depths copied at a time: 16 x a panel of 64 float32 is 4 KB, well within any first-level cache.
+/// Depths copied at a time, all of one tile of weights: 16 x a panel of 64 float32 is 4 KB, well within any first-level
+/// cache.
 constexpr int64_t kTransposeDepth = 16;
 
-/// Calls put(row, k) in an order that keeps both sides in the cache.
+/// Calls put(row, first, count) for runs of k in an order that keeps both sides in the cache.
 template <class Put>
 void transpose(int64_t rows, int64_t depth, const Put& put) {
   for (int64_t first = 0; first < depth; first += kTransposeDepth) {
-    const int64_t last = std::min(first + kTransposeDepth, depth);
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t k = first; k < last; ++k) put(row, k);
-    }
+    const int64_t count = std::min(kTransposeDepth, depth - first);
+    for (int64_t row = 0; row < rows; ++row) put(row, first, count);
   }
 }
 
@@ -86,6 +85,7 @@ PackedWeight::PackedWeight(LinearWeightDescription given, const GemmKernels& ker
   int64_t granule = 1;
   if (form == WeightForm::bfloat16 && !table) granule = uses_bfloat16_units_ ? kernels.bfloat16_units.depth_granule : 2;
   panel_ = table ? 1 : uses_bfloat16_units_ ? kernels.bfloat16_units.panel : kernels.float32.panel;
+  pairs_ = {panel_, uses_bfloat16_units_ ? kernels.bfloat16_units.packed_columns : panel_, granule, 2};
   panels_ = (description().out_features + panel_ - 1) / panel_;
   depth_ = round_up(description().in_features, granule);
   const size_t element = form == WeightForm::float32 ? sizeof(float) : sizeof(uint16_t);
@@ -131,17 +131,22 @@ void PackedWeight::pack_panel(int64_t panel, const float* rows, int64_t count) {
   if (form == WeightForm::float32) {
     float* out = reinterpret_cast<float*>(memory) + panel * panel_stride();
     if (count < panel_) std::fill_n(out, panel_stride(), 0.0f);
-    transpose(count, in_features, [&](int64_t n, int64_t k) { out[k * panel_ + n] = rows[n * in_features + k]; });
+    transpose(count, in_features, [&](int64_t n, int64_t first, int64_t depth) {
+      for (int64_t k = first; k < first + depth; ++k) out[k * panel_ + n] = rows[n * in_features + k];
+    });
     return;
   }
   uint16_t* out = reinterpret_cast<uint16_t*>(memory) + panel * panel_stride();
   if (count < panel_ || depth_ > in_features) std::fill_n(out, panel_stride(), uint16_t{0});
   if (form == WeightForm::float16) {
-    transpose(count, in_features,
-              [&](int64_t n, int64_t k) { out[k * panel_ + n] = float_to_float16(rows[n * in_features + k]); });
+    transpose(count, in_features, [&](int64_t n, int64_t first, int64_t depth) {
+      for (int64_t k = first; k < first + depth; ++k) out[k * panel_ + n] = float_to_float16(rows[n * in_features + k]);
+    });
   } else {
-    transpose(count, in_features, [&](int64_t n, int64_t k) {
-      out[(k / 2 * panel_ + n) * 2 + k % 2] = float_to_bfloat16(rows[n * in_features + k]);
+    transpose(count, in_features, [&](int64_t n, int64_t first, int64_t depth) {
+      uint16_t* to = out + pairs_.place(n, first);
+      const float* from = rows + n * in_features + first;
+      for (int64_t i = 0; i < depth; ++i) to[i / 2 * pairs_.group_stride() + i % 2] = float_to_bfloat16(from[i]);
     });
   }
 }
@@ -164,7 +169,7 @@ void PackedWeight::read_row(const TableRowKernels& kernels, int64_t index, float
                    [&](int64_t k) { return float16_to_float(halves()[start + k * panel_ + column]); });
     case WeightForm::bfloat16:
       return write(halves(), kernels.bfloat16, [&](int64_t k) {
-        return bfloat16_to_float(halves()[start + (k / 2 * panel_ + column) * 2 + k % 2]);
+        return bfloat16_to_float(halves()[start + pairs_.place(column, k - k % 2) + k % 2]);
       });
     case WeightForm::int8:
       fail(ErrorCode::internal, "an int8 weight is no PackedWeight");

@@ -47,6 +47,7 @@ class PackedWeight final : public LinearWeight {
 
   bool uses_bfloat16_units_ = false;
   int panel_ = 0;
+  PackedPanels pairs_;  // of bfloat16
   int64_t panels_ = 0;
   int64_t depth_ = 0;
   WeightStorage storage_;

@@ -22,11 +22,11 @@ constexpr int kTileColumns = 16;   // columns of a tile of sums
 constexpr int kTileRowBytes = 64;  // bytes of k of a step
 constexpr int kTileBytes = kTileRow * kTileRowBytes;
 /// Output features of a panel: those of the 2 x 2 tiles of sums that eight tiles allow (a load a product; 16 x 64 sums
-/// would need five loads for four). A step of its weights is 2 KB in one run: wider panels would leave every other
-/// pair of cache lines of a block out, and with them sets of the first-level cache.
+/// would need five loads for four). A step of its weights is two tiles, one after the other: 1 KB each in one run, of
+/// which the processor's prefetching brings the next lines while the first are loaded (measured: 4 to 10 % faster than
+/// tiles whose rows lie beside each other), and the panel in one run for those who read it with vectors.
 constexpr int kTilePanel = 2 * kTileColumns;
-constexpr int kPanelRowBytes = 4 * kTilePanel;  // from one row of a tile of weights to the next
-constexpr int kPanelStepBytes = 16 * kPanelRowBytes;
+constexpr int kPanelStepBytes = 2 * kTileBytes;
 constexpr int kStripRows = 2 * kTileRow;
 constexpr int kStripSums = kStripRows * kTilePanel;
 constexpr int kSumRowBytes = 4 * kTilePanel;

@@ -75,8 +75,8 @@ inline void multiply_strip(const uint8_t* a, int64_t a_below, const uint8_t* wei
   for (int64_t step = 0; step < steps; ++step, a += kTileBytes, weights += kPanelStepBytes) {
     prefetch_step(weights + kPanelStepBytes);
     TILE_LOAD(4, a, kTileRowBytes);
-    TILE_LOAD(5, weights, kPanelRowBytes);
-    TILE_LOAD(6, weights + 64, kPanelRowBytes);
+    TILE_LOAD(5, weights, kTileRowBytes);
+    TILE_LOAD(6, weights + kTileBytes, kTileRowBytes);
     TILE_MULTIPLY(0, 4, 5);
     TILE_MULTIPLY(1, 4, 6);
     if constexpr (Tall) {
@@ -106,14 +106,14 @@ inline void multiply_tile_of_rows(const uint8_t* a, const uint8_t* weights, cons
   for (int64_t step = 0; step < steps; ++step, a += kTileBytes, weights += kPanelStepBytes, second += kPanelStepBytes) {
     ahead.fetch((Two ? 2 : 1) * kPanelStepBytes / kRunsAhead);
     TILE_LOAD(4, a, kTileRowBytes);
-    TILE_LOAD(5, weights, kPanelRowBytes);
+    TILE_LOAD(5, weights, kTileRowBytes);
     TILE_MULTIPLY(0, 4, 5);
-    TILE_LOAD(5, weights + 64, kPanelRowBytes);
+    TILE_LOAD(5, weights + kTileBytes, kTileRowBytes);
     TILE_MULTIPLY(1, 4, 5);
     if constexpr (Two) {
-      TILE_LOAD(5, second, kPanelRowBytes);
+      TILE_LOAD(5, second, kTileRowBytes);
       TILE_MULTIPLY(2, 4, 5);
-      TILE_LOAD(5, second + 64, kPanelRowBytes);
+      TILE_LOAD(5, second + kTileBytes, kTileRowBytes);
       TILE_MULTIPLY(3, 4, 5);
     }
   }

@@ -53,7 +53,7 @@ template <class Product, bool Tall, class Finish>
   const uint8_t *a = half.a, *weights = half.weights, *ahead = half.ahead;
   const int64_t a_below = half.a_below, ahead_bytes = half.ahead_bytes;
   const auto step = [&](const auto& meanwhile) __attribute__((always_inline)) {
-    TILE_LOAD(3, weights, kPanelRowBytes);
+    TILE_LOAD(3, weights, kTileRowBytes);
     TILE_LOAD(2, a, kTileRowBytes);
     TILE_MULTIPLY(0, 2, 3);
     meanwhile();
@@ -243,7 +243,7 @@ void many_rows_amx(const typename Product::Task& task, typename Product::Sum* pa
           typename Product::Sum* const finished = finishing.free_sums();
           if (half.finished) finishing.next_block_at(row, panel * kTilePanel);
           for (int side = 0; side < 2; ++side, partial += kStripSums / 2) {
-            half.weights = weights + first_step * kPanelStepBytes + side * kTileRowBytes;
+            half.weights = weights + first_step * kPanelStepBytes + side * kTileBytes;
             half.begin = first == 0 && part == 0 ? nullptr : partial;
             half.out = half.finished ? finished + side * kTileColumns : partial;
             half.ahead = next_weights + ((strip * 2 + side) * steps + first_step) * half.ahead_bytes;

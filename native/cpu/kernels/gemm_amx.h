@@ -1,5 +1,5 @@
-// bfloat16 products on AMX tiles: 16 x 32 activations times 32 x 16 weights an instruction. A panel's pairs of k lie as
-// a tile of weights wants them: 16 rows of a pair for each of 16 output features.
+// bfloat16 products on AMX tiles: 16 x 32 activations times 32 x 16 weights an instruction. Pairs of k lie as a tile
+// of weights wants them: 16 rows of a pair for each of 16 output features.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -59,9 +59,15 @@ void many_rows_bfloat16_amx(const Bfloat16TileProduct::Task& task) {
   many_rows_amx<Bfloat16TileProduct>(task, task.scratch + 2 * kStripSums, task.scratch);
 }
 
-constexpr GemmKernel<uint16_t, uint16_t> kBfloat16TileKernel = {
-    kTilePanel, kTileRow, kFewTileRows,          Bfloat16TileProduct::kTileDepth,
-    kStripRows, true,     few_rows_bfloat16_amx, many_rows_bfloat16_amx};
+constexpr GemmKernel<uint16_t, uint16_t> kBfloat16TileKernel = {kTilePanel,
+                                                                kTileColumns,
+                                                                kTileRow,
+                                                                kFewTileRows,
+                                                                Bfloat16TileProduct::kTileDepth,
+                                                                kStripRows,
+                                                                true,
+                                                                few_rows_bfloat16_amx,
+                                                                many_rows_bfloat16_amx};
 
 }  // namespace
 }  // namespace octoformer

@@ -1,5 +1,5 @@
 // int8 products on AMX tiles: 16 x 64 activations times 64 x 16 weights an instruction. In bytes all is as for bfloat16
-// (gemm_amx.h): four k of a panel lie where a pair of bfloat16 does.
+// (gemm_amx.h): four k lie where a pair of bfloat16 does.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -36,7 +36,7 @@ void few_rows_int8_amx(const Int8Task& task) {
   const int64_t rows = task.last_row - task.first_row;
   if (rows > kVectorRows) return few_rows_amx<Int8TileProduct>(task, task.sums);
   const FewRows tiled = {task.activations, kTileRowBytes, kTileRowBytes, kTileBytes};
-  few_vector_rows_int8<Int8Unit, kVectorRows, kTilePanel / Vec::lanes>(
+  few_vector_rows_int8<Int8Unit, kVectorRows, kTilePanel / Vec::lanes, kTileColumns / Vec::lanes>(
       task, tiled, [&](const int32_t* sums, int64_t column) {
         finish_int8_rows<kTilePanel>(task, sums, task.first_row, rows, kTileRow, column);
       });

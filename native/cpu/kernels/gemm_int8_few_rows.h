@@ -35,8 +35,9 @@ struct FewRows {
 };
 
 /// sums [Panels][Rows][panel] = A [Rows, depth] x panels of W [depth, panel], `panel_stride` bytes from one to the
-/// next. The loops over accumulators are unrolled by pragma: gcc 12 spills them otherwise.
-template <class Unit, int Rows, int Panels, int PanelVectors>
+/// next. Their tiles (PackedPanels) are `TileVectors` vectors wide and, where that is not all of a panel, as deep as a
+/// run of a row. The loops over accumulators are unrolled by pragma: gcc 12 spills them otherwise.
+template <class Unit, int Rows, int Panels, int PanelVectors, int TileVectors>
 [[gnu::noinline]] void few_rows_tile(const FewRows& rows, const int8_t* weights, int64_t panel_stride, int64_t depth,
                                      WeightsAhead& ahead, int32_t* sums) {
   constexpr int kQuadBytes = PanelVectors * Vec::lanes * 4;  // of a panel, for four k
@@ -44,6 +45,12 @@ template <class Unit, int Rows, int Panels, int PanelVectors>
   constexpr bool kOwnRuns = Panels >= 3;
   constexpr int64_t kOwnDistance = 2048;
   constexpr int64_t kQuadsPerFetch = 8;
+  constexpr int kStepBytes = TileVectors * Vec::lanes * 4;  // of a tile of weights, for four k
+  // Tile after tile where each panel is a run of addresses, else a panel's tiles at once: a row's bytes serve both.
+  constexpr int kVectorsAtOnce = kOwnRuns ? TileVectors : PanelVectors;
+  const auto place_of = [](int v) {
+    return (v / TileVectors * static_cast<int>(kByteRun) * TileVectors + v % TileVectors * 4) * Vec::lanes;
+  };
   typename Unit::Sum sum[Panels][Rows][PanelVectors];
 #pragma GCC unroll 32
   for (int p = 0; p < Panels; ++p) {
@@ -53,44 +60,38 @@ template <class Unit, int Rows, int Panels, int PanelVectors>
       for (int v = 0; v < PanelVectors; ++v) sum[p][r][v] = Unit::zero();
     }
   }
-  const uint8_t* run_start = rows.data;
-  for (int64_t left = depth; left > 0; left -= rows.run, run_start += rows.run_stride) {
-    const uint8_t* a = run_start;
-    int64_t quads = (left < rows.run ? left : rows.run) / 4;
-    while (quads > 0) {
-      int64_t some = quads < kQuadsPerFetch ? quads : kQuadsPerFetch;
-      quads -= some;
-      if constexpr (!kOwnRuns) ahead.fetch(Panels * kQuadBytes * kQuadsPerFetch / kRunsAhead);
-      for (; some > 0; --some, a += 4, weights += kQuadBytes) {
-        if constexpr (Rows == 1) {
-          const typename Unit::Activation x = Unit::broadcast(a);
+  const uint8_t* run = rows.data;
+  for (int64_t left = depth; left > 0; left -= rows.run, run += rows.run_stride) {
+    const int64_t run_depth = left < rows.run ? left : rows.run;
 #pragma GCC unroll 32
-          for (int p = 0; p < Panels; ++p) {
-            const int8_t* w = weights + p * panel_stride;
-            if constexpr (kOwnRuns) fetch_lines(w + kOwnDistance, kQuadBytes);
-#pragma GCC unroll 32
-            for (int v = 0; v < PanelVectors; ++v) {
-              sum[p][0][v] = Unit::accumulate(x, Unit::load(w + v * 4 * Vec::lanes), sum[p][0][v]);
-            }
-          }
-        } else {
+    for (int first = 0; first < PanelVectors; first += kVectorsAtOnce) {
+      const uint8_t* a = run;
+      const int8_t* step = weights + place_of(first);
+      for (int64_t quads = run_depth / 4; quads > 0;) {
+        int64_t some = quads < kQuadsPerFetch ? quads : kQuadsPerFetch;
+        quads -= some;
+        if constexpr (!kOwnRuns) ahead.fetch(Panels * kQuadBytes * kQuadsPerFetch / kRunsAhead);
+        for (; some > 0; --some, a += 4, step += kStepBytes) {
           typename Unit::Activation x[Rows];
 #pragma GCC unroll 32
           for (int r = 0; r < Rows; ++r) x[r] = Unit::broadcast(a + r * rows.stride);
 #pragma GCC unroll 32
           for (int p = 0; p < Panels; ++p) {
-            const int8_t* w = weights + p * panel_stride;
-            if constexpr (kOwnRuns) fetch_lines(w + kOwnDistance, kQuadBytes);
+            const int8_t* w = step + p * panel_stride;
+            if constexpr (kOwnRuns) fetch_lines(w + kOwnDistance, kStepBytes);
 #pragma GCC unroll 32
-            for (int v = 0; v < PanelVectors; ++v) {
-              const typename Unit::Weights some_weights = Unit::load(w + v * 4 * Vec::lanes);
+            for (int v = 0; v < kVectorsAtOnce; ++v) {
+              const typename Unit::Weights some_weights = Unit::load(w + place_of(v));
 #pragma GCC unroll 32
-              for (int r = 0; r < Rows; ++r) sum[p][r][v] = Unit::accumulate(x[r], some_weights, sum[p][r][v]);
+              for (int r = 0; r < Rows; ++r) {
+                sum[p][r][first + v] = Unit::accumulate(x[r], some_weights, sum[p][r][first + v]);
+              }
             }
           }
         }
       }
     }
+    weights += run_depth * (PanelVectors * Vec::lanes);
   }
 #pragma GCC unroll 32
   for (int p = 0; p < Panels; ++p) {
@@ -105,16 +106,17 @@ template <class Unit, int Rows, int Panels, int PanelVectors>
 }
 
 /// Calls the tile of `panels` panels, 1 <= panels <= Panels.
-template <class Unit, int Rows, int PanelVectors, int Panels = panels_at_once<Unit>(Rows, PanelVectors)>
+template <class Unit, int Rows, int PanelVectors, int TileVectors,
+          int Panels = panels_at_once<Unit>(Rows, PanelVectors)>
 inline void few_rows_tile_of(int64_t panels, const FewRows& rows, const int8_t* weights, int64_t panel_stride,
                              int64_t depth, WeightsAhead& ahead, int32_t* sums) {
   if constexpr (Panels > 1) {
     if (panels < Panels) {
-      return few_rows_tile_of<Unit, Rows, PanelVectors, Panels - 1>(panels, rows, weights, panel_stride, depth, ahead,
-                                                                    sums);
+      return few_rows_tile_of<Unit, Rows, PanelVectors, TileVectors, Panels - 1>(panels, rows, weights, panel_stride,
+                                                                                 depth, ahead, sums);
     }
   }
-  few_rows_tile<Unit, Rows, Panels, PanelVectors>(rows, weights, panel_stride, depth, ahead, sums);
+  few_rows_tile<Unit, Rows, Panels, PanelVectors, TileVectors>(rows, weights, panel_stride, depth, ahead, sums);
 }
 
 /// What the epilogue reads and writes of these output features lies far from the weights (results: in the caches of
@@ -134,7 +136,7 @@ inline void fetch_epilogue(const Int8Task& task, int64_t column, int64_t columns
 }
 
 /// All of K for `Rows` rows and whole panels; `finish(sums, column)` takes a panel's [Rows][panel].
-template <class Unit, int Rows, int PanelVectors, class Finish>
+template <class Unit, int Rows, int PanelVectors, int TileVectors, class Finish>
 void few_rows_of_int8(const Int8Task& task, const FewRows& rows, const Finish& finish) {
   constexpr int64_t kColumns = PanelVectors * Vec::lanes, kMost = panels_at_once<Unit>(Rows, PanelVectors);
   WeightsAhead ahead(task.ahead, task.ahead_bytes);
@@ -144,22 +146,22 @@ void few_rows_of_int8(const Int8Task& task, const FewRows& rows, const Finish& f
     const int64_t left = task.last_panel - panel, turns = (left + kMost - 1) / kMost,
                   count = (left + turns - 1) / turns;
     fetch_epilogue(task, panel * kColumns, count * kColumns);
-    few_rows_tile_of<Unit, Rows, PanelVectors>(count, rows, task.weights + panel * task.panel_stride, task.panel_stride,
-                                               task.depth, ahead, task.sums);
+    few_rows_tile_of<Unit, Rows, PanelVectors, TileVectors>(count, rows, task.weights + panel * task.panel_stride,
+                                                            task.panel_stride, task.depth, ahead, task.sums);
     for (int64_t p = 0; p < count; ++p) finish(task.sums + p * Rows * kColumns, (panel + p) * kColumns);
     panel += count;
   }
 }
 
 /// The same for task.last_row - task.first_row rows, at most `Rows`.
-template <class Unit, int Rows, int PanelVectors, class Finish>
+template <class Unit, int Rows, int PanelVectors, int TileVectors, class Finish>
 inline void few_vector_rows_int8(const Int8Task& task, const FewRows& rows, const Finish& finish) {
   if constexpr (Rows > 1) {
     if (task.last_row - task.first_row < Rows) {
-      return few_vector_rows_int8<Unit, Rows - 1, PanelVectors>(task, rows, finish);
+      return few_vector_rows_int8<Unit, Rows - 1, PanelVectors, TileVectors>(task, rows, finish);
     }
   }
-  few_rows_of_int8<Unit, Rows, PanelVectors>(task, rows, finish);
+  few_rows_of_int8<Unit, Rows, PanelVectors, TileVectors>(task, rows, finish);
 }
 
 /// Up to Unit::rows rows by the task's panels.
@@ -176,7 +178,7 @@ void few_rows_int8(const Int8Task& task) {
       finish(task.sums, panel * kPanel);
     }
   } else {
-    few_vector_rows_int8<Unit, Unit::rows, kPanelVectors>(
+    few_vector_rows_int8<Unit, Unit::rows, kPanelVectors, kPanelVectors>(
         task, {a, task.row_stride, task.depth > 0 ? task.depth : 4, 0}, finish);
   }
 }

@@ -53,17 +53,24 @@ inline void dequantize_features(const Int8Task& task, const int32_t* features, i
     scale[v] = Vec::load(task.epilogue.column_scale + column + v * Vec::lanes);
     if constexpr (Zeros) zero[v] = IntVec::load(task.epilogue.column_zero + column + v * Vec::lanes);
   }
+#if defined(OCTOFORMER_TILES)
+  constexpr int kTileVectors = 16 / Vec::lanes, kDepth = kByteRun;  // of a tile of weights
+#else
+  constexpr int kTileVectors = kVectors, kDepth = 4;
+#endif
 #pragma GCC unroll 1
   for (const int32_t* end = features + count; features < end; ++features, table += Panel) {
     const auto feature = static_cast<uint32_t>(*features);
-    const int8_t* quads = weights + static_cast<int64_t>(feature / 4) * 4 * Panel;
-#if defined(OCTOFORMER_TILES)
-    // The rows come back with the next panel, of which the second-level cache may hold no more than a block of k.
-    fetch_lines(quads + task.panel_stride, 4 * Panel);
-#endif
+    const int8_t* quads = weights + static_cast<int64_t>(feature / kDepth) * kDepth * Panel +
+                          feature % kDepth / 4 * 4 * kTileVectors * Vec::lanes;
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      IntVec::I q = IntVec::byte_of_four(quads + 4 * v * Vec::lanes, static_cast<int>(feature % 4));
+      const int8_t* of_vector = quads + (v / kTileVectors * kDepth * kTileVectors + v % kTileVectors * 4) * Vec::lanes;
+#if defined(OCTOFORMER_TILES)
+      // The rows come back with the next panel, of which the second-level cache may hold no more than a block of k.
+      __builtin_prefetch(of_vector + task.panel_stride);
+#endif
+      IntVec::I q = IntVec::byte_of_four(of_vector, static_cast<int>(feature % 4));
       if constexpr (Zeros) q = IntVec::sub(q, zero[v]);
       Vec::store(table + v * Vec::lanes, Vec::mul(IntVec::to_float(q), scale[v]));
     }

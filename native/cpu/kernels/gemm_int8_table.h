@@ -18,8 +18,8 @@ constexpr Int8Kernel int8_vector_kernel() {
     return 4;
   }();
   static_assert(Unit::rows <= kLargestRowTile);
-  return {kPanel, Unit::rows, Unit::rows,          depth_granule,       1,
-          false,  Unit::flip, few_rows_int8<Unit>, many_rows_int8<Unit>};
+  return {kPanel, kPanel, Unit::rows, Unit::rows,          depth_granule,
+          1,      false,  Unit::flip, few_rows_int8<Unit>, many_rows_int8<Unit>};
 }
 
 template <class Unit>
@@ -27,8 +27,8 @@ constexpr Int8Kernel int8_kernel() {
 #if defined(OCTOFORMER_TILES)
   static_assert(Unit::flip == 0x80, "tiles multiply unsigned bytes");
   static_assert(Int8TileProduct::kTileDepth == kByteRun, "quantize_row() writes rows of tiles");
-  return {kTilePanel, kTileRow,   kFewTileRows,      Int8TileProduct::kTileDepth, kStripRows,
-          true,       Unit::flip, few_rows_int8_amx, many_rows_int8_amx};
+  return {kTilePanel, kTileColumns, kTileRow,   kFewTileRows,      Int8TileProduct::kTileDepth,
+          kStripRows, true,         Unit::flip, few_rows_int8_amx, many_rows_int8_amx};
 #else
   return int8_vector_kernel<Unit>();
 #endif
