@@ -82,7 +82,7 @@ void attend_by_groups(const AttentionKernels& kernels, int threads, const Attent
 void run_attention(const AttentionKernels& kernels, int threads, const AttentionArguments& arguments) {
   const AttentionTasks tasks(kernels, arguments);
   if (tasks.size() == 0) return;
-  if (tasks.products() < kMinimumParallelProducts) threads = 1;
+  if (tasks.products() + kTileProducts * static_cast<double>(tasks.size()) < kMinimumParallelProducts) threads = 1;
   if (threads > 1 && tasks.size() < kTilesPerThread * threads) {
     attend_by_groups(kernels, threads, tasks);
   } else {

@@ -56,5 +56,7 @@ class AttentionTasks {
 
 /// Products below which one thread is done before a second one has woken up: about ten microseconds.
 inline constexpr double kMinimumParallelProducts = 200'000.0;
+/// A tile takes the time of so many, about a microsecond, however few keys it has: their pages come from memory.
+inline constexpr double kTileProducts = 16'000.0;
 
 }  // namespace octoformer

@@ -11,6 +11,10 @@
 namespace octoformer {
 namespace {
 
+/// Pages below which one thread is done before a second one has begun: each takes one or two microseconds, however few
+/// numbers go there, since a key's lie on as many lines, which come from memory.
+constexpr size_t kMinimumParallelPages = 4;
+
 /// Writes one token's key and value of one kv head into a page, as float32 or int8.
 class HeadWriter {
  public:
@@ -200,7 +204,7 @@ void run_store_key_value(const KernelTable& kernels, int threads, const StoreKey
     }
   }
   const int64_t values = arguments.key.rows * layer.kv_heads * layer.head_dim * 2;
-  if (values < kMinimumParallelValues) threads = 1;
+  if (values < kMinimumParallelValues && pages.size() < kMinimumParallelPages) threads = 1;
   ThreadPool::shared().parallel_for(
       threads, static_cast<int64_t>(pages.size()),
       [&, list = pages.data()](int64_t index, int) { store_page(*list[index].sequence, list[index].page); });
