@@ -1,4 +1,4 @@
-// Biases of attention by bucket of distance, as T5 and MPNet have them (RelativeBias in ts/graph/program.ts).
+// Biases of attention by bucket of distance, as T5 and MPNet have them (RelativeBias in ts/graph/attention_ops.ts).
 #pragma once
 #include <cstdint>
 #include <deque>
