@@ -60,13 +60,16 @@ RunResult Executor::run(const RunRequest& request, std::span<const EncodedSequen
 
   // Sequences without a cache get one that ends with the run.
   std::vector<std::unique_ptr<KeyValueCache>> temporary;
-  std::vector<KeyValueCache::Growth> growths;
-  growths.reserve(request.lengths.size());
-  for (size_t i = 0; i < request.lengths.size(); ++i) {
-    KeyValueCache* cache = request.caches[i].get();
-    if (cache == nullptr) cache = temporary.emplace_back(std::make_unique<KeyValueCache>(pool_)).get();
-    growths.emplace_back(*cache, request.lengths[i]);
+  std::vector<KeyValueCache*> caches;
+  for (const auto& given : request.caches) {
+    caches.push_back(given ? given.get() : temporary.emplace_back(std::make_unique<KeyValueCache>(pool_)).get());
   }
+  // On all threads: where beams have split, each of them copies a page.
+  std::vector<std::optional<KeyValueCache::Growth>> growths(caches.size());
+  backend_.for_each(static_cast<int64_t>(caches.size()), [&](int64_t task) {
+    const auto i = static_cast<size_t>(task);
+    growths[i].emplace(*caches[i], request.lengths[i]);
+  });
   place_tokens(request, growths);
 
   allocate_outputs(request, result);
@@ -81,7 +84,7 @@ RunResult Executor::run(const RunRequest& request, std::span<const EncodedSequen
     run_chunk(request, first, std::min(step, total - first), result);
   }
 
-  for (KeyValueCache::Growth& growth : growths) growth.commit();
+  for (auto& growth : growths) growth->commit();
   for (size_t i = 0; i < request.samplers.size(); ++i) request.samplers[i]->accept(result.sampled[i]);
   return result;
 }
@@ -170,14 +173,14 @@ void Executor::check_encoded(const RunRequest& request, std::span<const EncodedS
 }
 
 /// Positions, token types and addresses of pages of the whole request.
-void Executor::place_tokens(const RunRequest& request, std::span<const KeyValueCache::Growth> growths) {
+void Executor::place_tokens(const RunRequest& request, std::span<const std::optional<KeyValueCache::Growth>> growths) {
   sequences_.clear();
   page_addresses_.clear();
   positions_.clear();
   int64_t first_token = 0;
   for (size_t i = 0; i < growths.size(); ++i) {
-    const Sequence sequence{first_token, request.lengths[i], growths[i].past(), page_addresses_.size(), 0};
-    growths[i].append_pages(page_addresses_);
+    const Sequence sequence{first_token, request.lengths[i], growths[i]->past(), page_addresses_.size(), 0};
+    growths[i]->append_pages(page_addresses_);
     sequences_.push_back(sequence);
     sequences_.back().pages = page_addresses_.size() - sequence.first_page;
     for (int64_t j = 0; j < sequence.count; ++j) positions_.push_back(static_cast<int32_t>(sequence.past + j));

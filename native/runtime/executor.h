@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -55,7 +56,7 @@ class Executor {
   void check_caches(const RunRequest& request) const;
   void check_encoded(const RunRequest& request, std::span<const EncodedSequence* const> encoded) const;
   void check_indices(std::span<const int32_t> indices, const EmbeddingOp& op) const;
-  void place_tokens(const RunRequest& request, std::span<const KeyValueCache::Growth> growths);
+  void place_tokens(const RunRequest& request, std::span<const std::optional<KeyValueCache::Growth>> growths);
   void allocate_outputs(const RunRequest& request, RunResult& result) const;
   int64_t logits_columns() const;
   bool asks_for_cross_attention(const RunRequest& request) const;

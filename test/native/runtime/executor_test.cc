@@ -203,6 +203,31 @@ TEST_P(ExecutorTest, ForksGoTheirOwnWays) {
   EXPECT_EQ(step(first, two), alone(joined({prefix.begin(), prefix.begin() + 35}, two), two.size()));
 }
 
+TEST_P(ExecutorTest, ForksOfOneRunHaveTheBitsThatTheyHaveAlone) {
+  Runner runner(backend());
+  for (int round = 0; round < 20; ++round) {  // threads meet differently
+    const auto first = runner.cache();
+    RunRequest prefix = request_for({some_ids(40, round)});
+    prefix.caches = {first};
+    runner.executor().run(prefix);
+    std::vector<std::vector<int32_t>> tokens;
+    for (int32_t i = 0; i < 9; ++i) tokens.push_back({i});
+    RunRequest together = request_for(tokens);
+    together.caches = {first};
+    while (together.caches.size() < tokens.size()) together.caches.push_back(first->fork());
+    const std::vector<float> logits = runner.executor().run(together).outputs.at("logits");
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      std::vector<int32_t> whole = some_ids(40, round);
+      whole.insert(whole.end(), tokens[i].begin(), tokens[i].end());
+      RunRequest alone = request_for({whole});
+      alone.rows = {40};
+      EXPECT_EQ(slice(logits, i * TinyLlama::kVocabulary, TinyLlama::kVocabulary),
+                runner.executor().run(alone).outputs.at("logits"));
+      EXPECT_EQ(together.caches[i]->length(), 41);
+    }
+  }
+}
+
 TEST_P(ExecutorTest, AttentionProbabilitiesAreAskedForByName) {
   Runner runner(backend(), 16);
   RunRequest request = request_for({some_ids(20, 1), some_ids(3, 2)});
