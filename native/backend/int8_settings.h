@@ -28,8 +28,11 @@ enum class ThresholdUnit {
 struct Int8Settings {
   Int8Mapping weights = Int8Mapping::absmax;
   Int8Granularity weight_scales = Int8Granularity::row;
+  /// So many input features of a row share a scale, the last of a row may be fewer; 0: all of them. Of weight_only, a
+  /// multiple of kInt8GroupGranule.
+  int64_t group_size = 0;
 
-  /// Activations stay float32 and meet the int8 weights as they are; what follows does not apply then.
+  /// Activations stay float32 and meet the weights dequantized; what follows does not apply then.
   bool weight_only = false;
 
   Int8Mapping activations = Int8Mapping::absmax;
@@ -57,6 +60,9 @@ struct Int8Settings {
     return activation_scales == Int8Granularity::tensor || (threshold > 0.0f && outliers != OutlierRule::token);
   }
 };
+
+/// Kernels take the weights of so many input features at a time.
+inline constexpr int64_t kInt8GroupGranule = 4;
 
 /// With u8 activations and s8 weights |sum| <= K * 255 * 128 must stay within int32: the largest K that can never
 /// overflow.

@@ -38,10 +38,11 @@ class RowSource {
   virtual const Int8RowSource* int8_rows() const { return nullptr; }
 };
 
-/// Rows of W as the int8 form keeps them: w = (q - zero_point) * scale.
+/// Rows of W as the int8 form keeps them: w = (q - zero_point) * scale. A row has as many scales as groups
+/// (Int8Settings::group_size).
 struct Int8Rows {
   std::vector<int8_t> values;       // [rows, in_features]
-  std::vector<float> scale;         // [rows]
+  std::vector<float> scale;         // [rows, groups]
   std::vector<int32_t> zero_point;  // [rows], or empty: all 0
 };
 

@@ -26,7 +26,6 @@ struct GemmEpilogue {
   int64_t residual_stride = 0;
   float* out = nullptr;
   int64_t out_stride = 0;
-  const float* column_scale = nullptr;  // of int8 weights: multiplies the sums; filled up to whole panels; null: none
 };
 
 /// A block of the result: rows [first_row, last_row) by the panels [first_panel, last_panel).
@@ -41,8 +40,13 @@ struct GemmTask {
   int64_t depth_block = 0;  // a multiple of the kernel's depth_granule, or >= depth
   const W* weights = nullptr;
   int64_t panel_stride = 0;  // elements of a packed panel
-  int64_t depth = 0;         // K, filled up to the kernel's depth_granule
-  int64_t out_features = 0;  // N, as it is
+  /// Of int8 weights: [panel][groups][panel columns], a scale for `group` k (the last may be fewer) of each output
+  /// feature.
+  const float* scales = nullptr;
+  int64_t scales_stride = 0;  // from panel to panel
+  int64_t group = 0;          // a multiple of kInt8GroupGranule, or >= K; 1 at least
+  int64_t depth = 0;          // K, filled up to the kernel's depth_granule
+  int64_t out_features = 0;   // N, as it is
   int64_t first_row = 0, last_row = 0;
   int64_t first_panel = 0, last_panel = 0;
   GemmEpilogue epilogue;
@@ -116,7 +120,7 @@ struct GemmKernels {
   void (*round_row_to_bfloat16)(const float* input, int64_t count, float* out) = nullptr;
   /// Narrows a row to bfloat16.
   void (*narrow_row_to_bfloat16)(const float* input, int64_t count, uint16_t* out) = nullptr;
-  GemmKernel<float, int8_t> int8_weights;  // packed as gemm_int8_kernels.h says, widened; float32 activations
+  GemmKernel<float, int8_t> int8_weights;  // packed as gemm_int8_kernels.h says, dequantized; float32 activations
   TableRowKernels table_row;
 };
 

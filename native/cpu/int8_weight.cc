@@ -38,6 +38,14 @@ void check_settings(const LinearWeightDescription& description) {
     fail(ErrorCode::unsupported_option, description.name,
          ": int8 weights with zero points need int8 activations; take weights 'absmax' with weight_only");
   }
+  if (settings.group_size < 0 || settings.group_size % kInt8GroupGranule != 0) {
+    fail(ErrorCode::invalid_argument, description.name, ": the int8 group_size is ", settings.group_size,
+         "; it must be 0 (a scale a row) or a multiple of ", kInt8GroupGranule);
+  }
+  if (settings.group_size > 0 && (!settings.weight_only || settings.weight_scales != Int8Granularity::row)) {
+    fail(ErrorCode::unsupported_option, description.name, ": int8 weights with a scale for every ", settings.group_size,
+         " inputs need float32 activations; take group_size with weight_only and weight_scales 'row'");
+  }
   if (settings.weight_only && (settings.float_outlier_weights || !settings.outlier_features.empty())) {
     fail(ErrorCode::invalid_argument, description.name,
          ": weight_only int8 has no outliers; leave out float_outlier_weights and outlier_features");
@@ -47,7 +55,8 @@ void check_settings(const LinearWeightDescription& description) {
 void check_rows(const LinearWeightDescription& description, const RowSource& rows) {
   const Int8Settings& settings = description.int8;
   if (rows.int8_rows() == nullptr) return;
-  if (settings.weights != Int8Mapping::absmax || settings.weight_scales != Int8Granularity::row) {
+  if (settings.weights != Int8Mapping::absmax || settings.weight_scales != Int8Granularity::row ||
+      settings.group_size > 0) {
     fail(ErrorCode::unsupported_option, description.name,
          ": the checkpoint has this weight in int8 with one absmax scale a row; weights of another mapping need the "
          "unquantized checkpoint");
@@ -83,10 +92,11 @@ struct Int8Weight::Packer {
     std::vector<float> absmax;
   };
 
-  ValueRange scan(int64_t row, const float* values) const {
+  /// Of `size` weights of a row, of which all are at `row_values`.
+  ValueRange scan(int64_t row, const float* row_values, const float* values, int64_t size) const {
     RowScan found;
-    kernels.scan_row(values, shape.in_features, &found);
-    if (!found.finite) fail_not_finite(shape, row, values);
+    kernels.scan_row(values, size, &found);
+    if (!found.finite) fail_not_finite(shape, row, row_values);
     return {found.low, found.high, true};
   }
 
@@ -105,7 +115,8 @@ struct Int8Weight::Packer {
       const int64_t count = std::min<int64_t>(weight.panel_, shape.out_features - first);
       read(first, count, buffer);
       for (int64_t n = 0; n < count; ++n) {
-        const ValueRange row = scan(first + n, buffer.floats.data() + n * shape.in_features);
+        const float* values = buffer.floats.data() + n * shape.in_features;
+        const ValueRange row = scan(first + n, values, values, shape.in_features);
         range.include(row.low);
         range.include(row.high);
       }
@@ -118,25 +129,34 @@ struct Int8Weight::Packer {
     tensor_grid = int8_grid(whole, shape.int8.weights);
   }
 
+  /// `size` weights of a row, of which all are at `row_values`.
+  void quantize_group(int64_t row, int64_t group, const float* row_values, const float* values, int64_t size,
+                      int8_t* bytes) const {
+    const bool by_row = shape.int8.weight_scales == Int8Granularity::row;
+    const ValueRange range = scan(row, row_values, values, size);
+    const Int8Grid grid = by_row ? int8_grid(range, shape.int8.weights) : tensor_grid;
+    if (std::isnan(grid.scale)) {
+      fail(ErrorCode::invalid_checkpoint, shape.name, ": the range of row ", row,
+           " overflows float32; the checkpoint is damaged, fetch it again");
+    }
+    weight.scale(row, group) = grid.scale;
+    if (!weight.zero_points_.empty()) weight.zero_points_[static_cast<size_t>(row)] = grid.zero_point;
+    if (grid.scale > 0.0f) {
+      kernels.quantize_row(values, size, {grid.multiplier, grid.step, grid.zero_point, grid.least, 0},
+                           reinterpret_cast<uint8_t*>(bytes), kByteRun);
+    } else {
+      std::fill_n(bytes, size, int8_t{0});
+    }
+  }
+
   void quantize(int64_t first, int64_t count, Buffer& buffer) const {
     buffer.bytes.resize(static_cast<size_t>(count * shape.in_features));
     for (int64_t n = 0; n < count; ++n) {
       const float* values = buffer.floats.data() + n * shape.in_features;
       int8_t* bytes = buffer.bytes.data() + n * shape.in_features;
-      const bool by_row = shape.int8.weight_scales == Int8Granularity::row;
-      const ValueRange range = scan(first + n, values);
-      const Int8Grid grid = by_row ? int8_grid(range, shape.int8.weights) : tensor_grid;
-      if (std::isnan(grid.scale)) {
-        fail(ErrorCode::invalid_checkpoint, shape.name, ": the range of row ", first + n,
-             " overflows float32; the checkpoint is damaged, fetch it again");
-      }
-      weight.scales_[static_cast<size_t>(first + n)] = grid.scale;
-      if (!weight.zero_points_.empty()) weight.zero_points_[static_cast<size_t>(first + n)] = grid.zero_point;
-      if (grid.scale > 0.0f) {
-        kernels.quantize_row(values, shape.in_features, {grid.multiplier, grid.step, grid.zero_point, grid.least, 0},
-                             reinterpret_cast<uint8_t*>(bytes), kByteRun);
-      } else {
-        std::fill_n(bytes, shape.in_features, int8_t{0});
+      for (int64_t group = 0; group < weight.groups_; ++group) {
+        const int64_t start = group * weight.group_, size = std::min(weight.group_, shape.in_features - start);
+        quantize_group(first + n, group, values, values + start, size, bytes + start);
       }
     }
   }
@@ -151,7 +171,7 @@ struct Int8Weight::Packer {
         fail(ErrorCode::invalid_checkpoint, shape.name, ": the scale of row ", first + n, " is ", absmax,
              "; it must be a finite number of 0 or more; the checkpoint is damaged, fetch it again");
       }
-      weight.scales_[static_cast<size_t>(first + n)] = absmax / 127.0f;
+      weight.scale(first + n, 0) = absmax / 127.0f;
     }
     if (!shape.int8.outlier_features.empty()) read(first, count, buffer);
   }
@@ -229,7 +249,9 @@ Int8Weight::Int8Weight(LinearWeightDescription given, const Int8Kernels& kernels
   depth_ = round_up(shape.in_features, kernels.symmetric.depth_granule);
   const auto columns = static_cast<size_t>(panels_ * panel_);
   values_ = storage_.array<int8_t>(columns * static_cast<size_t>(depth_));
-  scales_ = storage_.zeros<float>(columns);
+  group_ = settings().group_size > 0 ? settings().group_size : std::max<int64_t>(shape.in_features, 1);
+  groups_ = std::max<int64_t>(divide_up(shape.in_features, group_), 1);
+  scales_ = storage_.zeros<float>(columns * static_cast<size_t>(groups_));
   sums_ = storage_.zeros<int32_t>(columns);
   if (shape.int8.weights == Int8Mapping::zeropoint) zero_points_ = storage_.zeros<int32_t>(columns);
   if (shape.int8.float_outlier_weights) {
@@ -300,13 +322,11 @@ Int8Rows Int8Weight::int8_rows(int64_t first, int64_t count) const {
     int8_t* const out = rows.values.data() + n * in_features;
     for_each_weight(first + n, [&](int64_t k, int8_t weight) { out[k] = weight; });
   }
-  const auto taken = [&](const auto& all) {
-    return all.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
-  };
-  const std::span<const float> scales = taken(scales_);
-  rows.scale.assign(scales.begin(), scales.end());
+  for (int64_t n = 0; n < count; ++n) {
+    for (int64_t group = 0; group < groups_; ++group) rows.scale.push_back(scale(first + n, group));
+  }
   if (!zero_points_.empty()) {
-    const std::span<const int32_t> zero_points = taken(zero_points_);
+    const auto zero_points = zero_points_.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
     rows.zero_point.assign(zero_points.begin(), zero_points.end());
   }
   return rows;
@@ -314,9 +334,14 @@ Int8Rows Int8Weight::int8_rows(int64_t first, int64_t count) const {
 
 void Int8Weight::read_row(int64_t index, float scale, bool accumulate, float* out) const {
   const int32_t zero_point = zero_points_.empty() ? 0 : zero_points_[static_cast<size_t>(index)];
-  const float row_scale = scales_[static_cast<size_t>(index)];
+  int64_t group = 0, group_end = 0;
+  float group_scale = 0.0f;
   for_each_weight(index, [&](int64_t k, int8_t value) {
-    const float weight = static_cast<float>(value - zero_point) * row_scale * scale;
+    if (k == group_end) {
+      group_scale = this->scale(index, group++);
+      group_end += group_;
+    }
+    const float weight = static_cast<float>(value - zero_point) * group_scale * scale;
     out[k] = accumulate ? out[k] + weight : weight;
   });
 }

@@ -41,8 +41,13 @@ class Int8Weight final : public LinearWeight {
   int64_t depth() const { return depth_; }
 
   const int8_t* values() const { return values_.data(); }
-  // Of every output feature, filled up to whole panels; zero_points() is null where all are 0.
+  /// Input features that share a scale: all of them unless the settings say otherwise.
+  int64_t group() const { return group_; }
+  int64_t groups() const { return groups_; }
+  int64_t scales_stride() const { return groups_ * panel_; }
+  /// [panel][groups][panel columns].
   const float* scales() const { return scales_.data(); }
+  // Of every output feature, filled up to whole panels; zero_points() is null where all are 0.
   const int32_t* sums() const { return sums_.data(); }
   const int32_t* zero_points() const { return zero_points_.empty() ? nullptr : zero_points_.data(); }
   /// All weights as float32, [panel][in_features][panel columns]; null unless the settings say so.
@@ -61,6 +66,9 @@ class Int8Weight final : public LinearWeight {
   struct Packer;
   Int8Weight(LinearWeightDescription description, const Int8Kernels& kernels, WeightStorage storage);
   void choose_kernel(const Int8Kernels& kernels);
+  float& scale(int64_t row, int64_t group) const {
+    return scales_[static_cast<size_t>(row / panel_ * scales_stride() + group * panel_ + row % panel_)];
+  }
   /// Where row `row` has its weights of a run of kByteRun features from k on: four beside each other, then the next
   /// four layout_.group_stride() further on.
   int64_t place_of_run(int64_t row, int64_t k) const {
@@ -74,6 +82,7 @@ class Int8Weight final : public LinearWeight {
   PackedPanels layout_;
   int64_t panels_ = 0;
   int64_t depth_ = 0;
+  int64_t group_ = 0, groups_ = 0;
   WeightStorage storage_;
   std::span<int8_t> values_;
   std::span<float> floats_;

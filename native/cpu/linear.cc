@@ -12,12 +12,14 @@
 #include "cpu/thread_pool.h"
 
 namespace octoformer {
-/// Where packed weights lie, and what is to be multiplied with the sums over them (null: nothing).
+/// Where packed weights lie, and int8 ones' scales (GemmTask::scales).
 struct LinearDriver::WeightLayout {
   int64_t panels = 0;
   int64_t panel_stride = 0;
   int64_t depth = 0;
-  const float* column_scale = nullptr;
+  const float* scales = nullptr;
+  int64_t scales_stride = 0;
+  int64_t group = 0;
 };
 
 template <class A, class W>
@@ -43,7 +45,9 @@ void LinearDriver::linear(const LinearArguments& arguments) {
   if (form == WeightForm::int8) {
     const auto& weight = static_cast<const Int8Weight&>(*arguments.weight);
     return multiply(kernels_.int8_weights, weight.values(),
-                    {weight.panels(), weight.panel_stride(), weight.depth(), weight.scales()}, arguments);
+                    {weight.panels(), weight.panel_stride(), weight.depth(), weight.scales(), weight.scales_stride(),
+                     weight.group()},
+                    arguments);
   }
   const auto& weight = static_cast<const PackedWeight&>(*arguments.weight);
   const WeightLayout layout = {weight.panels(), weight.panel_stride(), weight.depth()};
@@ -65,7 +69,10 @@ void LinearDriver::multiply(const GemmKernel<A, W>& kernel, const W* weights, co
   task.depth = std::is_same_v<A, float> ? shape.in_features : layout.depth;
   task.out_features = shape.out_features;
   task.epilogue = {arguments.bias,     arguments.activation, arguments.residual.data, arguments.residual.stride,
-                   arguments.out.data, arguments.out.stride, layout.column_scale};
+                   arguments.out.data, arguments.out.stride};
+  task.scales = layout.scales;
+  task.scales_stride = layout.scales_stride;
+  task.group = layout.group;
   task.depth_block = choose_depth_block(kernel, product.rows, task.depth, sizeof(A));
   prepare_activations(product);
   if (takes_few_rows(kernel, product.rows, task.depth)) {

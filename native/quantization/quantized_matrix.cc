@@ -1,5 +1,6 @@
 #include "quantization/quantized_matrix.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "backend/error.h"
@@ -24,7 +25,7 @@ void check_product(const QuantizedMatrix& a, const QuantizedMatrix& w) {
 }  // namespace
 
 QuantizedMatrix quantize(ConstMatrixView x, Int8Mapping mapping, Int8Granularity granularity) {
-  QuantizedMatrix out{x.rows, x.columns, mapping, granularity, {}, {}, {}};
+  QuantizedMatrix out{x.rows, x.columns, mapping, granularity, {}, {}, {}, 0};
   out.data.resize(static_cast<size_t>(x.rows * x.columns));
   const bool by_row = granularity == Int8Granularity::row;
   ValueRange whole;
@@ -48,12 +49,24 @@ QuantizedMatrix quantize(ConstMatrixView x, Int8Mapping mapping, Int8Granularity
   return out;
 }
 
+QuantizedMatrix quantize_groups(ConstMatrixView x, int64_t group) {
+  QuantizedMatrix out{x.rows, x.columns, Int8Mapping::absmax, Int8Granularity::row, {}, {}, {}, group};
+  for (int64_t i = 0; i < x.rows; ++i)
+    for (int64_t k = 0; k < x.columns; k += group) {
+      const int64_t count = std::min(group, x.columns - k);
+      const QuantizedMatrix part = quantize({x.row(i) + k, 1, count, count}, out.mapping, out.granularity);
+      out.data.insert(out.data.end(), part.data.begin(), part.data.end());
+      out.scale.push_back(part.scale[0]);
+    }
+  return out;
+}
+
 std::vector<float> dequantize(const QuantizedMatrix& quantized) {
   std::vector<float> out(quantized.data.size());
   for (int64_t i = 0; i < quantized.rows; ++i)
     for (int64_t k = 0; k < quantized.columns; ++k)
       out[i * quantized.columns + k] =
-          static_cast<float>(quantized.row(i)[k] - quantized.row_zero_point(i)) * quantized.row_scale(i);
+          static_cast<float>(quantized.row(i)[k] - quantized.row_zero_point(i)) * quantized.scale_at(i, k);
   return out;
 }
 

@@ -9,7 +9,8 @@
 
 namespace octoformer {
 
-/// x ~ (data - zero_point) * scale. `scale` and `zero_point` have one entry, or one a row; absmax has no zero points.
+/// x ~ (data - zero_point) * scale. `scale` and `zero_point` have one entry, or one a row, or (absmax only) one for
+/// each group of columns of a row; absmax has no zero points.
 struct QuantizedMatrix {
   int64_t rows = 0;
   int64_t columns = 0;
@@ -18,7 +19,13 @@ struct QuantizedMatrix {
   std::vector<int8_t> data;
   std::vector<float> scale;
   std::vector<int32_t> zero_point;
+  int64_t group = 0;  // columns of a group, of which the last may have fewer; 0: all
 
+  int64_t groups() const { return group > 0 ? (columns + group - 1) / group : 1; }
+  /// Of the number at [index, column].
+  float scale_at(int64_t index, int64_t column) const {
+    return group > 0 ? scale[index * groups() + column / group] : row_scale(index);
+  }
   const int8_t* row(int64_t index) const { return data.data() + index * columns; }
   float row_scale(int64_t index) const { return scale[granularity == Int8Granularity::row ? index : 0]; }
   int32_t row_zero_point(int64_t index) const {
@@ -34,6 +41,10 @@ struct QuantizedMatrix {
 ///  neighbours' are not.
 QuantizedMatrix quantize(ConstMatrixView x, Int8Mapping mapping, Int8Granularity granularity);
 
+/// absmax with a scale for every `group` > 0 columns of each row, as if each group were a row of its own: llama.cpp's
+/// Q8_0 with groups of 32, but for the form of its scales.
+QuantizedMatrix quantize_groups(ConstMatrixView x, int64_t group);
+
 /// (data - zero_point) * scale, row-major.
 std::vector<float> dequantize(const QuantizedMatrix& quantized);
 
@@ -43,7 +54,7 @@ std::vector<int32_t> int8_product(const QuantizedMatrix& a, const QuantizedMatri
 /// The sums with both zero points taken off: sum over k of (a - za) (w - zw).
 std::vector<int32_t> centered_int8_product(const QuantizedMatrix& a, const QuantizedMatrix& w);
 
-/// centered sums * scale of a's row * scale of w's row + bias (may be null), [M, N] in float32.
+/// centered sums * scale of a's row * scale of w's row (neither has groups) + bias (may be null), [M, N] in float32.
 std::vector<float> scaled_int8_product(const QuantizedMatrix& a, const QuantizedMatrix& w, const float* bias);
 
 }  // namespace octoformer

@@ -54,6 +54,7 @@ Int8Settings read_int8(const Json& json) {
   };
   choose("weights", kMappings, int8.weights);
   choose("weight_scales", kGranularities, int8.weight_scales);
+  if (const Json* group = reader.optional("group_size")) int8.group_size = group->as_int64(0, kMaxColumns);
   flag("weight_only", int8.weight_only);
   choose("activations", kMappings, int8.activations);
   choose("activation_scales", kGranularities, int8.activation_scales);

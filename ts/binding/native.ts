@@ -206,7 +206,7 @@ export interface NativeModel {
     form: 'float32' | 'bfloat16' | 'float16',
     transpose: boolean,
   ): Promise<Uint8Array>;
-  /** Rows of an int8 weight as they are kept, off the main thread: bytes of int8 numbers, and w ~ (data - zeroPoint) * scale. */
+  /** Rows of an int8 weight as they are kept, off the main thread: bytes of int8 numbers, and w ~ (data - zeroPoint) * scale, `scale` [rows, groups]. */
   readInt8Weight(
     index: number,
     rows: Int32Array,

@@ -97,6 +97,8 @@ export interface Int8Settings {
   readonly weights?: 'absmax' | 'zeropoint';
   /** What shares a scale: an output row, or the whole tensor. */
   readonly weight_scales?: 'row' | 'tensor';
+  /** So many input features of an output row share a scale (0, the default: all), a multiple of 4. With `weight_only` only. */
+  readonly group_size?: number;
   /** Activations stay float32, as if the weights were dequantized; the keys below do not apply then. Absmax weights only. */
   readonly weight_only?: boolean;
   readonly activations?: 'absmax' | 'zeropoint';

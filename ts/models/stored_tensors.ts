@@ -245,10 +245,15 @@ function checkInt8(weight: string, int8: WeightDescription['int8']): void {
       ? 'has zero points, for which bitsandbytes has no place'
       : int8?.float_outlier_weights
         ? 'keeps its float32 numbers for outliers, which would be lost'
-        : undefined;
+        : int8?.group_size
+          ? `has a scale for every ${int8.group_size} inputs, and bitsandbytes has one a row`
+          : undefined;
   if (reason === undefined) return;
+  const remedy = int8?.group_size
+    ? `with { scheme: 'int8-weight-only', groupSize: 0 } or another scheme`
+    : `with another scheme ('int8', 'llm.int8', 'vector-wise')`;
   throw new OctoformerError(
     'UNSUPPORTED_OPTION',
-    `the int8 weight '${weight}' ${reason}; load the model with another scheme ('int8', 'llm.int8', 'vector-wise') to save it in int8, or with quantization 'none' to save floats`,
+    `the int8 weight '${weight}' ${reason}; load the model ${remedy} to save it in int8, or with quantization 'none' to save floats`,
   );
 }

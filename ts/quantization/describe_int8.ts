@@ -6,12 +6,19 @@ export function describeInt8(settings: Int8Settings): string {
     weights = 'absmax',
     weight_scales = 'row',
     weight_only,
+    group_size = 0,
     activations = 'absmax',
     activation_scales = 'row',
   } = settings;
   const scale = (mapping: string, of: string) =>
     `${mapping === 'zeropoint' ? 'scale and zero point' : 'absmax scale'} ${of}`;
-  const matrix = `int8 weights with one ${scale(weights, weight_scales === 'row' ? 'for each output feature' : 'for the whole matrix')}`;
+  const sharing =
+    group_size > 0
+      ? `for every ${group_size} inputs of each output feature`
+      : weight_scales === 'row'
+        ? 'for each output feature'
+        : 'for the whole matrix';
+  const matrix = `int8 weights with one ${scale(weights, sharing)}`;
   if (weight_only) return `${matrix}; inputs stay float32`;
   const inputs = `int8 inputs with one ${scale(activations, activation_scales === 'row' ? 'for each token' : 'for all tokens of a call')}`;
   return [matrix, inputs, ...describeOutliers(settings)].join('; ');

@@ -19,6 +19,11 @@ export interface QuantizationOptions {
   readonly outliers?: (typeof outlierRules)[number];
   /** What outliers are multiplied by: the int8 weights, dequantized (default), or the float32 ones, kept beside them (the paper). */
   readonly outlierWeights?: 'int8' | 'float32';
+  /**
+   * Of `int8-weight-only`: so many input features of an output feature share a scale, a multiple of 4; 0: all of them, as in int8
+   * checkpoints, which keep their scales where this is not given. 32 by default.
+   */
+  readonly groupSize?: number;
   /** Modules that stay float, by path or by the end of it (`lm_head`, `mlp.down_proj`), with all modules in them. */
   readonly skipModules?: readonly string[];
   /** The table of tokens and the output projection are int8 too, a scale a row. */
@@ -73,6 +78,7 @@ const objectOptions = [
   'thresholdUnit',
   'outliers',
   'outlierWeights',
+  'groupSize',
   'skipModules',
   'embeddings',
   'outlierFeatures',
@@ -175,6 +181,7 @@ function plan(place: string, given: Given): Int8Plan {
       `${place}: '${useless}' has no meaning with scheme '${scheme}', whose activations stay float; leave it out`,
     );
   }
+  const groupSize = checkGroupSize(place, scheme, given.groupSize);
   const skipModules = checkNames(place, 'skipModules', given.skipModules);
   return {
     options: { ...given, scheme },
@@ -190,11 +197,32 @@ function plan(place: string, given: Given): Int8Plan {
         ? { float_outlier_weights: true }
         : {}),
       ...(countOutliers ? { count_outliers: true } : {}),
+      ...(groupSize === undefined ? {} : { group_size: groupSize }),
     },
     skipModules,
     embeddings,
     outlierFeatures: checkOutlierFeatures(place, outlierFeatures ?? 'stored'),
   };
+}
+
+/** What the kernels take at a time: a scale must not change in between. */
+const groupGranule = 4;
+
+function checkGroupSize(place: string, scheme: Int8Scheme, value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  const base: Int8Settings = int8Schemes[scheme];
+  if (!base.weight_only) {
+    throw new OctoformerError(
+      'INVALID_ARGUMENT',
+      `${place}: 'groupSize' has no meaning with scheme '${scheme}', whose int8 activations need weights with one scale a row; leave it out, or take 'int8-weight-only'`,
+    );
+  }
+  const size = checkNumber(place, 'groupSize', value, { least: 0, integer: true });
+  if (size % groupGranule === 0) return size;
+  throw new OctoformerError(
+    'INVALID_ARGUMENT',
+    `${place}: 'groupSize' must be 0 (a scale a row) or a multiple of ${groupGranule}, not ${size}`,
+  );
 }
 
 function checkFlag(place: string, name: string, value: unknown): boolean {

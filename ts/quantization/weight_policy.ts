@@ -65,8 +65,11 @@ export class ModelWeightPolicy implements WeightPolicy {
     );
   }
 
-  #int8({ settings }: Int8Plan, module: string, place: WeightPlace, stored: StoredNumbers): WeightKeeping {
+  #int8(plan: Int8Plan, module: string, place: WeightPlace, stored: StoredNumbers): WeightKeeping {
+    const { settings } = plan;
     const features = settings.weight_only ? undefined : this.#outlierFeatures[module];
+    // Int8 rows of a checkpoint have one scale each: the scheme's own groups are for those that are quantized here.
+    const byCheckpoint = stored === 'int8' && plan.options.groupSize === undefined;
     // A table of tokens has rows of all sizes: one scale for all would leave most of them nothing. Rows that are int8 already have
     // their scales, which are all the same where the scheme has one for the tensor.
     const byRow = place === 'vocabulary' || (stored === 'int8' && this.asked === undefined);
@@ -76,6 +79,7 @@ export class ModelWeightPolicy implements WeightPolicy {
       int8: {
         ...settings,
         ...(byRow ? { weight_scales: 'row' } : {}),
+        ...(byCheckpoint && settings.group_size ? { group_size: 0 } : {}),
         ...(features ? { outlier_features: features } : {}),
       },
     };

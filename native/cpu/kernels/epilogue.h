@@ -119,7 +119,7 @@ struct PlainRows {
     }
   }
   static bool fits(const GemmEpilogue& epilogue, int64_t columns) {
-    return epilogue.activation == Activation::identity && epilogue.column_scale == nullptr && columns >= Panel;
+    return epilogue.activation == Activation::identity && columns >= Panel;
   }
   /// `sums(v)`: vector v of the row's sums. `Residual`: whether there is one.
   template <bool Residual, class Sums>
@@ -143,18 +143,9 @@ template <int Panel>
 [[gnu::noinline]] void finish_tile(const GemmEpilogue& epilogue, const float* sums, int64_t sums_stride, int64_t row,
                                    int64_t rows, int64_t column, int64_t columns) {
   constexpr int kVectors = Panel / Vec::lanes;
-  if (epilogue.column_scale == nullptr) {
-    finish_rows<kVectors>(epilogue, row, rows, column, columns, [&](int64_t r) {
-      return [sum = sums + r * sums_stride](int v) { return Vec::load(sum + v * Vec::lanes); };
-    });
-  } else {
-    const float* scale = epilogue.column_scale + column;
-    finish_rows<kVectors>(epilogue, row, rows, column, columns, [&](int64_t r) {
-      return [sum = sums + r * sums_stride, scale](int v) {
-        return Vec::mul(Vec::load(sum + v * Vec::lanes), Vec::load(scale + v * Vec::lanes));
-      };
-    });
-  }
+  finish_rows<kVectors>(epilogue, row, rows, column, columns, [&](int64_t r) {
+    return [sum = sums + r * sums_stride](int v) { return Vec::load(sum + v * Vec::lanes); };
+  });
 }
 
 }  // namespace

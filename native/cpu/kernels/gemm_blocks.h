@@ -26,18 +26,21 @@ inline void with_rows(int64_t rows, const Body& body) {
 }
 
 /// A block of a panel as the tiles read it. Halves are widened once for all rows of the task.
-inline const float* block_of_panel(const float* weights, int64_t first, int64_t, Float32Form, float*) {
-  return weights + first * kPanel;
+inline const float* block_of_panel(const GemmTask<float, float>& task, int64_t panel, int64_t first, int64_t,
+                                   Float32Form, float*) {
+  return task.weights + panel * task.panel_stride + first * kPanel;
 }
-inline const float* block_of_panel(const uint16_t* weights, int64_t first, int64_t depth, Float16Form, float* wide) {
-  for (int64_t i = 0; i < depth * kPanel; i += Vec::lanes) {
-    Vec::store(wide + i, Vec::load_float16(weights + first * kPanel + i));
-  }
+inline const float* block_of_panel(const GemmTask<float, uint16_t>& task, int64_t panel, int64_t first, int64_t depth,
+                                   Float16Form, float* wide) {
+  const uint16_t* weights = task.weights + panel * task.panel_stride + first * kPanel;
+  for (int64_t i = 0; i < depth * kPanel; i += Vec::lanes) Vec::store(wide + i, Vec::load_float16(weights + i));
   return wide;
 }
-inline const float* block_of_panel(const uint16_t* weights, int64_t first, int64_t depth, Bfloat16Form, float* wide) {
+inline const float* block_of_panel(const GemmTask<float, uint16_t>& task, int64_t panel, int64_t first, int64_t depth,
+                                   Bfloat16Form, float* wide) {
+  const uint16_t* weights = task.weights + panel * task.panel_stride + first * kPanel;
   for (int64_t k = 0; k < depth; k += 2) {
-    const uint16_t* pairs = weights + (first + k) * kPanel;
+    const uint16_t* pairs = weights + k * kPanel;
     for (int v = 0; v < kPanelVectors; ++v) {
       Vec::store(wide + k * kPanel + v * Vec::lanes, Vec::load_first_bfloat16(pairs + 2 * v * Vec::lanes));
       Vec::store(wide + (k + 1) * kPanel + v * Vec::lanes, Vec::load_second_bfloat16(pairs + 2 * v * Vec::lanes));
@@ -46,8 +49,9 @@ inline const float* block_of_panel(const uint16_t* weights, int64_t first, int64
   return wide;
 }
 #if defined(OCTOFORMER_BFLOAT16_UNIT)
-inline const uint16_t* block_of_panel(const uint16_t* weights, int64_t first, int64_t, Bfloat16UnitForm, float*) {
-  return weights + first * kPanel;
+inline const uint16_t* block_of_panel(const GemmTask<uint16_t, uint16_t>& task, int64_t panel, int64_t first, int64_t,
+                                      Bfloat16UnitForm, float*) {
+  return task.weights + panel * task.panel_stride + first * kPanel;
 }
 #endif
 
@@ -83,7 +87,7 @@ void many_rows(const GemmTask<typename Form::Activation, typename Form::Weight>&
     const bool last = first + depth == task.depth;
     float* sums = task.scratch;
     for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
-      const auto* weights = block_of_panel(task.weights + panel * task.panel_stride, first, depth, Form{}, wide);
+      const auto* weights = block_of_panel(task, panel, first, depth, Form{}, wide);
       const int64_t column = panel * kPanel;
       const int64_t columns = minimum(kPanel, task.out_features - column);
       for (int64_t row = task.first_row; row < task.last_row; row += kTileRows, sums += kTileRows * kPanel) {

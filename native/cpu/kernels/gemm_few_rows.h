@@ -25,21 +25,28 @@ constexpr int float_panels_at_once(int rows) {
 /// Steps of k between fetching ahead. Sums wait in memory meanwhile, one in so many multiply-adds.
 constexpr int64_t kFetchDepth = 64;
 
+/// sums [Rows, Panels * kPanel] of the task's scratch += its rows x k in [k, k + depth) of panels from `panel` on; they
+/// start from 0 where k is 0.
+template <int Rows, int Panels, class Form>
+[[gnu::always_inline]] inline void multiply_run(const GemmTask<typename Form::Activation, typename Form::Weight>& task,
+                                                int64_t panel, int64_t k, int64_t depth, Form) {
+  multiply_tile<Form, Rows, Panels>(task.activations + task.first_row * task.row_stride + k, task.row_stride,
+                                    task.weights + panel * task.panel_stride + k * kPanel, task.panel_stride, depth,
+                                    k == 0, task.scratch);
+}
+
 /// All of K for `Rows` rows, `Panels` panels at a time: every weight is read once, in order, and widened in registers.
 template <class Form, int Rows, int Panels>
 [[gnu::noinline]] void few_rows_tile_of_floats(const GemmTask<typename Form::Activation, typename Form::Weight>& task,
                                                int64_t panel, WeightsAhead& ahead) {
   constexpr int64_t kWeightBytes = sizeof(typename Form::Weight);
-  const auto* a = task.activations + task.first_row * task.row_stride;
-  const auto* weights = task.weights + panel * task.panel_stride;
   // Several runs are followed by the processor's own prefetching.
   const int64_t step = Panels >= 3 ? task.depth : kFetchDepth;
   int64_t k = 0;
   do {
     const int64_t depth = minimum(step, task.depth - k);
     if constexpr (Panels < 3) ahead.fetch(kFetchDepth * kPanel * Panels * kWeightBytes / kRunsAhead);
-    multiply_tile<Form, Rows, Panels>(a + k, task.row_stride, weights + k * kPanel, task.panel_stride, depth, k == 0,
-                                      task.scratch);
+    multiply_run<Rows, Panels>(task, panel, k, depth, Form{});
     k += depth;
   } while (k < task.depth);
   for (int p = 0; p < Panels; ++p) {

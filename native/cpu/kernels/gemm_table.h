@@ -34,7 +34,7 @@ constexpr GemmKernels kGemmKernels = {
     bfloat16_unit_kernel(),
     round_row_to_bfloat16,
     narrow_row_to_bfloat16,
-    {kPanel, kPanel, kTileRows, kTileRows, 1, 1, false, few_rows_int8_weights, many_rows<Int8WeightForm>},
+    {kPanel, kPanel, kTileRows, kTileRows, 1, 1, false, few_rows<Int8WeightForm>, many_rows<Int8WeightForm>},
     {float32_table_row, bfloat16_table_row, float16_table_row},
 };
 

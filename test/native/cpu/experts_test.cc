@@ -118,10 +118,13 @@ std::vector<WeightCase> weight_cases() {
   outliers.threshold = 0.9f;
   Int8Settings weight_only;
   weight_only.weight_only = true;
+  Int8Settings groups = weight_only;
+  groups.group_size = 8;
   return {{"float32", WeightForm::float32, {}},
           {"bfloat16", WeightForm::bfloat16, {}},
           {"int8", WeightForm::int8, outliers},
-          {"int8 weights only", WeightForm::int8, weight_only}};
+          {"int8 weights only", WeightForm::int8, weight_only},
+          {"int8 weights in groups", WeightForm::int8, groups}};
 }
 
 /// Experts of one shape, of which the last one is not there: nobody may ask for it.

@@ -28,6 +28,18 @@ TEST(Absmax, WorkedExampleOfTheArticle) {
   EXPECT_NEAR(dequantize(q)[0], 0.1008f, 5e-5f);
 }
 
+TEST(Absmax, GroupsHaveScalesOfTheirOwn) {
+  // Groups of two, the last of each row has one: 127ths of 12.7, 2.54 and 1.27, then of 25.4, 0 and 127.
+  const std::vector<float> values = {0.1f, -12.7f, 2.54f, 0.02f, 1.27f, 25.4f, 12.8f, 0.0f, 0.0f, -127.0f};
+  const QuantizedMatrix q = quantize_groups(view(values, 2), 2);
+  EXPECT_EQ(q.data, (std::vector<int8_t>{1, -127, 127, 1, 127, 127, 64, 0, 0, -127}));
+  const std::vector<float> steps = {0.1f, 0.02f, 0.01f, 0.2f, 0.0f, 1.0f};
+  ASSERT_EQ(q.scale.size(), steps.size());
+  for (size_t i = 0; i < steps.size(); ++i) EXPECT_FLOAT_EQ(q.scale[i], steps[i]);
+  const std::vector<float> back = dequantize(q);
+  for (size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(back[i], values[i], 0.5f * steps[i / 5 * 3 + i % 5 / 2]) << i;
+}
+
 TEST(Zeropoint, WorkedExampleOfTheArticle) {
   // Range [-3.0, 3.2]: 255 / 6.2 = 41.13 steps a unit, zero point round(-128 + 3 * 41.13) = -5; 0.1 becomes 4 - 5 = -1.
   const QuantizedMatrix q = quantize(view({0.1f, -3.0f, 3.2f}, 1), Int8Mapping::zeropoint, Int8Granularity::tensor);

@@ -100,6 +100,9 @@ TEST(Int8WeightsTest, SettingsAreParsed) {
   EXPECT_TRUE(int8.float_outlier_weights && int8.count_outliers && int8.looks_across_rows());
   EXPECT_EQ(int8.outlier_features, std::vector<int64_t>{1});
   EXPECT_EQ(program.weights[0].parts[0].scale, "q.SCB");
+  const Int8Settings groups =
+      parse_program(program_with("int8", R"({"weight_only":true,"group_size":32})")).main.weights[0].int8;
+  EXPECT_TRUE(groups.weight_only && groups.group_size == 32);
   EXPECT_FALSE(parse_program(program_with("int8", "{}")).main.weights[0].int8.looks_across_rows());
 }
 
@@ -109,6 +112,7 @@ TEST(Int8WeightsTest, WrongSettingsAreRefusedByName) {
   };
   refuse("float32", "{}", "only a weight of the form 'int8'");
   refuse("int8", R"({"thresold":6})", "thresold");
+  refuse("int8", R"({"group_size":-4})", "-4");
   refuse("int8", R"({"threshold":-1})", "must not be negative");
   refuse("int8", R"({"outliers":"row"})", "token, column, whole-column");
   refuse("int8", R"({"threshold_unit":"rms"})", "absolute, row-rms");

@@ -69,6 +69,8 @@ std::vector<WeightDescription> all_ways() {
   ways.push_back(weight(WeightForm::int8, ComputeType::float32, int8));
   int8.weight_only = true;
   ways.push_back(weight(WeightForm::int8, ComputeType::float32, int8));
+  int8.group_size = 8;
+  ways.push_back(weight(WeightForm::int8, ComputeType::float32, int8));
   int8 = {};
   int8.weights = Int8Mapping::zeropoint;
   ways.push_back(weight(WeightForm::int8, ComputeType::float32, int8));

@@ -325,19 +325,36 @@ describe('what can fail', () => {
     expect(await rejection(other.save_pretrained(target))).toMatchObject({ code: 'DISPOSED' });
   });
 
-  it.each(['zeropoint', 'llm.int8-zeropoint', { scheme: 'llm.int8', outlierWeights: 'float32' }] as const)(
-    'int8 weights that bitsandbytes has no form for: %j',
+  it.each([
+    'zeropoint',
+    'llm.int8-zeropoint',
+    { scheme: 'llm.int8', outlierWeights: 'float32' },
+    'int8-weight-only',
+  ] as const)('int8 weights that bitsandbytes has no form for: %j', async (quantization) => {
+    await using other = await AutoModelForCausalLM.from_pretrained(llama, { quantization });
+    const target = newFolder();
+    expect(await rejection(other.save_pretrained(target))).toMatchObject({ code: 'UNSUPPORTED_OPTION' });
+    expect(existsSync(target)).toBe(false);
+  });
+
+  it.each(['row-wise', 'absmax', { scheme: 'int8-weight-only', groupSize: 0 }] as const)(
+    '%j can be saved',
     async (quantization) => {
-      await using other = await AutoModelForCausalLM.from_pretrained(llama, { quantization });
-      const target = newFolder();
-      expect(await rejection(other.save_pretrained(target))).toMatchObject({ code: 'UNSUPPORTED_OPTION' });
-      expect(existsSync(target)).toBe(false);
+      const folder = await saved(llama, { quantization });
+      const ids = [1, 2, 3];
+      expect(await logitsOf(folder, {}, ids)).toEqual(await logitsOf(llama, { quantization }, ids));
     },
   );
 
-  it.each(['row-wise', 'absmax', 'int8-weight-only'] as const)('%s can be saved', async (quantization) => {
-    const folder = await saved(llama, { quantization });
+  it('int8 rows of a checkpoint keep their one scale, and meet float32 activations; groups were for others', async () => {
+    const folder = await saved(llama, { quantization: 'vector-wise' });
     const ids = [1, 2, 3];
-    expect(await logitsOf(folder, {}, ids)).toEqual(await logitsOf(llama, { quantization }, ids));
+    const byRow = { scheme: 'int8-weight-only', groupSize: 0 } as const;
+    const expected = await logitsOf(llama, { quantization: byRow }, ids);
+    expect(await logitsOf(folder, { quantization: 'int8-weight-only' }, ids)).toEqual(expected);
+    expect(await logitsOf(folder, { quantization: byRow }, ids)).toEqual(expected);
+    const groups = { scheme: 'int8-weight-only', groupSize: 8 } as const;
+    const loading = AutoModelForCausalLM.from_pretrained(folder, { quantization: groups });
+    expect(await rejection(loading)).toMatchObject({ code: 'UNSUPPORTED_OPTION' });
   });
 });

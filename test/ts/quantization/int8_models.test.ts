@@ -26,8 +26,8 @@ const logitsOf = async (model: CausalLanguageModel, ids: readonly number[]) =>
 const byRow = int8SchemeNames.filter((name) => !('activation_scales' in int8Schemes[name]));
 
 describe.each(folders.map((folder) => [folder.name, folder] as const))('%s', (_, folder) => {
-  it.each(['llm.int8', 'int8', 'int8-weight-only'] as const)(
-    '%s: the same bits alone, in a ragged batch, and step by step',
+  it.each(['llm.int8', 'int8', { scheme: 'int8-weight-only', groupSize: 12 }] as const)(
+    '%j: the same bits alone, in a ragged batch, and step by step',
     async (quantization) => {
       await withModel(folder.folder, { quantization }, async (model) => {
         expect(failures(await folder.compareRagged(model))).toEqual([]);

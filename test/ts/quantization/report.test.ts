@@ -8,8 +8,8 @@ import { rejection } from '../failure';
 const models = join(__dirname, '..', '..', 'fixtures', 'models');
 const llama = join(models, 'llama-chat');
 
-/** Relative and largest error of every matrix of a file under a mapping of `ops`. */
-async function errorsOf(folder: string, scheme: 'vector-wise' | 'vector-wise-zeropoint') {
+/** Relative and largest error of every matrix of a file under a mapping of `ops`, with a scale a row or for `group` columns of it. */
+async function errorsOf(folder: string, scheme: 'vector-wise' | 'vector-wise-zeropoint', group?: number) {
   const checkpoint = await nativeAddon().openCheckpoint([join(folder, 'model.safetensors')]);
   try {
     return new Map(
@@ -17,7 +17,8 @@ async function errorsOf(folder: string, scheme: 'vector-wise' | 'vector-wise-zer
         .filter(({ shape }) => shape.length === 2)
         .map(({ name, shape: [rows = 0, cols = 0] }) => {
           const stored = checkpoint.readRows(name, 0, rows);
-          const back = ops.dequantize(ops.quantize(stored, { rows, cols, scheme }));
+          const columns = group ?? cols; // of which all rows have a whole number
+          const back = ops.dequantize(ops.quantize(stored, { rows: stored.length / columns, cols: columns, scheme }));
           let [error, norm, largest] = [0, 0, 0];
           for (const [index, value] of stored.entries()) {
             const difference = (back[index] ?? 0) - value;
@@ -35,16 +36,17 @@ async function errorsOf(folder: string, scheme: 'vector-wise' | 'vector-wise-zer
 
 describe('errors against the float weights', () => {
   it.each([
-    ['llm.int8', 'vector-wise'],
-    ['vector-wise-zeropoint', 'vector-wise-zeropoint'],
-  ] as const)('%s: what the reference gives, matrix by matrix', async (quantization, scheme) => {
+    ['llm.int8', 'vector-wise', undefined],
+    ['vector-wise-zeropoint', 'vector-wise-zeropoint', undefined],
+    [{ scheme: 'int8-weight-only', groupSize: 8 }, 'vector-wise', 8],
+  ] as const)('%j: what the reference gives, matrix by matrix', async (quantization, scheme, group) => {
     await using model = await AutoModelForCausalLM.from_pretrained(llama, { quantization });
     const { modules } = await model.quantizationReport();
     const int8 = modules.filter(({ form }) => form === 'int8');
     expect(int8.map(({ module }) => module)).toEqual(
       expect.arrayContaining(['model.layers.0.self_attn.k_proj', 'model.layers.1.mlp.down_proj']),
     );
-    const expected = await errorsOf(llama, scheme);
+    const expected = await errorsOf(llama, scheme, group);
     for (const { module, error, shape } of int8) {
       const reference = expected.get(`${module}.weight`);
       // Sums in double precision over float32 numbers, in the same order.
@@ -80,6 +82,23 @@ describe('errors against the float weights', () => {
       'int8 weights with one absmax scale for each output feature; int8 inputs with one scale and zero point for each token; ' +
         'inputs of magnitude 6 root mean squares of their token and above in float32 with dequantized weights, those entries alone',
     );
+  });
+
+  it('groups of inputs are told of, and their scales take four bytes each', async () => {
+    const bytes = async (groupSize: number) => {
+      const quantization = { scheme: 'int8-weight-only', groupSize } as const;
+      await using model = await AutoModelForCausalLM.from_pretrained(llama, { quantization, isa: 'scalar' });
+      const { modules } = await model.quantizationReport();
+      const down = modules.find(({ module }) => module === 'model.layers.0.mlp.down_proj');
+      return { scheme: down?.scheme, bytes: down?.bytes ?? 0, shape: down?.shape ?? [] };
+    };
+    const [rows, groups] = [await bytes(0), await bytes(4)];
+    expect(rows.scheme).toBe('int8 weights with one absmax scale for each output feature; inputs stay float32');
+    expect(groups.scheme).toBe(
+      'int8 weights with one absmax scale for every 4 inputs of each output feature; inputs stay float32',
+    );
+    const [outputs = 0, inputs = 0] = groups.shape;
+    expect(groups.bytes - rows.bytes).toBe(4 * outputs * (inputs / 4 - 1)); // outputs are whole panels of 8
   });
 
   it('a checkpoint that has int8 numbers only, and encoders', async () => {
