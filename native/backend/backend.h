@@ -200,6 +200,8 @@ class Backend {
   virtual std::unique_ptr<LinearWeight> adopt_linear(const LinearWeightDescription& description,
                                                      std::span<const std::span<const std::byte>> sections,
                                                      std::shared_ptr<const void> owner);
+  /// A backend of one thread for the weights of this one, to work beside others like it; null: there is none.
+  virtual std::unique_ptr<Backend> make_lane() const { return nullptr; }
   /// Calls work(task) for every task in [0, tasks), on the backend's threads of this machine.
   virtual void for_each(int64_t tasks, const std::function<void(int64_t task)>& work);
   virtual void linear(const LinearArguments& arguments) = 0;

@@ -45,6 +45,7 @@ class CpuBackend final : public Backend {
     }
     return PackedWeight::adopt(kernels_.gemm, description, std::move(storage));
   }
+  std::unique_ptr<Backend> make_lane() const override { return std::make_unique<CpuBackend>(isa_, 1); }
   void for_each(int64_t tasks, const std::function<void(int64_t)>& work) override {
     ThreadPool::shared().parallel_for(threads_, tasks, [&work](int64_t task, int) { work(task); });
   }

@@ -1,14 +1,14 @@
 // The ops of a mixture of experts as calls of the backend.
 #include "backend/error.h"
-#include "runtime/executor.h"
+#include "runtime/chunk_executor.h"
 
 namespace octoformer {
 
-void Executor::execute(const ExpertRoutingOp& op, RunResult&) {
+void ChunkExecutor::execute(const ExpertRoutingOp& op, RunResult&) {
   backend_.expert_routing({view(op.logits), op.normalize, view(op.experts), view(op.weights)});
 }
 
-void Executor::execute(const GroupedLinearOp& op, RunResult&) {
+void ChunkExecutor::execute(const GroupedLinearOp& op, RunResult&) {
   const ConstMatrixView experts = view(op.experts);
   const auto count = static_cast<float>(op.weights.size());
   for (int64_t row = 0; row < experts.rows; ++row) {
@@ -24,7 +24,7 @@ void Executor::execute(const GroupedLinearOp& op, RunResult&) {
   backend_.grouped_linear({view(op.input), experts, expert_weights_, view(op.out)});
 }
 
-void Executor::execute(const WeightedSumOp& op, RunResult&) {
+void ChunkExecutor::execute(const WeightedSumOp& op, RunResult&) {
   WeightedSumArguments arguments;
   arguments.input = view(op.input);
   arguments.weights = view(op.weights);

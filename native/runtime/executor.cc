@@ -1,10 +1,13 @@
 #include "runtime/executor.h"
 
 #include <algorithm>
+#include <atomic>
+#include <set>
 #include <string>
 #include <unordered_set>
 
 #include "backend/error.h"
+#include "runtime/sequence_groups.h"
 
 namespace octoformer {
 
@@ -12,12 +15,6 @@ namespace {
 
 /// Results of one call; far above any model's need, far below what overflows a size.
 constexpr size_t kMaxOutputFloats = size_t{1} << 40;
-
-void refuse_aborted(const RunRequest& request) {
-  for (const std::atomic<bool>* flag : {request.abort, request.abort_all}) {
-    if (flag != nullptr && flag->load(std::memory_order_relaxed)) fail(ErrorCode::aborted, "the run was aborted");
-  }
-}
 
 size_t checked_floats(int64_t rows, int64_t columns, const std::string& name) {
   const auto floats = static_cast<size_t>(rows) * static_cast<size_t>(columns);
@@ -43,10 +40,11 @@ Executor::Executor(const CompiledProgram& compiled, std::span<const LoadedWeight
                                                     *weights[static_cast<size_t>(left)].linear,
                                                     *weights[static_cast<size_t>(right)].linear);
                                               })),
-      arena_(std::move(arena)) {
-  for (const RowQuantization& plan : row_quantization_) {
-    while (static_cast<int32_t>(quantized_rows_.size()) <= std::max(plan.slot, plan.out_slot))
-      quantized_rows_.push_back(backend.make_quantized_rows());
+      chunks_(compiled, weights, pool_->layout().layers, row_quantization_, backend, std::move(arena)) {
+  for (int i = 0; has_lanes() && i < backend.threads(); ++i) {
+    std::unique_ptr<Backend> lane = backend.make_lane();
+    if (lane == nullptr) break;
+    lanes_.push_back(std::make_unique<Lane>(*this, std::move(lane)));
   }
 }
 
@@ -55,14 +53,22 @@ RunResult Executor::run(const RunRequest& request, std::span<const EncodedSequen
   check_caches(request);
   check_encoded(request, encoded);
   refuse_aborted(request);
-  request_ = &request;
-  encoded_ = encoded;
+  run_.request = &request;
+  run_.encoded = encoded;
+  const bool only_rows = std::none_of(request.outputs.begin(), request.outputs.end(), [&](const std::string& name) {
+    return !std::holds_alternative<OutputOp>(
+        compiled_.program.ops[static_cast<size_t>(compiled_.outputs.find(name)->second)]);
+  });
+  const bool in_chunks = compiled_.causal && !compiled_.looks_across_rows && only_rows;
+  run_.keeps_pages = in_chunks || std::any_of(request.caches.begin(), request.caches.end(),
+                                              [](const auto& cache) { return cache != nullptr; });
 
-  // Sequences without a cache get one that ends with the run.
+  // Beside others with caches, or where chunks follow each other, sequences without one get one that ends with the run.
   std::vector<std::unique_ptr<KeyValueCache>> temporary;
   std::vector<KeyValueCache*> caches;
-  for (const auto& given : request.caches) {
-    caches.push_back(given ? given.get() : temporary.emplace_back(std::make_unique<KeyValueCache>(pool_)).get());
+  for (size_t i = 0; run_.keeps_pages && i < request.caches.size(); ++i) {
+    KeyValueCache* given = request.caches[i].get();
+    caches.push_back(given != nullptr ? given : temporary.emplace_back(std::make_unique<KeyValueCache>(pool_)).get());
   }
   // On all threads: where beams have split, each of them copies a page.
   std::vector<std::optional<KeyValueCache::Growth>> growths(caches.size());
@@ -74,14 +80,12 @@ RunResult Executor::run(const RunRequest& request, std::span<const EncodedSequen
 
   allocate_outputs(request, result);
   const auto total = static_cast<int64_t>(request.input_ids.size());
-  const bool in_chunks = compiled_.causal && !compiled_.looks_across_rows &&
-                         std::none_of(request.outputs.begin(), request.outputs.end(), [&](const std::string& name) {
-                           return !std::holds_alternative<OutputOp>(
-                               compiled_.program.ops[static_cast<size_t>(compiled_.outputs.find(name)->second)]);
-                         });
-  const int64_t step = in_chunks ? chunk_tokens_ : std::max<int64_t>(total, 1);
-  for (int64_t first = 0; first < total; first += step) {
-    run_chunk(request, first, std::min(step, total - first), result);
+  const bool lanes_fit = only_rows && !run_.keeps_pages && !request.observe && !lanes_.empty();
+  if (!lanes_fit || !run_lanes(result)) {
+    const int64_t step = in_chunks ? chunk_tokens_ : std::max<int64_t>(total, 1);
+    for (int64_t first = 0; first < total; first += step) {
+      chunks_.run(run_, first, std::min(step, total - first), result);
+    }
   }
 
   for (auto& growth : growths) growth->commit();
@@ -174,23 +178,26 @@ void Executor::check_encoded(const RunRequest& request, std::span<const EncodedS
 
 /// Positions, token types and addresses of pages of the whole request.
 void Executor::place_tokens(const RunRequest& request, std::span<const std::optional<KeyValueCache::Growth>> growths) {
-  sequences_.clear();
-  page_addresses_.clear();
-  positions_.clear();
+  run_.sequences.clear();
+  run_.page_addresses.clear();
+  run_.positions.clear();
   int64_t first_token = 0;
-  for (size_t i = 0; i < growths.size(); ++i) {
-    const Sequence sequence{first_token, request.lengths[i], growths[i]->past(), page_addresses_.size(), 0};
-    growths[i]->append_pages(page_addresses_);
-    sequences_.push_back(sequence);
-    sequences_.back().pages = page_addresses_.size() - sequence.first_page;
-    for (int64_t j = 0; j < sequence.count; ++j) positions_.push_back(static_cast<int32_t>(sequence.past + j));
+  for (size_t i = 0; i < request.lengths.size(); ++i) {
+    RunState::Sequence sequence{first_token, request.lengths[i], 0, run_.page_addresses.size(), 0};
+    if (run_.keeps_pages) {
+      sequence.past = growths[i]->past();
+      growths[i]->append_pages(run_.page_addresses);
+      sequence.pages = run_.page_addresses.size() - sequence.first_page;
+    }
+    run_.sequences.push_back(sequence);
+    for (int64_t j = 0; j < sequence.count; ++j) run_.positions.push_back(static_cast<int32_t>(sequence.past + j));
     first_token += sequence.count;
   }
-  if (request.position_ids) positions_ = *request.position_ids;
+  if (request.position_ids) run_.positions = *request.position_ids;
   if (request.token_type_ids) {
-    token_types_ = *request.token_type_ids;
+    run_.token_types = *request.token_type_ids;
   } else {
-    token_types_.assign(request.input_ids.size(), 0);
+    run_.token_types.assign(request.input_ids.size(), 0);
   }
 }
 
@@ -207,11 +214,11 @@ void Executor::allocate_outputs(const RunRequest& request, RunResult& result) co
     } else {
       const auto* cross = std::get_if<CrossAttentionOp>(&op);
       const int64_t heads = cross != nullptr ? cross->heads : std::get<AttentionOp>(op).heads;
-      for (size_t i = 0; i < sequences_.size(); ++i) {
-        const Sequence& sequence = sequences_[i];
+      for (size_t i = 0; i < run_.sequences.size(); ++i) {
+        const RunState::Sequence& sequence = run_.sequences[i];
         const int64_t keys = cross == nullptr      ? sequence.past + sequence.count
                              : sequence.count == 0 ? 0
-                                                   : encoded_[i]->length();
+                                                   : run_.encoded[i]->length();
         floats += checked_floats(heads * sequence.count, keys, name);
         if (floats > kMaxOutputFloats) fail(ErrorCode::out_of_memory, "the output '", name, "' is too large");
       }
@@ -228,117 +235,44 @@ void Executor::allocate_outputs(const RunRequest& request, RunResult& result) co
   }
 }
 
-void Executor::run_chunk(const RunRequest& request, int64_t first, int64_t count, RunResult& result) {
-  select_chunk(request, first, count);
-  lay_out_arena();
-  // Where no row's logits are wanted, the ops after gather_rows have nothing to do unless an output is asked of them.
-  int32_t last_asked = -1;
-  for (const std::string& name : request.outputs)
-    last_asked = std::max(last_asked, compiled_.outputs.find(name)->second);
-  const auto ops = static_cast<int32_t>(compiled_.program.ops.size());
-  for (int32_t i = 0; i < ops; ++i) {
-    refuse_aborted(request);
-    const Op& op = compiled_.program.ops[static_cast<size_t>(i)];
-    op_ = i;
-    if (rows_.empty() && last_asked < i && std::holds_alternative<GatherRowsOp>(op)) break;
-    std::visit([&](const auto& alternative) { execute(alternative, result); }, op);
-  }
-}
-
-/// Its probabilities come sequence by sequence.
-bool Executor::asks_for_cross_attention(const RunRequest& request) const {
-  return std::any_of(request.outputs.begin(), request.outputs.end(), [&](const std::string& name) {
-    return std::holds_alternative<CrossAttentionOp>(
-        compiled_.program.ops[static_cast<size_t>(compiled_.outputs.find(name)->second)]);
+/// Whether each thread can take sequences of its own through the Program, and its weights are few enough for all of
+/// them to stay in the third-level cache, from which every group of sequences reads them anew.
+bool Executor::has_lanes() const {
+  const auto& buffers = compiled_.program.buffers;
+  const bool only_tokens = std::all_of(buffers.begin(), buffers.end(), [](const BufferDescription& buffer) {
+    return buffer.rows == RowSymbol::tokens || buffer.rows == RowSymbol::rows;
   });
-}
-
-/// The part of each sequence and of the rows that lies in token rows [first, first + count).
-void Executor::select_chunk(const RunRequest& request, int64_t first, int64_t count) {
-  first_token_ = first;
-  tokens_ = count;
-  slices_.clear();
-  cross_slices_.clear();
-  slice_lengths_.clear();
-  const bool by_sequence = asks_for_cross_attention(request);
-  size_t last = 0;  // sequence of the last of cross_slices_
-  for (size_t i = 0; i < sequences_.size(); ++i) {
-    const Sequence& sequence = sequences_[i];
-    const int64_t begin = std::max(sequence.first_token, first);
-    const int64_t end = std::min(sequence.first_token + sequence.count, first + count);
-    if (begin >= end) continue;
-    slices_.push_back({begin - first, end - begin, sequence.past + begin - sequence.first_token,
-                       std::span(page_addresses_).subspan(sequence.first_page, sequence.pages)});
-    slice_lengths_.push_back(sequence.past + sequence.count);
-    if (!compiled_.cross) continue;
-    // A decoder reads all of it; an encoder writes the positions of its tokens.
-    const EncodedSequence& encoded = *encoded_[i];
-    if (!compiled_.encoder && !by_sequence && !cross_slices_.empty() && encoded_[i] == encoded_[last]) {
-      cross_slices_.back().count += end - begin;  // beams of one input, side by side: its keys are read once for all
-      continue;
+  if (compiled_.causal || compiled_.looks_across_rows || !only_tokens) return false;
+  std::set<int32_t> read;
+  for (const Op& op : compiled_.program.ops) {
+    if (const auto* linear = std::get_if<LinearOp>(&op)) read.insert(linear->weight);
+    if (const auto* grouped = std::get_if<GroupedLinearOp>(&op)) {
+      read.insert(grouped->weights.begin(), grouped->weights.end());
     }
-    last = i;
-    const int64_t past = compiled_.encoder ? slices_.back().past : encoded.length();
-    cross_slices_.push_back({begin - first, end - begin, past, encoded.pages()});
   }
-  rows_.clear();
-  row_targets_.clear();
-  for (size_t i = 0; i < request.rows.size(); ++i) {
-    const int64_t row = request.rows[i] - first;
-    if (row < 0 || row >= count) continue;
-    rows_.push_back(static_cast<int32_t>(row));
-    row_targets_.push_back(static_cast<int64_t>(i));
-  }
+  uint64_t bytes = 0;
+  for (const int32_t weight : read) bytes += weights_[static_cast<size_t>(weight)].bytes();
+  return bytes <= kLaneWeightBytes;
 }
 
-void Executor::lay_out_arena() {
-  // 31 bits of rows times 24 bits of columns times the number of buffers: in floating point it can't overflow.
-  double floats = 0;
-  for (int i = 0; i < kRowSymbols; ++i) {
-    const auto rows = rows_of(static_cast<RowSymbol>(i));
-    floats += static_cast<double>(rows) * static_cast<double>(compiled_.arena.peak_columns[static_cast<size_t>(i)]);
-  }
-  if (floats > static_cast<double>(kMaxOutputFloats)) {
-    fail(ErrorCode::out_of_memory, "the activations of ", tokens_, " tokens take ", floats,
-         " numbers; run fewer or shorter sequences");
-  }
-  memory_ = arena_->reserve(static_cast<size_t>(floats));
-  int64_t start = 0;
-  for (size_t i = 0; i < kRowSymbols; ++i) {
-    class_starts_[i] = start;
-    start += rows_of(static_cast<RowSymbol>(i)) * compiled_.arena.peak_columns[i];
-  }
+/// Whether it did.
+bool Executor::run_lanes(RunResult& result) {
+  const std::vector<SequenceGroup> groups =
+      group_sequences(run_.request->lengths, backend_.threads(), std::min(chunk_tokens_, kGroupTokens));
+  if (groups.empty()) return false;
+  std::atomic<size_t> next = 0;
+  backend_.for_each(static_cast<int64_t>(lanes_.size()), [&](int64_t lane) {
+    for (size_t i = next++; i < groups.size(); i = next++) {
+      lanes_[static_cast<size_t>(lane)]->chunks.run(run_, groups[i].first_token, groups[i].tokens, result);
+    }
+  });
+  return true;
 }
 
-int64_t Executor::rows_of(RowSymbol symbol) const {
-  switch (symbol) {
-    case RowSymbol::tokens:
-      return tokens_;
-    case RowSymbol::rows:
-      return static_cast<int64_t>(rows_.size());
-    case RowSymbol::sequences:
-      return static_cast<int64_t>(sequences_.size());
-    case RowSymbol::places:
-      return compiled_.program.places;
-  }
-  fail(ErrorCode::internal, "a row symbol without a meaning");
-}
-
-MatrixView Executor::view(const Value& value) const {
-  const auto buffer = static_cast<size_t>(value.buffer);
-  const RowSymbol symbol = compiled_.program.buffers[buffer].rows;
-  const BufferPlacement& placement = compiled_.arena.buffers[buffer];
-  const int64_t rows = rows_of(symbol);
-  float* data = memory_ + class_starts_[static_cast<size_t>(symbol)] + placement.column_offset * rows + value.offset;
-  return {data, rows, value.columns, placement.stride};
-}
-
-const float* Executor::vector(const std::optional<int32_t>& weight) const {
-  return weight ? weights_[static_cast<size_t>(*weight)].vector.data() : nullptr;
-}
-
-const LinearWeight* Executor::linear(int32_t weight) const {
-  return weights_[static_cast<size_t>(weight)].linear.get();
+size_t Executor::arena_bytes() const {
+  size_t bytes = chunks_.arena_bytes();
+  for (const auto& lane : lanes_) bytes += lane->chunks.arena_bytes();
+  return bytes;
 }
 
 }  // namespace octoformer

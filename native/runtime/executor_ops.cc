@@ -5,7 +5,7 @@
 #include <string>
 
 #include "backend/error.h"
-#include "runtime/executor.h"
+#include "runtime/chunk_executor.h"
 #include "runtime/rope_table.h"
 #include "runtime/sinusoid.h"
 
@@ -39,7 +39,7 @@ float* asked_output(const std::string& name, RunResult& result) {
 }
 }  // namespace
 
-void Executor::check_indices(std::span<const int32_t> indices, const EmbeddingOp& op) const {
+void ChunkExecutor::check_indices(std::span<const int32_t> indices, const EmbeddingOp& op) const {
   const int64_t entries = linear(op.table)->description().out_features;
   for (size_t i = 0; i < indices.size(); ++i) {
     const int64_t index = indices[i] + op.offset;
@@ -54,16 +54,16 @@ void Executor::check_indices(std::span<const int32_t> indices, const EmbeddingOp
   }
 }
 
-void Executor::execute(const EmbeddingOp& op, RunResult&) {
+void ChunkExecutor::execute(const EmbeddingOp& op, RunResult&) {
   if (op.index == IndexSource::places) {  // 0, 1, ..., which the table has
     index_scratch_.resize(static_cast<size_t>(compiled_.program.places));
     std::iota(index_scratch_.begin(), index_scratch_.end(), static_cast<int32_t>(op.offset));
     backend_.embedding({index_scratch_, linear(op.table), op.scale, op.accumulate, view(op.out)});
     return;
   }
-  const std::vector<int32_t>& all = op.index == IndexSource::input_ids      ? request_->input_ids
-                                    : op.index == IndexSource::position_ids ? positions_
-                                                                            : token_types_;
+  const std::vector<int32_t>& all = op.index == IndexSource::input_ids      ? run_->request->input_ids
+                                    : op.index == IndexSource::position_ids ? run_->positions
+                                                                            : run_->token_types;
   std::span<const int32_t> indices =
       std::span(all).subspan(static_cast<size_t>(first_token_), static_cast<size_t>(tokens_));
   check_indices(indices, op);
@@ -75,8 +75,8 @@ void Executor::execute(const EmbeddingOp& op, RunResult&) {
   backend_.embedding({indices, linear(op.table), op.scale, op.accumulate, view(op.out)});
 }
 
-void Executor::execute(const LinearOp& op, RunResult& result) {
-  if (request_->observe) result.inputs[op.weight].add(view(op.input), *request_->observe);
+void ChunkExecutor::execute(const LinearOp& op, RunResult& result) {
+  if (run_->request->observe) result.inputs[op.weight].add(view(op.input), *run_->request->observe);
   ConstMatrixView residual;
   if (op.residual) residual = view(*op.residual);
   const RowQuantization& plan = row_quantization_[static_cast<size_t>(op_)];
@@ -88,50 +88,50 @@ void Executor::execute(const LinearOp& op, RunResult& result) {
                                      op.activation,  residual,  view(op.out)};
   if (plan.out_slot < 0) return backend_.linear(arguments);
   QuantizedRows& made = *quantized_rows_[static_cast<size_t>(plan.out_slot)];
-  if (!request_->observe) return backend_.linear_to_quantized(arguments, *linear(plan.out_reader), made);
+  if (!run_->request->observe) return backend_.linear_to_quantized(arguments, *linear(plan.out_reader), made);
   backend_.Backend::linear_to_quantized(arguments, *linear(plan.out_reader), made);  // its readers tell of the floats
 }
 
 template <class Arguments>
-void Executor::run_row_op(void (Backend::*op)(const Arguments&), const Arguments& arguments) {
+void ChunkExecutor::run_row_op(void (Backend::*op)(const Arguments&), const Arguments& arguments) {
   const RowQuantization& plan = row_quantization_[static_cast<size_t>(op_)];
   if (plan.slot < 0) return (backend_.*op)(arguments);
   RowOrigin rows = arguments;
-  if (request_->observe) {  // its readers tell of the floats
+  if (run_->request->observe) {  // its readers tell of the floats
     (backend_.*op)(arguments);
     rows = arguments.out;
   }
   backend_.quantize_rows({rows, linear(plan.reader), quantized_rows_[static_cast<size_t>(plan.slot)].get()});
 }
 
-void Executor::execute(const NormOp& op, RunResult&) {
+void ChunkExecutor::execute(const NormOp& op, RunResult&) {
   run_row_op(&Backend::norm, NormArguments{op.kind, view(op.input), view(op.out), vector(op.weight), vector(op.bias),
                                            op.weight_offset, op.epsilon, op.group});
 }
 
-void Executor::execute(const RopeTableOp& op, RunResult&) {
+void ChunkExecutor::execute(const RopeTableOp& op, RunResult&) {
   const MatrixView out = view(op.out);
   for (size_t i = 0; i < slices_.size(); ++i) {
     const SequenceSlice& slice = slices_[i];
     const RopeFrequencies frequencies = rope_frequencies(op, slice_lengths_[i], frequency_scratch_);
     const auto first = static_cast<size_t>(first_token_ + slice.first_row);
-    fill_rope_table(std::span(positions_).subspan(first, static_cast<size_t>(slice.count)), frequencies,
+    fill_rope_table(std::span(run_->positions).subspan(first, static_cast<size_t>(slice.count)), frequencies,
                     {out.row(slice.first_row), slice.count, out.columns, out.stride});
   }
 }
 
-void Executor::execute(const RopeOp& op, RunResult&) {
+void ChunkExecutor::execute(const RopeOp& op, RunResult&) {
   backend_.rope({view(op.x), view(op.table), op.heads, op.head_dim, op.table.columns, op.pairing});
 }
 
-void Executor::execute(const SinusoidalOp& op, RunResult&) {
+void ChunkExecutor::execute(const SinusoidalOp& op, RunResult&) {
   const auto first = static_cast<size_t>(first_token_), count = static_cast<size_t>(tokens_);
-  const std::span<const int32_t> ids(request_->input_ids);
-  fill_sinusoids(std::span(positions_).subspan(first, count), ids.subspan(first, count), op, view(op.out));
+  const std::span<const int32_t> ids(run_->request->input_ids);
+  fill_sinusoids(std::span(run_->positions).subspan(first, count), ids.subspan(first, count), op, view(op.out));
 }
 
-void Executor::execute(const AttentionOp& op, RunResult& result) {
-  const KeyValueLayer& layer = pool_->layout().layers[static_cast<size_t>(op.layer)];
+void ChunkExecutor::execute(const AttentionOp& op, RunResult& result) {
+  const KeyValueLayer& layer = key_value_layers()[static_cast<size_t>(op.layer)];
   backend_.store_key_value({view(op.key), view(op.value), slices_, layer});
   AttentionArguments arguments;
   arguments.query = view(op.query);
@@ -163,12 +163,13 @@ void Executor::execute(const AttentionOp& op, RunResult& result) {
   backend_.attention(arguments);
 }
 
-void Executor::execute(const StoreCrossOp& op, RunResult&) {
-  backend_.store_key_value({view(op.key), view(op.value), cross_slices_, encoded_.front()->layer(op.layer)});
+void ChunkExecutor::execute(const StoreCrossOp& op, RunResult&) {
+  backend_.store_key_value({view(op.key), view(op.value), cross_slices_, run_->encoded.front()->layer(op.layer)});
 }
 
-void Executor::execute(const CrossAttentionOp& op, RunResult& result) {
-  const auto some = std::find_if(encoded_.begin(), encoded_.end(), [](const auto* one) { return one != nullptr; });
+void ChunkExecutor::execute(const CrossAttentionOp& op, RunResult& result) {
+  const auto some =
+      std::find_if(run_->encoded.begin(), run_->encoded.end(), [](const auto* one) { return one != nullptr; });
   AttentionArguments arguments;
   arguments.query = view(op.query);
   arguments.out = view(op.out);
@@ -182,30 +183,30 @@ void Executor::execute(const CrossAttentionOp& op, RunResult& result) {
   backend_.attention(arguments);
 }
 
-void Executor::execute(const GatedActivationOp& op, RunResult&) {
+void ChunkExecutor::execute(const GatedActivationOp& op, RunResult&) {
   run_row_op(&Backend::gated_activation,
              GatedActivationArguments{op.activation, view(op.gate), view(op.up), view(op.out)});
 }
 
-void Executor::execute(const ActivationOp& op, RunResult&) {
+void ChunkExecutor::execute(const ActivationOp& op, RunResult&) {
   run_row_op(&Backend::activation, ActivationArguments{op.activation, view(op.input), view(op.out)});
 }
 
-void Executor::execute(const ElementwiseOp& op, RunResult&) {
+void ChunkExecutor::execute(const ElementwiseOp& op, RunResult&) {
   backend_.elementwise(op.kind, view(op.left), view(op.right), view(op.out));
 }
 
-void Executor::execute(const ScaleOp& op, RunResult&) {
+void ChunkExecutor::execute(const ScaleOp& op, RunResult&) {
   backend_.scale(view(op.input), op.factor, op.softcap, view(op.out));
 }
 
-void Executor::execute(const GatherRowsOp& op, RunResult&) {
+void ChunkExecutor::execute(const GatherRowsOp& op, RunResult&) {
   backend_.gather_rows(view(op.input), rows_, view(op.out));
 }
 
-void Executor::execute(const OutputOp& op, RunResult& result) {
-  if (op.name == kLogitsOutput && !request_->samplers.empty()) sample(op.input, result);
-  if (op.name == kLogitsOutput && request_->log_probabilities) score(op.input, result);
+void ChunkExecutor::execute(const OutputOp& op, RunResult& result) {
+  if (op.name == kLogitsOutput && !run_->request->samplers.empty()) sample(op.input, result);
+  if (op.name == kLogitsOutput && run_->request->log_probabilities) score(op.input, result);
   const auto asked = result.outputs.find(op.name);
   if (asked == result.outputs.end()) return;
   const ConstMatrixView source = view(op.input);
@@ -216,20 +217,20 @@ void Executor::execute(const OutputOp& op, RunResult& result) {
   }
 }
 
-void Executor::sample(const Value& value, RunResult& result) {
+void ChunkExecutor::sample(const Value& value, RunResult& result) {
   const ConstMatrixView logits = view(value);
   backend_.for_each(logits.rows, [&](int64_t row) {
     const auto target = static_cast<size_t>(row_targets_[static_cast<size_t>(row)]);
     const std::span<const float> scores(logits.row(row), static_cast<size_t>(logits.columns));
-    result.sampled[target] = request_->samplers[target]->choose(scores, request_->rows[target]);
+    result.sampled[target] = run_->request->samplers[target]->choose(scores, run_->request->rows[target]);
   });
 }
 
 /// What follows rows of the request that lie together goes to one call of the backend: usually all of them.
-void Executor::score(const Value& value, RunResult& result) {
+void ChunkExecutor::score(const Value& value, RunResult& result) {
   const ConstMatrixView logits = view(value);
   const int64_t columns = logits.columns;
-  const int64_t likeliest = std::min<int64_t>(*request_->log_probabilities, columns);
+  const int64_t likeliest = std::min<int64_t>(*run_->request->log_probabilities, columns);
   for (int64_t first = 0, end = 0; first < logits.rows; first = end) {
     const int64_t target = row_targets_[static_cast<size_t>(first)];
     end = first + 1;

@@ -56,7 +56,8 @@ MemoryUse Model::memory() const {
   }
   use.cache = pool_->bytes();
   if (encoder_) use.cache += encoder_->pool->bytes() + encoder_->cross_pool->bytes();
-  use.arena = arena_->bytes();
+  use.arena = executor_.arena_bytes();
+  if (encoder_) use.arena += encoder_->executor.arena_bytes() - arena_->bytes();  // which they share
   return use;
 }
 
