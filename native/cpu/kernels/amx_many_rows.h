@@ -111,22 +111,32 @@ template <class Product>
   }
 }
 
-/// The plain epilogue of sixteen rows, row by row.
+/// The plain epilogue of sixteen rows, row by row, outliers included.
 template <class Product, int RowsAStep>
 [[gnu::noinline]] void multiply_and_finish_plain(const typename Product::Task& task, const HalfPanel<Product>& half,
                                                  const FinishedRows<Product>& finished) {
   typename Product::Plain rows(task, finished.sums, finished.row, finished.column, finished.next_row,
                                finished.next_column);
-  const auto run = [&](auto residual) __attribute__((always_inline)) {
+  int row = 0;
+  const auto run = [&](auto residual, auto outliers) __attribute__((always_inline)) {
     multiply_half_panel<Product, true>(half, kTileRow / RowsAStep, [&]() __attribute__((always_inline)) {
 #pragma GCC unroll 1
-      for (int i = 0; i < RowsAStep; ++i) rows.template finish_row<decltype(residual)::value>();
+      for (int i = 0; i < RowsAStep; ++i) {
+        rows.template finish_row<decltype(residual)::value, decltype(outliers)::value>(row++);
+      }
     });
   };
-  if (rows.has_residual()) {
-    run(std::true_type{});
+  const auto run_with = [&](auto outliers) __attribute__((always_inline)) {
+    if (rows.has_residual()) {
+      run(std::true_type{}, outliers);
+    } else {
+      run(std::false_type{}, outliers);
+    }
+  };
+  if (rows.has_outliers()) {
+    run_with(std::true_type{});
   } else {
-    run(std::false_type{});
+    run_with(std::false_type{});
   }
 }
 

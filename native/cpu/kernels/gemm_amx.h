@@ -24,8 +24,9 @@ struct PlainTileRows {
                 int64_t next_column)
       : sums(first), output(task.epilogue, row, column, next_row, next_column) {}
   bool has_residual() const { return output.residual != nullptr; }
-  template <bool Residual>
-  [[gnu::always_inline]] void finish_row() {
+  bool has_outliers() const { return false; }
+  template <bool Residual, bool Outliers>
+  [[gnu::always_inline]] void finish_row(int) {
     output.write_row<Residual>([&](int v) __attribute__((always_inline)) { return Vec::load(sums + v * Vec::lanes); });
     sums += kTilePanel;
   }

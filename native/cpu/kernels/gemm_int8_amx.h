@@ -20,10 +20,10 @@ struct Int8TileProduct {
   static constexpr bool kIntegers = true;
   static constexpr int kTileDepth = 64;  // k of a step
 
-  using Plain = PlainInt8Rows<kTilePanel>;
+  using Plain = PlainInt8Rows<kTilePanel, kTileRow>;
 
   static const GemmEpilogue& epilogue(const Task& task) { return task.epilogue.output; }
-  static bool plain(const Task& task, int64_t row, int64_t column) { return Plain::fits(task, row, kTileRow, column); }
+  static bool plain(const Task& task, int64_t row, int64_t column) { return Plain::fits(task, row, column); }
   static void finish(const Task& task, const int32_t* sums, int64_t row, int64_t rows, int64_t column) {
     finish_int8_rows<kTilePanel>(task, sums, row, rows, kTileRow, column);
   }

@@ -61,43 +61,71 @@ struct ScaledSums {
   }
 };
 
-/// PlainRows of sums [rows, Panel] of integers that have neither outliers nor zero points of weights: the same bits as
-/// ScaledSums and finish_rows() give.
-template <int Panel>
+/// PlainRows of sums [rows, Panel] of integers that have no zero points of weights, from the first row of a tile of
+/// rows on: the same bits as ScaledSums and finish_rows() give. Weights of outliers are dequantized, a feature when the
+/// first row that needs it comes; a tile with more features than their table holds, or others' weights, does not fit.
+template <int Panel, int RowTile>
 struct PlainInt8Rows {
   static constexpr int kVectors = Panel / Vec::lanes;
   const int32_t* sums;
   const float* row_scale;
   const int32_t* row_zero;
   PlainRows<Panel> output;
-  Vec::F column_scale[kVectors];
+  FeatureWeights<Panel, false> weights;
   IntVec::I column_sum[kVectors];
+  const Int8OutlierTile* tile;  // null: no outliers
+  float* table;                 // as that of OutlierRows
 
   PlainInt8Rows(const Int8Task& task, const int32_t* first, int64_t row, int64_t column, int64_t next_row,
                 int64_t next_column)
       : sums(first),
         row_scale(task.epilogue.row_scale + row),
         row_zero(task.epilogue.row_zero + row),
-        output(task.epilogue.output, row, column, next_row, next_column) {
+        output(task.epilogue.output, row, column, next_row, next_column),
+        weights(task, column),
+        tile(tile_of(task, row)),
+        table(task.floats) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      column_scale[v] = Vec::load(task.epilogue.column_scale + column + v * Vec::lanes);
       column_sum[v] = IntVec::load(task.epilogue.column_sum + column + v * Vec::lanes);
+      if (tile != nullptr) Vec::store(table + v * Vec::lanes, Vec::zero());
     }
   }
-  static bool fits(const Int8Task& task, int64_t row, int64_t row_tile, int64_t column) {
+  static const Int8OutlierTile* tile_of(const Int8Task& task, int64_t row) {
+    if (task.epilogue.outliers == nullptr) return nullptr;
+    const Int8OutlierTile* const tile = task.epilogue.outliers + row / RowTile;
+    return tile->count == 0 ? nullptr : tile;
+  }
+  static bool fits(const Int8Task& task, int64_t row, int64_t column) {
     const Int8Epilogue& epilogue = task.epilogue;
-    return PlainRows<Panel>::fits(epilogue.output, task.out_features - column) && epilogue.column_zero == nullptr &&
-           (epilogue.outliers == nullptr || epilogue.outliers[row / row_tile].count == 0);
+    if (!PlainRows<Panel>::fits(epilogue.output, task.out_features - column) || epilogue.column_zero != nullptr) {
+      return false;
+    }
+    const Int8OutlierTile* const tile = tile_of(task, row);
+    return tile == nullptr ||
+           (tile->count <= kOutlierFeatures && tile->kept == nullptr && epilogue.float_weights == nullptr);
   }
   bool has_residual() const { return output.residual != nullptr; }
-  template <bool Residual>
-  [[gnu::always_inline]] void finish_row() {
-    const Vec::F scale = Vec::set1(*row_scale++);
-    const IntVec::I zero = IntVec::set1(*row_zero++);
+  bool has_outliers() const { return tile != nullptr; }
+
+  /// Row `r`: they come in order, from 0 on.
+  template <bool Residual, bool Outliers>
+  [[gnu::always_inline]] void finish_row(int r) {
+    struct Added {
+      Vec::F values[kVectors];
+    } added = {};
+    if constexpr (Outliers) {
+      const int64_t known = tile->feature_begin[r], all = tile->feature_begin[r + 1];
+      weights.dequantize(tile->features + known, all - known, table + (1 + known) * Panel);
+      OutlierRows{table, tile->entries, tile->row_begin}.sum(r, added.values);
+    }
+    const Vec::F scale = Vec::set1(row_scale[r]);
+    const IntVec::I zero = IntVec::set1(row_zero[r]);
     output.template write_row<Residual>([&](int v) __attribute__((always_inline)) {
       const IntVec::I total = IntVec::sub(IntVec::load(sums + v * Vec::lanes), IntVec::mul(zero, column_sum[v]));
-      return Vec::mul(Vec::mul(IntVec::to_float(total), scale), column_scale[v]);
+      const Vec::F x = Vec::mul(Vec::mul(IntVec::to_float(total), scale), weights.scale[v]);
+      if constexpr (Outliers) return Vec::add(x, added.values[v]);
+      return x;
     });
     sums += Panel;
   }

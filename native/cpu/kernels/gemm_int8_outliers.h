@@ -40,42 +40,51 @@ struct OutlierRows {
   }
 };
 
-/// int8 weights of features, to `table` [count][Panel]. `Zeros`: whether there is a column_zero.
+/// A panel's int8 weights, which become float32 by features. `Zeros`: whether there is a column_zero.
 template <int Panel, bool Zeros>
-inline void dequantize_features(const Int8Task& task, const int32_t* features, int64_t count, int64_t column,
-                                float* table) {
-  constexpr int kVectors = Panel / Vec::lanes;
-  const int8_t* weights = task.weights + column / Panel * task.panel_stride;
+struct FeatureWeights {
+  static constexpr int kVectors = Panel / Vec::lanes;
+  const int8_t* weights;
+  int64_t panel_stride;
   Vec::F scale[kVectors];
   IntVec::I zero[kVectors];
-#pragma GCC unroll 8
-  for (int v = 0; v < kVectors; ++v) {
-    scale[v] = Vec::load(task.epilogue.column_scale + column + v * Vec::lanes);
-    if constexpr (Zeros) zero[v] = IntVec::load(task.epilogue.column_zero + column + v * Vec::lanes);
-  }
-#if defined(OCTOFORMER_TILES)
-  constexpr int kTileVectors = 16 / Vec::lanes, kDepth = kByteRun;  // of a tile of weights
-#else
-  constexpr int kTileVectors = kVectors, kDepth = 4;
-#endif
-#pragma GCC unroll 1
-  for (const int32_t* end = features + count; features < end; ++features, table += Panel) {
-    const auto feature = static_cast<uint32_t>(*features);
-    const int8_t* quads = weights + static_cast<int64_t>(feature / kDepth) * kDepth * Panel +
-                          feature % kDepth / 4 * 4 * kTileVectors * Vec::lanes;
+
+  FeatureWeights(const Int8Task& task, int64_t column)
+      : weights(task.weights + column / Panel * task.panel_stride), panel_stride(task.panel_stride) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      const int8_t* of_vector = quads + (v / kTileVectors * kDepth * kTileVectors + v % kTileVectors * 4) * Vec::lanes;
-#if defined(OCTOFORMER_TILES)
-      // The rows come back with the next panel, of which the second-level cache may hold no more than a block of k.
-      __builtin_prefetch(of_vector + task.panel_stride);
-#endif
-      IntVec::I q = IntVec::byte_of_four(of_vector, static_cast<int>(feature % 4));
-      if constexpr (Zeros) q = IntVec::sub(q, zero[v]);
-      Vec::store(table + v * Vec::lanes, Vec::mul(IntVec::to_float(q), scale[v]));
+      scale[v] = Vec::load(task.epilogue.column_scale + column + v * Vec::lanes);
+      zero[v] = Zeros ? IntVec::load(task.epilogue.column_zero + column + v * Vec::lanes) : IntVec::set1(0);
     }
   }
-}
+
+  /// To `table` [count][Panel].
+  [[gnu::always_inline]] void dequantize(const int32_t* features, int64_t count, float* table) const {
+#if defined(OCTOFORMER_TILES)
+    constexpr int kTileVectors = 16 / Vec::lanes, kDepth = kByteRun;  // of a tile of weights
+#else
+    constexpr int kTileVectors = kVectors, kDepth = 4;
+#endif
+#pragma GCC unroll 1
+    for (const int32_t* end = features + count; features < end; ++features, table += Panel) {
+      const auto feature = static_cast<uint32_t>(*features);
+      const int8_t* quads = weights + static_cast<int64_t>(feature / kDepth) * kDepth * Panel +
+                            feature % kDepth / 4 * 4 * kTileVectors * Vec::lanes;
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        const int8_t* of_vector =
+            quads + (v / kTileVectors * kDepth * kTileVectors + v % kTileVectors * 4) * Vec::lanes;
+#if defined(OCTOFORMER_TILES)
+        // The rows come back with the next panel, of which the second-level cache may hold no more than a block of k.
+        __builtin_prefetch(of_vector + panel_stride);
+#endif
+        IntVec::I q = IntVec::byte_of_four(of_vector, static_cast<int>(feature % 4));
+        if constexpr (Zeros) q = IntVec::sub(q, zero[v]);
+        Vec::store(table + v * Vec::lanes, Vec::mul(IntVec::to_float(q), scale[v]));
+      }
+    }
+  }
+};
 
 /// Weights of the tile's features [first, last), as float32, to `table` [last - first][Panel].
 template <int Panel>
@@ -84,9 +93,9 @@ inline void dequantize_outlier_weights(const Int8Task& task, const Int8OutlierTi
   const Int8Epilogue& epilogue = task.epilogue;
   const auto dequantize = [&](int64_t from, int64_t count, float* to) {
     if (epilogue.column_zero != nullptr) {
-      dequantize_features<Panel, true>(task, tile.features + from, count, column, to);
+      FeatureWeights<Panel, true>(task, column).dequantize(tile.features + from, count, to);
     } else {
-      dequantize_features<Panel, false>(task, tile.features + from, count, column, to);
+      FeatureWeights<Panel, false>(task, column).dequantize(tile.features + from, count, to);
     }
   };
   if (tile.kept == nullptr && epilogue.float_weights == nullptr) return dequantize(first, last - first, table);
