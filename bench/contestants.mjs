@@ -27,8 +27,7 @@ export function decoders(name, source, python) {
   const pytorch = (form, needs) => ({ worker: 'pytorch.py', needs, settings: { form }, model: folder });
   return named({
     'octoformer int8': ours({ quantization: 'int8' }),
-    // As most of the others: the table of tokens, which is the last layer too, in int8 as well.
-    'octoformer int8 + embeddings': ours({ quantization: { scheme: 'int8', embeddings: true } }),
+    'octoformer int8, float tables': ours({ quantization: { scheme: 'int8', embeddings: false } }),
     'octoformer llm.int8': ours({ quantization: 'llm.int8' }),
     'octoformer bfloat16': ours({ dtype: 'bfloat16' }),
     'octoformer float32': ours({ dtype: 'float32' }),
@@ -116,8 +115,7 @@ export function translators(python) {
   });
   return named({
     'octoformer int8': ours({ quantization: 'int8' }),
-    // As CTranslate2: the table of tokens, which is the last layer too and half of a step, in int8 as well.
-    'octoformer int8 + embeddings': ours({ quantization: { scheme: 'int8', embeddings: true } }),
+    'octoformer int8, float tables': ours({ quantization: { scheme: 'int8', embeddings: false } }),
     'octoformer float32': ours({ dtype: 'float32' }),
     'CTranslate2 int8': {
       worker: 'ctranslate2_translator.py',

@@ -29,8 +29,8 @@ const contestants = {
   'llm.int8': { quantization: 'llm.int8' },
   'llm.int8-zeropoint': { quantization: 'llm.int8-zeropoint' },
   int8: { quantization: 'int8' },
-  'int8 + embeddings': { quantization: { scheme: 'int8', embeddings: true } },
-  'int8 + embeddings + int8 cache': { quantization: { scheme: 'int8', embeddings: true, kvCache: 'int8' } },
+  'int8 with float tables': { quantization: { scheme: 'int8', embeddings: false } },
+  'int8 + int8 cache': { quantization: { scheme: 'int8', kvCache: 'int8' } },
   'int8-weight-only': { quantization: 'int8-weight-only' },
 };
 

@@ -30,7 +30,7 @@ const cases = [
   ['float32', { dtype: 'float32' }],
   ['int8', { quantization: 'llm.int8' }],
   ['int8, float32 tables', { quantization: 'llm.int8', dtype: 'float32' }],
-  ['int8, int8 embeddings', { quantization: { scheme: 'llm.int8', embeddings: true } }],
+  ['int8, int8 tables', { quantization: { scheme: 'llm.int8', embeddings: true } }],
 ];
 
 const folder = mkdtempSync(path.join(tmpdir(), 'octoformer-memory-'));

@@ -1,6 +1,7 @@
 #include "addon/model_object.h"
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -108,7 +109,14 @@ Napi::Value ModelObject::weight_info(const Napi::CallbackInfo& info) {
     Napi::Object object = Napi::Object::New(env);
     object.Set("form", view_to_js(env, weight_form_name(weight.form())));
     object.Set("bytes", bytes_to_js(env, weight.bytes()));
-    if (!weight.linear || !weight.linear->description().int8.count_outliers) return object;
+    if (!weight.linear) return object;
+    if (weight.linear->description().int8.wide_features > 0) {
+      const std::span<const int64_t> features = weight.linear->kept_features();
+      auto wide = Napi::Int32Array::New(env, features.size());
+      std::transform(features.begin(), features.end(), wide.Data(), [](int64_t k) { return static_cast<int32_t>(k); });
+      object.Set("wideFeatures", wide);
+    }
+    if (!weight.linear->description().int8.count_outliers) return object;
     const OutlierCounts counts = weight.linear->outlier_counts();
     Napi::Object outliers = Napi::Object::New(env);
     auto entries = Napi::Float64Array::New(env, counts.entries_by_feature.size());

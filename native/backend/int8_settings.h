@@ -49,6 +49,12 @@ struct Int8Settings {
   /// kept in bfloat16. They take no part in a row's range.
   std::vector<int64_t> outlier_features;
 
+  /// So many input features, those with the largest weights (but one in kFeaturesPerWideOne at most), are multiplied in
+  /// float32 in every row, by weights kept in bfloat16 that take no part in the scales of W's rows: where rows of W
+  /// have their largest numbers in the same few features. outlier_features, where given, are taken for them. Absmax
+  /// weights with a scale a row only, from float rows.
+  int64_t wide_features = 0;
+
   /// Counts the entries multiplied in float, by feature, while the model runs.
   bool count_outliers = false;
 
@@ -63,6 +69,9 @@ struct Int8Settings {
 
 /// Kernels take the weights of so many input features at a time.
 inline constexpr int64_t kInt8GroupGranule = 4;
+
+/// Beyond that share of the features bfloat16 weights would be most of what an int8 matrix takes.
+inline constexpr int64_t kFeaturesPerWideOne = 32;
 
 /// With u8 activations and s8 weights |sum| <= K * 255 * 128 must stay within int32: the largest K that can never
 /// overflow.

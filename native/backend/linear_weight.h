@@ -77,6 +77,9 @@ class LinearWeight {
   virtual uint64_t bytes() const = 0;
   /// Rows [first, first + count), exactly as quantized. Throws INVALID_ARGUMENT for a weight of another form.
   virtual Int8Rows int8_rows(int64_t first, int64_t count) const;
+  /// Input features, increasing, that are multiplied in float32 in every row (Int8Settings::outlier_features, or those
+  /// that wide_features chose); empty for weights of other forms.
+  virtual std::span<const int64_t> kept_features() const { return {}; }
   /// All memory that packing filled, in the order that Backend::adopt_linear wants it back; empty where the backend
   /// can't do that. As long as the weight.
   virtual std::vector<std::span<const std::byte>> sections() const { return {}; }

@@ -41,7 +41,7 @@ class Int8Activations::Call {
         kernels_(kernels),
         weight_(weight),
         settings_(weight.settings()),
-        kept_(settings_.outlier_features),
+        kept_(weight.kept_features()),
         source_(source),
         rows_(first_input(source.rows).rows),
         columns_(first_input(source.rows).columns),
@@ -308,7 +308,7 @@ class Int8Activations::Call {
   const Int8Kernels& kernels_;
   const Int8Weight& weight_;
   const Int8Settings& settings_;
-  const std::vector<int64_t>& kept_;
+  const std::span<const int64_t> kept_;
   const Source& source_;
   const int64_t rows_, columns_;
   const Int8Task& task_;
@@ -328,7 +328,8 @@ bool Int8Activations::shared_by(const Int8Weight& left, const Int8Weight& right)
   return &left.kernel() == &right.kernel() && left.depth() == right.depth() &&
          (left.zero_points() == nullptr) == (right.zero_points() == nullptr) && a.activations == b.activations &&
          a.activation_scales == b.activation_scales && a.threshold == b.threshold &&
-         a.threshold_unit == b.threshold_unit && a.outliers == b.outliers && a.outlier_features == b.outlier_features;
+         a.threshold_unit == b.threshold_unit && a.outliers == b.outliers &&
+         std::ranges::equal(left.kept_features(), right.kept_features());
 }
 
 void Int8Activations::prepare(int threads, const Int8Weight& weight, int64_t given, const Int8Task& task) {

@@ -51,7 +51,7 @@ Int8Task Int8LinearDriver::task_of(const Int8Weight& weight, int64_t rows) {
   epilogue.column_zero = weight.zero_points();
   epilogue.float_weights = weight.float_weights();
   epilogue.kept_weights = weight.kept_weights();
-  epilogue.kept_count = static_cast<int64_t>(weight.settings().outlier_features.size());
+  epilogue.kept_count = static_cast<int64_t>(weight.kept_features().size());
   task.depth_block = choose_depth_block(kernel, rows, task.depth, sizeof(int8_t));
   return task;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "backend/error.h"
 #include "backend/half.h"
@@ -50,6 +51,11 @@ void check_settings(const LinearWeightDescription& description) {
     fail(ErrorCode::invalid_argument, description.name,
          ": weight_only int8 has no outliers; leave out float_outlier_weights and outlier_features");
   }
+  if (settings.wide_features > 0 && (settings.weight_only || settings.weights != Int8Mapping::absmax ||
+                                     settings.weight_scales != Int8Granularity::row)) {
+    fail(ErrorCode::unsupported_option, description.name,
+         ": wide_features need absmax weights with a scale a row and int8 activations; leave them out");
+  }
 }
 
 void check_rows(const LinearWeightDescription& description, const RowSource& rows) {
@@ -66,6 +72,18 @@ void check_rows(const LinearWeightDescription& description, const RowSource& row
          ": the checkpoint has this weight in int8 only; outliers can't meet weights in float, use the unquantized "
          "checkpoint or dequantized outlier weights");
   }
+  if (settings.wide_features > 0) {
+    fail(ErrorCode::unsupported_option, description.name,
+         ": the checkpoint has this weight in int8 only, with scales that no feature is left out of; leave out "
+         "wide_features, or use the unquantized checkpoint");
+  }
+}
+
+/// How many features wide_features chooses.
+size_t count_wide(const LinearWeightDescription& description) {
+  const Int8Settings& settings = description.int8;
+  if (settings.wide_features == 0 || !settings.outlier_features.empty()) return 0;
+  return static_cast<size_t>(std::min(settings.wide_features, description.in_features / kFeaturesPerWideOne));
 }
 
 [[noreturn]] void fail_not_finite(const LinearWeightDescription& description, int64_t row, const float* values) {
@@ -149,10 +167,45 @@ struct Int8Weight::Packer {
     }
   }
 
+  /// The features with the largest sums of squares, the earlier of equal ones; for all ISAs and any number of threads
+  /// the same, since rows are summed in so many runs.
+  void choose_wide(std::vector<Buffer>& buffers, int threads, const auto& poll) const {
+    constexpr int64_t kRuns = 64, kRowsAtOnce = 64;
+    const auto columns = static_cast<size_t>(shape.in_features);
+    std::vector<double> sums(kRuns * columns);
+    ThreadPool::shared().parallel_for(threads, kRuns, [&](int64_t run, int worker) {
+      Buffer& buffer = buffers[static_cast<size_t>(worker)];
+      double* const sum = sums.data() + static_cast<size_t>(run) * columns;
+      const int64_t end = (run + 1) * shape.out_features / kRuns;
+      for (int64_t first = run * shape.out_features / kRuns; first < end; first += kRowsAtOnce) {
+        poll();
+        const int64_t count = std::min(kRowsAtOnce, end - first);
+        read(first, count, buffer);
+        const float* value = buffer.floats.data();
+        for (int64_t n = 0; n < count; ++n) {
+          for (size_t k = 0; k < columns; ++k, ++value) sum[k] += static_cast<double>(*value) * *value;
+        }
+      }
+    });
+    for (size_t i = columns; i < sums.size(); ++i) sums[i % columns] += sums[i];
+    std::vector<int64_t> order(columns);
+    std::iota(order.begin(), order.end(), int64_t{0});
+    std::ranges::stable_sort(order, [&](int64_t a, int64_t b) {
+      return sums[static_cast<size_t>(a)] > sums[static_cast<size_t>(b)];  // NaN: refused when its row is packed
+    });
+    order.resize(weight.chosen_.size());
+    std::ranges::sort(order);
+    std::ranges::copy(order, weight.chosen_.begin());
+  }
+
   void quantize(int64_t first, int64_t count, Buffer& buffer) const {
     buffer.bytes.resize(static_cast<size_t>(count * shape.in_features));
     for (int64_t n = 0; n < count; ++n) {
-      const float* values = buffer.floats.data() + n * shape.in_features;
+      float* values = buffer.floats.data() + n * shape.in_features;
+      if (shape.int8.wide_features > 0) {
+        scan(first + n, values, values, shape.in_features);
+        for (const int64_t k : weight.kept_features_) values[k] = 0.0f;
+      }
       int8_t* bytes = buffer.bytes.data() + n * shape.in_features;
       for (int64_t group = 0; group < weight.groups_; ++group) {
         const int64_t start = group * weight.group_, size = std::min(weight.group_, shape.in_features - start);
@@ -173,7 +226,7 @@ struct Int8Weight::Packer {
       }
       weight.scale(first + n, 0) = absmax / 127.0f;
     }
-    if (!shape.int8.outlier_features.empty()) read(first, count, buffer);
+    if (!weight.kept_features_.empty()) read(first, count, buffer);
   }
 
   void pack(int64_t panel, Buffer& buffer) {
@@ -181,8 +234,10 @@ struct Int8Weight::Packer {
     const int64_t count = std::min<int64_t>(weight.panel_, shape.out_features - first);
     if (rows.int8_rows() != nullptr) {
       take_quantized(first, count, buffer);
+      keep_floats(panel, count, buffer);
     } else {
       read(first, count, buffer);
+      keep_floats(panel, count, buffer);
       quantize(first, count, buffer);
     }
     // Rows of no features take no memory.
@@ -216,7 +271,6 @@ struct Int8Weight::Packer {
         for (; k < end; ++k) *out++ = bytes[k];
       }
     }
-    keep_floats(panel, count, buffer);
   }
 
   void keep_floats(int64_t panel, int64_t count, const Buffer& buffer) const {
@@ -229,7 +283,7 @@ struct Int8Weight::Packer {
         }
       }
     }
-    const std::vector<int64_t>& features = shape.int8.outlier_features;
+    const std::vector<int64_t>& features = weight.kept_features_;
     uint16_t* out = weight.kept_.data() + panel * static_cast<int64_t>(features.size()) * width;
     for (const int64_t k : features) {
       for (int64_t n = 0; n < width; ++n) {
@@ -257,11 +311,24 @@ Int8Weight::Int8Weight(LinearWeightDescription given, const Int8Kernels& kernels
   if (shape.int8.float_outlier_weights) {
     floats_ = storage_.array<float>(columns * static_cast<size_t>(shape.in_features));
   }
-  if (!shape.int8.outlier_features.empty()) {
-    kept_ = storage_.array<uint16_t>(columns * shape.int8.outlier_features.size());
+  kept_features_ = shape.int8.outlier_features;
+  if (const size_t wide = count_wide(shape); wide > 0) chosen_ = storage_.array<int64_t>(wide);
+  if (const size_t kept = kept_features_.size() + chosen_.size(); kept > 0) {
+    kept_ = storage_.array<uint16_t>(columns * kept);
   }
   general_ = storage_.zeros<uint8_t>(1);
   if (shape.int8.count_outliers) counts_.entries_by_feature.assign(static_cast<size_t>(shape.in_features), 0);
+}
+
+/// Whether what wide_features chose can be kept.
+bool Int8Weight::keep_chosen() {
+  int64_t last = -1;
+  for (const int64_t feature : chosen_) {
+    if (feature <= last || feature >= description().in_features) return false;
+    last = feature;
+  }
+  if (!chosen_.empty()) kept_features_.assign(chosen_.begin(), chosen_.end());
+  return true;
 }
 
 void Int8Weight::choose_kernel(const Int8Kernels& kernels) {
@@ -272,7 +339,7 @@ std::unique_ptr<Int8Weight> Int8Weight::adopt(const Int8Kernels& kernels, Linear
                                               WeightStorage storage) {
   check_settings(description);
   std::unique_ptr<Int8Weight> weight(new Int8Weight(std::move(description), kernels, std::move(storage)));
-  if (!weight->storage_.fits()) return nullptr;
+  if (!weight->storage_.fits() || !weight->keep_chosen()) return nullptr;
   weight->choose_kernel(kernels);
   return weight;
 }
@@ -292,6 +359,10 @@ std::unique_ptr<Int8Weight> Int8Weight::pack(const Int8Kernels& kernels, int thr
   };
   Packer packer{*weight, kernels, rows, shape, {}};
   std::vector<Packer::Buffer> buffers(static_cast<size_t>(std::max(threads, 1)));
+  if (!weight->chosen_.empty()) {
+    packer.choose_wide(buffers, threads, poll);
+    weight->keep_chosen();
+  }
   if (shape.int8.weight_scales == Int8Granularity::tensor) packer.find_tensor_grid(buffers, threads, poll);
   ThreadPool::shared().parallel_for(threads, weight->panels_, [&](int64_t panel, int worker) {
     poll();
@@ -344,6 +415,13 @@ void Int8Weight::read_row(int64_t index, float scale, bool accumulate, float* ou
     const float weight = static_cast<float>(value - zero_point) * group_scale * scale;
     out[k] = accumulate ? out[k] + weight : weight;
   });
+  if (settings().wide_features == 0) return;
+  // Their int8 weights are 0.
+  const uint16_t* kept = kept_.data() + index / panel_ * static_cast<int64_t>(kept_features_.size()) * panel_;
+  for (const int64_t k : kept_features_) {
+    out[k] += bfloat16_to_float(kept[index % panel_]) * scale;
+    kept += panel_;
+  }
 }
 
 OutlierCounts Int8Weight::outlier_counts() const {

@@ -32,6 +32,7 @@ class Int8Weight final : public LinearWeight {
   std::vector<std::span<const std::byte>> sections() const override { return storage_.sections(); }
   Int8Rows int8_rows(int64_t first, int64_t count) const override;
   OutlierCounts outlier_counts() const override;
+  std::span<const int64_t> kept_features() const override { return kept_features_; }
 
   const Int8Settings& settings() const { return description().int8; }
   const Int8Kernel& kernel() const { return *kernel_; }
@@ -52,7 +53,7 @@ class Int8Weight final : public LinearWeight {
   const int32_t* zero_points() const { return zero_points_.empty() ? nullptr : zero_points_.data(); }
   /// All weights as float32, [panel][in_features][panel columns]; null unless the settings say so.
   const float* float_weights() const { return floats_.data(); }
-  /// Those of settings().outlier_features as bfloat16, [panel][feature][panel columns].
+  /// Those of kept_features() as bfloat16, [panel][feature][panel columns].
   const uint16_t* kept_weights() const { return kept_.data(); }
 
   /// out [in_features] = row `index` of W, dequantized, times `scale`; added to `out` if `accumulate`.
@@ -69,6 +70,7 @@ class Int8Weight final : public LinearWeight {
   float& scale(int64_t row, int64_t group) const {
     return scales_[static_cast<size_t>(row / panel_ * scales_stride() + group * panel_ + row % panel_)];
   }
+  bool keep_chosen();
   /// Where row `row` has its weights of a run of kByteRun features from k on: four beside each other, then the next
   /// four layout_.group_stride() further on.
   int64_t place_of_run(int64_t row, int64_t k) const {
@@ -86,6 +88,8 @@ class Int8Weight final : public LinearWeight {
   WeightStorage storage_;
   std::span<int8_t> values_;
   std::span<float> floats_;
+  std::span<int64_t> chosen_;  // of settings().wide_features
+  std::vector<int64_t> kept_features_;
   std::span<uint16_t> kept_;
   std::span<float> scales_;
   std::span<int32_t> sums_;

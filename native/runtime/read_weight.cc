@@ -68,6 +68,7 @@ Int8Settings read_int8(const Json& json) {
   if (const Json* features = reader.optional("outlier_features")) {
     int8.outlier_features = features->as_int64_array(0, kMaxColumns);
   }
+  if (const Json* features = reader.optional("wide_features")) int8.wide_features = features->as_int64(0, kMaxColumns);
   flag("count_outliers", int8.count_outliers);
   reader.refuse_unknown_keys();
   return int8;

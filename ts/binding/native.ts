@@ -189,11 +189,12 @@ export interface NativeModel {
   };
   /**
    * Form, bytes of weight `index` of the Program; of one that counts (`Int8Settings.count_outliers`) also what it multiplied in float
-   * since it was loaded: token rows, and in how many of them each feature.
+   * since it was loaded: token rows, and in how many of them each feature. `wideFeatures`: those that `wide_features` chose, where it did.
    */
   weightInfo(index: number): {
     readonly form: string;
     readonly bytes: number;
+    readonly wideFeatures?: Int32Array;
     readonly outliers?: { readonly rows: number; readonly entries: Float64Array };
   };
   /**

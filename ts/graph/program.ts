@@ -117,6 +117,11 @@ export interface Int8Settings {
   readonly float_outlier_weights?: boolean;
   /** Input features (increasing) multiplied in float32 in every row, by weights kept in bfloat16. */
   readonly outlier_features?: readonly number[];
+  /**
+   * So many input features, those with the largest weights (one in 32 at most), are multiplied in float32 in every row, by weights kept in
+   * bfloat16 that take no part in the scales of the weights; `outlier_features` where they are given. Absmax weights with a scale a row.
+   */
+  readonly wide_features?: number;
   /** Count what is multiplied in float while the model runs. */
   readonly count_outliers?: boolean;
 }

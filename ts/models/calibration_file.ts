@@ -15,14 +15,10 @@ export async function writeCalibration(files: ModelFiles, calibration: Calibrati
       `calibrate(): the model lies in the hub's cache (${files.folder}), where nothing is added; leave 'save' out, and keep the model with save_pretrained(FOLDER)`,
     );
   }
-  const { plan } = files.quantization
-    ? readNotes(files.quantization, await readJsonObject(files.quantization))
-    : { plan: undefined };
+  const notes = files.quantization ? readNotes(files.quantization, await readJsonObject(files.quantization)) : {};
   const staged = await StagedFolder.open(files.folder);
   try {
-    await staged.write(QUANTIZATION_FILE, (file) =>
-      file.writeFile(formatNotes({ ...(plan ? { plan } : {}), calibration })),
-    );
+    await staged.write(QUANTIZATION_FILE, (file) => file.writeFile(formatNotes({ ...notes, calibration })));
     await staged.commit([]);
   } catch (error) {
     await staged.discard();

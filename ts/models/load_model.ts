@@ -140,6 +140,7 @@ export async function buildGraph(
     kept,
     {
       ...(calibration ? { outlierFeatures: outlierFeaturesOf(calibration) } : {}),
+      ...(notes.wideFeatures ? { wideFeatures: notes.wideFeatures } : {}),
       tellsAll: kept !== undefined && kept === notes.plan,
     },
     cacheForm,

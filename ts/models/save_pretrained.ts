@@ -2,12 +2,13 @@ import { readdir, readFile, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { throwIfAborted } from '../binding/abort';
 import { OctoformerError } from '../binding/error';
+import { callNative } from '../binding/load';
 import { checkNumber, checkOptions, describeValue } from '../binding/options';
 import { walkModules } from '../graph/module_tree';
 import type { Int8Settings } from '../graph/program';
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, QUANTIZATION_FILE, SINGLE_WEIGHTS_FILE } from '../hub';
 import { type Calibration, formatNotes } from '../quantization/calibration';
-import { bitsandbytesConfig } from '../quantization/int8_options';
+import { bitsandbytesConfig, type OutlierFeatures } from '../quantization/int8_options';
 import { paperThreshold } from '../quantization/int8_schemes';
 import type { ConfigValues } from './config';
 import type { LoadedModel } from './model';
@@ -168,8 +169,10 @@ async function textFiles(
 ): Promise<Record<string, string>> {
   const { origin } = loaded;
   const isInt8 = tensors.some(({ dtype }) => dtype === 'I8');
+  const wideFeatures = wideFeaturesOf(loaded);
   const notes = {
     ...(isInt8 && origin.plan ? { plan: origin.plan } : {}),
+    ...(isInt8 && Object.keys(wideFeatures).length > 0 ? { wideFeatures } : {}),
     ...(calibration ? { calibration } : {}),
   };
   const { config, generationConfig } = origin.files;
@@ -180,6 +183,17 @@ async function textFiles(
     ...(generationConfig ? { [GENERATION_CONFIG_FILE]: await readText(generationConfig) } : {}),
     ...(Object.keys(notes).length > 0 ? { [QUANTIZATION_FILE]: formatNotes(notes) } : {}),
   };
+}
+
+/** What tables in int8 keep in bfloat16: of their dequantized numbers others could be chosen. */
+function wideFeaturesOf({ native, modules }: LoadedModel): OutlierFeatures {
+  return Object.fromEntries(
+    [...walkModules(modules)].flatMap(({ path, parameters }) => {
+      const matrix = parameters.find(({ name }) => name === 'weight');
+      const features = matrix && callNative(() => native.weightInfo(matrix.weight)).wideFeatures;
+      return features && features.length > 0 ? [[path, [...features]]] : [];
+    }),
+  );
 }
 
 async function readText(path: string): Promise<string> {

@@ -130,7 +130,8 @@ class StoredWeights {
     for (const { int8, name: weight } of descriptions) checkInt8(weight, int8);
     const { shape } = places.part;
     const isMatrix = shape.length === 2 && name.endsWith('.weight');
-    if (!isMatrix || !indices.every((index) => this.#ofLinearLayers.has(index)))
+    const isWide = descriptions.some(({ int8 }) => int8?.wide_features !== undefined);
+    if (!isMatrix || isWide || !indices.every((index) => this.#ofLinearLayers.has(index)))
       return [this.#dequantized(name, places)];
     const module = name.slice(0, -'.weight'.length);
     const [rows, columns] = [places.rows.length, places.part.transpose ? (shape[0] ?? 0) : (shape[1] ?? 0)];
@@ -204,8 +205,26 @@ class StoredWeights {
       name,
       dtype: 'F32',
       shape,
-      read: () => this.#int8Rows(places, columns, ({ data, scale }) => dequantizedBytes(data, scale, columns)),
+      read: () => this.#dequantizedRows(places, columns),
     };
+  }
+
+  async *#dequantizedRows(places: TensorRows, columns: number): AsyncGenerator<Uint8Array> {
+    for (const { weight, rows } of pieces(places, columns)) {
+      const { data, scale } = await callNative(() => this.native.readInt8Weight(weight, rows));
+      const bytes = dequantizedBytes(data, scale, columns);
+      const { wideFeatures } = callNative(() => this.native.weightInfo(weight));
+      if (wideFeatures) {
+        const values = await callNative(() => this.native.readWeight(weight, rows, 'float32', false));
+        for (let row = 0; row < rows.length; row++) {
+          for (const feature of wideFeatures) {
+            const place = 4 * (row * columns + feature);
+            bytes.set(values.subarray(place, place + 4), place);
+          }
+        }
+      }
+      yield bytes;
+    }
   }
 
   async *#int8Rows(

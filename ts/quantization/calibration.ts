@@ -1,6 +1,12 @@
 import { OctoformerError } from '../binding/error';
 import { checkOptions } from '../binding/options';
-import { checkOutlierFeatures, type Int8Plan, type OutlierFeatures, readQuantizationObject } from './int8_options';
+import {
+  checkFeatures,
+  checkOutlierFeatures,
+  type Int8Plan,
+  type OutlierFeatures,
+  readStoredQuantization,
+} from './int8_options';
 
 /** What a linear layer read while a model was calibrated. */
 export interface ModuleCalibration {
@@ -37,14 +43,21 @@ export function outlierFeaturesOf({ modules }: Calibration): OutlierFeatures {
 export interface QuantizationNotes {
   /** How the int8 weights of the checkpoint are to compute. */
   readonly plan?: Int8Plan;
+  /** Features that tables in int8 kept in bfloat16, by the path of the module: they are written dequantized, and become the same again so. */
+  readonly wideFeatures?: OutlierFeatures;
   readonly calibration?: Calibration;
 }
 
 const version = 1;
 
 /** The text of the file. */
-export function formatNotes({ plan, calibration }: QuantizationNotes): string {
-  const notes = { version, ...(plan ? { quantization: plan.options } : {}), ...(calibration ? { calibration } : {}) };
+export function formatNotes({ plan, wideFeatures, calibration }: QuantizationNotes): string {
+  const notes = {
+    version,
+    ...(plan ? { quantization: plan.options } : {}),
+    ...(wideFeatures ? { wideFeatures } : {}),
+    ...(calibration ? { calibration } : {}),
+  };
   return `${JSON.stringify(notes, undefined, 2)}\n`;
 }
 
@@ -54,16 +67,17 @@ export function formatNotes({ plan, calibration }: QuantizationNotes): string {
  * @throws OctoformerError INVALID_CHECKPOINT for another version or what a hand has damaged, UNKNOWN_OPTION, INVALID_ARGUMENT
  */
 export function readNotes(file: string, notes: Readonly<Record<string, unknown>>): QuantizationNotes {
-  checkOptions(file, notes, ['version', 'quantization', 'calibration']);
+  checkOptions(file, notes, ['version', 'quantization', 'wideFeatures', 'calibration']);
   if (notes.version !== version) {
     throw new OctoformerError(
       'INVALID_CHECKPOINT',
       `${file}: version ${JSON.stringify(notes.version)} can't be read, only ${version}; take a newer octoformer, or delete the file and calibrate anew`,
     );
   }
-  const { quantization, calibration } = notes;
+  const { quantization, wideFeatures, calibration } = notes;
   return {
-    ...(quantization === undefined ? {} : { plan: readQuantizationObject(`'quantization' in ${file}`, quantization) }),
+    ...(quantization === undefined ? {} : { plan: readStoredQuantization(`'quantization' in ${file}`, quantization) }),
+    ...(wideFeatures === undefined ? {} : { wideFeatures: checkFeatures(file, 'wideFeatures', wideFeatures) }),
     ...(calibration === undefined ? {} : { calibration: readCalibration(file, calibration) }),
   };
 }

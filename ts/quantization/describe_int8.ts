@@ -31,6 +31,7 @@ function describeOutliers(settings: Int8Settings): string[] {
     outliers = 'token',
     float_outlier_weights,
     outlier_features = [],
+    wide_features = 0,
   } = settings;
   const met = float_outlier_weights ? 'float32 weights' : 'dequantized weights';
   const taken = {
@@ -43,7 +44,12 @@ function describeOutliers(settings: Int8Settings): string[] {
     threshold > 0
       ? `inputs of magnitude ${from} and above in float32 with ${met}, ${taken}`
       : 'no input is left out for its size',
-    ...(outlier_features.length > 0
+    ...(wide_features > 0
+      ? [
+          `${wide_features} feature(s) with the largest weights (1 in 32 at most) in float32 always, with bfloat16 weights`,
+        ]
+      : []),
+    ...(outlier_features.length > 0 && wide_features === 0
       ? [`${outlier_features.length} calibrated feature(s) in float32 always, with bfloat16 weights`]
       : []),
   ];

@@ -1,7 +1,7 @@
 import { OctoformerError } from '../binding/error';
 import { checkNumber, checkOptions, closest, describeValue } from '../binding/options';
 import type { CacheForm, Int8Settings } from '../graph/program';
-import { type Int8Scheme, int8SchemeNames, int8Schemes, paperThreshold } from './int8_schemes';
+import { type Int8Scheme, int8SchemeNames, int8Schemes, int8Tables, paperThreshold } from './int8_schemes';
 
 /** The `quantization` option of `from_pretrained` as an object. */
 export interface QuantizationOptions {
@@ -26,7 +26,11 @@ export interface QuantizationOptions {
   readonly groupSize?: number;
   /** Modules that stay float, by path or by the end of it (`lm_head`, `mlp.down_proj`), with all modules in them. */
   readonly skipModules?: readonly string[];
-  /** The table of tokens and the output projection are int8 too, a scale a row. */
+  /**
+   * The table of tokens and the output projection are int8 too, a scale a row. By default where the scheme is `int8`, whose output projection
+   * multiplies inputs from 2.5 root mean squares of their row on in float32 (unless `threshold` or `thresholdUnit` is given), and keeps the
+   * weights of the 16 input features where they are largest in bfloat16; but not where `skipModules` names `lm_head`. `false`: they stay float, as `dtype` says.
+   */
   readonly embeddings?: boolean;
   /**
    * Features that are multiplied in float32 always, by weights kept in bfloat16, by module path. `stored` (default): those that `calibrate`
@@ -63,6 +67,8 @@ export interface Int8Plan {
   readonly settings: Int8Settings;
   readonly skipModules: readonly string[];
   readonly embeddings: boolean;
+  /** How the table of tokens and the output projection compute where they are int8. */
+  readonly vocabulary: Int8Settings;
   readonly outlierFeatures: 'stored' | 'none' | OutlierFeatures;
 }
 
@@ -112,10 +118,14 @@ export function readQuantization(
   return leavesWeights(given) ? withoutScheme(place, given) : plan(place, given);
 }
 
-/** Reads the `quantization` option where it is an object that tells of weights. @throws as `readQuantization` does */
-export function readQuantizationObject(place: string, given: unknown): Int8Plan {
+/**
+ * Reads the `quantization` option as it lies beside weights that were made with it: an object that tells of weights. One without `embeddings`
+ * is of the time when tables were float by default.
+ * @throws as `readQuantization` does
+ */
+export function readStoredQuantization(place: string, given: unknown): Int8Plan {
   checkOptions(place, given, objectOptions);
-  return plan(place, given as Given);
+  return plan(place, given as Given, false);
 }
 
 type Given = Readonly<Record<string, unknown>>;
@@ -160,12 +170,17 @@ function checkScheme(place: string, name: unknown): Int8Scheme {
   );
 }
 
-function plan(place: string, given: Given): Int8Plan {
+/** @param tablesToo whether `embeddings` is the scheme's own where it is not given, else false */
+function plan(place: string, given: Given, tablesToo = true): Int8Plan {
   const scheme = checkScheme(place, given.scheme);
   const base: Int8Settings = int8Schemes[scheme];
   const { threshold, thresholdUnit, outliers, outlierWeights, outlierFeatures } = given;
-  const embeddings = checkFlag(place, 'embeddings', given.embeddings);
-  const countOutliers = checkFlag(place, 'countOutliers', given.countOutliers);
+  const tables = int8Tables[scheme];
+  const skipModules = checkNames(place, 'skipModules', given.skipModules);
+  // The head often shares its matrix with the table, which would be kept twice.
+  const byDefault = tablesToo && tables !== undefined && !skipModules.includes('lm_head');
+  const embeddings = checkFlag(place, 'embeddings', given.embeddings, byDefault);
+  const countOutliers = checkFlag(place, 'countOutliers', given.countOutliers, false);
   const outlierOptions = {
     threshold,
     thresholdUnit,
@@ -182,25 +197,33 @@ function plan(place: string, given: Given): Int8Plan {
     );
   }
   const groupSize = checkGroupSize(place, scheme, given.groupSize);
-  const skipModules = checkNames(place, 'skipModules', given.skipModules);
+  const settings = {
+    ...base,
+    ...(threshold === undefined ? {} : { threshold: checkNumber(place, 'threshold', threshold, { least: 0 }) }),
+    ...(thresholdUnit === undefined
+      ? {}
+      : { threshold_unit: checkOne(place, 'thresholdUnit', thresholdUnit, thresholdUnits) }),
+    ...(outliers === undefined ? {} : { outliers: checkOne(place, 'outliers', outliers, outlierRules) }),
+    ...(outlierWeights !== undefined &&
+    checkOne(place, 'outlierWeights', outlierWeights, ['int8', 'float32']) === 'float32'
+      ? { float_outlier_weights: true }
+      : {}),
+    ...(countOutliers ? { count_outliers: true } : {}),
+    ...(groupSize === undefined ? {} : { group_size: groupSize }),
+  };
+  const sameThreshold = threshold !== undefined || thresholdUnit !== undefined;
+  const { threshold: tableThreshold, ...tableSettings } = tables ?? {};
   return {
-    options: { ...given, scheme },
-    settings: {
-      ...base,
-      ...(threshold === undefined ? {} : { threshold: checkNumber(place, 'threshold', threshold, { least: 0 }) }),
-      ...(thresholdUnit === undefined
-        ? {}
-        : { threshold_unit: checkOne(place, 'thresholdUnit', thresholdUnit, thresholdUnits) }),
-      ...(outliers === undefined ? {} : { outliers: checkOne(place, 'outliers', outliers, outlierRules) }),
-      ...(outlierWeights !== undefined &&
-      checkOne(place, 'outlierWeights', outlierWeights, ['int8', 'float32']) === 'float32'
-        ? { float_outlier_weights: true }
-        : {}),
-      ...(countOutliers ? { count_outliers: true } : {}),
-      ...(groupSize === undefined ? {} : { group_size: groupSize }),
-    },
+    // With the default of `embeddings` where it is not every scheme's: checkpoints keep these options.
+    options: { ...given, scheme, ...(tables ? { embeddings } : {}) },
+    settings,
     skipModules,
     embeddings,
+    vocabulary: {
+      ...settings,
+      ...tableSettings,
+      ...(sameThreshold || tableThreshold === undefined ? {} : { threshold: tableThreshold }),
+    },
     outlierFeatures: checkOutlierFeatures(place, outlierFeatures ?? 'stored'),
   };
 }
@@ -225,24 +248,30 @@ function checkGroupSize(place: string, scheme: Int8Scheme, value: unknown): numb
   );
 }
 
-function checkFlag(place: string, name: string, value: unknown): boolean {
-  if (value === undefined || typeof value === 'boolean') return value ?? false;
+function checkFlag(place: string, name: string, value: unknown, byDefault: boolean): boolean {
+  if (value === undefined || typeof value === 'boolean') return value ?? byDefault;
   throw new OctoformerError(
     'INVALID_ARGUMENT',
     `${place}: '${name}' must be true or false, not ${describeValue(value)}`,
   );
 }
 
-/**
- * Features by module, each list increasing; empty lists are left out. Which modules there are is checked where the model is built.
- * @throws OctoformerError INVALID_ARGUMENT
- */
+/** @throws OctoformerError INVALID_ARGUMENT */
 export function checkOutlierFeatures(place: string, given: unknown): Int8Plan['outlierFeatures'] {
   if (given === 'stored' || given === 'none') return given;
+  return checkFeatures(place, 'outlierFeatures', given, "'stored', 'none' or ");
+}
+
+/**
+ * Features by module, each list increasing; empty lists are left out. Which modules there are is checked where the model is built.
+ * @param name of what is checked, and `others`: what it could be else, for messages
+ * @throws OctoformerError INVALID_ARGUMENT
+ */
+export function checkFeatures(place: string, name: string, given: unknown, others = ''): OutlierFeatures {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw new OctoformerError(
       'INVALID_ARGUMENT',
-      `${place}: 'outlierFeatures' must be 'stored', 'none' or an object of lists by module, not ${describeValue(given)}`,
+      `${place}: '${name}' must be ${others}an object of lists by module, not ${describeValue(given)}`,
     );
   }
   for (const [module, features] of Object.entries(given)) {
@@ -254,7 +283,7 @@ export function checkOutlierFeatures(place: string, given: unknown): Int8Plan['o
     if (increases) continue;
     throw new OctoformerError(
       'INVALID_ARGUMENT',
-      `${place}: 'outlierFeatures' of '${module}' must be a list of increasing numbers of features, not ${describeValue(features)}`,
+      `${place}: '${name}' of '${module}' must be a list of increasing numbers of features, not ${describeValue(features)}`,
     );
   }
   return Object.fromEntries(Object.entries(given as OutlierFeatures).filter(([, features]) => features.length > 0));

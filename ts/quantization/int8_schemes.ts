@@ -27,6 +27,16 @@ export const int8Schemes = {
   'llm.int8-zeropoint': { weights: 'zeropoint', activations: 'zeropoint', threshold: paperThreshold },
 } as const satisfies Readonly<Record<string, Int8Settings>>;
 
+/**
+ * Where the table of tokens and `lm_head` are int8, too, unless the caller says otherwise, and what differs there: an error of `lm_head` meets
+ * the predictions at once. Its rows are few (those whose logits are asked for), so that more of their entries may be multiplied in float; at
+ * most 4 in 25 can be beyond 2.5 root mean squares. And rows of such tables have their largest numbers in the same few features, without
+ * which the steps of all others are finer (docs/quantization.md).
+ */
+export const int8Tables: Partial<Record<keyof typeof int8Schemes, Int8Settings>> = {
+  int8: { threshold: 2.5, wide_features: 16 },
+};
+
 export type Int8Scheme = keyof typeof int8Schemes;
 
 export const int8SchemeNames = Object.keys(int8Schemes) as readonly Int8Scheme[];

@@ -1,6 +1,6 @@
 import { OctoformerError } from '../binding/error';
 import { closest } from '../binding/options';
-import type { CacheForm, Program } from '../graph/program';
+import type { CacheForm, Int8Settings, Program } from '../graph/program';
 import type { StoredNumbers, WeightKeeping, WeightPlace, WeightPolicy } from '../graph/weight_policy';
 import { type Dtype, floatKeeping } from './float_policy';
 import type { Int8Plan, OutlierFeatures } from './int8_options';
@@ -18,7 +18,7 @@ export class ModelWeightPolicy implements WeightPolicy {
   /**
    * @param asked what the caller wants: floats where he wants nothing else
    * @param stored how int8 weights of the checkpoint compute where the caller wants nothing else
-   * @param notes what lies beside the weights: the outlier features of a calibration, and whether `stored` tells of all layers, so that
+   * @param notes what lies beside the weights: the outlier features of a calibration, the wide ones of tables that were int8, and whether `stored` tells of all layers, so that
    *   those that bitsandbytes has no int8 form for are int8 too
    * @param askedCache what the caller wants of keys and values
    */
@@ -26,11 +26,15 @@ export class ModelWeightPolicy implements WeightPolicy {
     dtype: Dtype,
     readonly asked: Int8Plan | 'none' | undefined,
     readonly stored: Int8Plan | 'none' | undefined,
-    private readonly notes: { readonly outlierFeatures?: OutlierFeatures; readonly tellsAll?: boolean } = {},
+    private readonly notes: {
+      readonly outlierFeatures?: OutlierFeatures;
+      readonly wideFeatures?: OutlierFeatures;
+      readonly tellsAll?: boolean;
+    } = {},
     private readonly askedCache?: CacheForm,
   ) {
     this.#float = floatKeeping(dtype);
-    // A table of tokens in float32 would be most of what an int8 model takes. An int8 checkpoint has said how it is kept.
+    // A table of tokens that stays in float32 would be most of what an int8 model takes. An int8 checkpoint has said how it is kept.
     this.#vocabulary = floatKeeping(dtype === 'auto' && (stored ?? 'none') === 'none' ? 'float16' : dtype);
     const narrow = dtype === 'bfloat16' || this.plan?.options.scheme === 'int8';
     this.cacheForm = askedCache ?? (narrow ? 'bfloat16' : 'float32');
@@ -66,8 +70,13 @@ export class ModelWeightPolicy implements WeightPolicy {
   }
 
   #int8(plan: Int8Plan, module: string, place: WeightPlace, stored: StoredNumbers): WeightKeeping {
-    const { settings } = plan;
-    const features = settings.weight_only ? undefined : this.#outlierFeatures[module];
+    const { wide_features, ...settings }: Int8Settings = place === 'vocabulary' ? plan.vocabulary : plan.settings;
+    // Rows that are int8 already have their scales.
+    const isWide = wide_features !== undefined && stored !== 'int8';
+    // With features of its own the output projection would be a second copy of a table that it shares.
+    const uncalibrated = place === 'vocabulary' && plan.outlierFeatures === 'stored';
+    const calibrated = settings.weight_only || uncalibrated ? undefined : this.#outlierFeatures[module];
+    const features = calibrated ?? (isWide ? this.notes.wideFeatures?.[module] : undefined);
     // Int8 rows of a checkpoint have one scale each: the scheme's own groups are for those that are quantized here.
     const byCheckpoint = stored === 'int8' && plan.options.groupSize === undefined;
     // A table of tokens has rows of all sizes: one scale for all would leave most of them nothing. Rows that are int8 already have
@@ -80,6 +89,7 @@ export class ModelWeightPolicy implements WeightPolicy {
         ...settings,
         ...(byRow ? { weight_scales: 'row' } : {}),
         ...(byCheckpoint && settings.group_size ? { group_size: 0 } : {}),
+        ...(isWide ? { wide_features } : {}),
         ...(features ? { outlier_features: features } : {}),
       },
     };

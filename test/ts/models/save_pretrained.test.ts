@@ -81,10 +81,12 @@ describe.each(
     .filter(({ name }) => ['llama', 'gpt2', 'bloom', 'mixtral'].includes(name))
     .map((one) => [one.name, one] as const),
 )('%s', (_, golden) => {
-  it.each(['int8', 'row-wise', { scheme: 'vector-wise', embeddings: true }] as const)(
-    'int8 (%j): the same bits after loading',
-    (quantization) => sameBitsAfterSaving(golden, quantization),
-  );
+  it.each([
+    'int8',
+    { scheme: 'int8', embeddings: false },
+    'row-wise',
+    { scheme: 'vector-wise', embeddings: true },
+  ] as const)('int8 (%j): the same bits after loading', (quantization) => sameBitsAfterSaving(golden, quantization));
 });
 
 async function sameBitsAfterSaving(golden: GoldenFolder, quantization: NonNullable<LoadOptions['quantization']>) {
@@ -120,10 +122,12 @@ function tensorBytesOf(files: readonly string[]): Map<string, { dtype: string; s
   );
 }
 
-it.each(encoders.map((folder) => [folder.name, folder] as const))(
-  '%s: int8, the same bits after loading',
-  async (_, golden) => {
-    await using model = await golden.open({ quantization: 'llm.int8' });
+const forms = ['llm.int8', 'int8'] as const; // without and with tables in int8
+
+it.each(encoders.flatMap((folder) => forms.map((form) => [folder.name, form, folder] as const)))(
+  '%s: %s, the same bits after loading',
+  async (_, quantization, golden) => {
+    await using model = await golden.open({ quantization });
     const target = newFolder();
     await model.save_pretrained(target);
     for (const name of ['golden.json', 'golden.safetensors']) cpSync(join(golden.folder, name), join(target, name));
@@ -136,17 +140,41 @@ it.each(encoders.map((folder) => [folder.name, folder] as const))(
   },
 );
 
-it.each(['t5', 'bart'])('%s: int8, the same bits after loading', async (name) => {
-  await using model = await AutoModelForSeq2SeqLM.from_pretrained(join(models, name), { quantization: 'llm.int8' });
-  const target = newFolder();
-  await model.save_pretrained(target);
-  expect(Object.values(readHeader(join(target, 'model.safetensors'))).some(({ dtype }) => dtype === 'I8')).toBe(true);
-  const inputs = { input_ids: [[1, 5, 9, 4, 2]], decoder_input_ids: [[0, 3, 7]] };
-  await using loaded = await AutoModelForSeq2SeqLM.from_pretrained(target);
-  expect((await loaded.forward(inputs)).logits).toEqual((await model.forward(inputs)).logits);
-});
+it.each(['t5', 'bart'].flatMap((name) => forms.map((form) => [name, form] as const)))(
+  '%s: %s, the same bits after loading',
+  async (name, quantization) => {
+    await using model = await AutoModelForSeq2SeqLM.from_pretrained(join(models, name), { quantization });
+    const target = newFolder();
+    await model.save_pretrained(target);
+    expect(Object.values(readHeader(join(target, 'model.safetensors'))).some(({ dtype }) => dtype === 'I8')).toBe(true);
+    const inputs = { input_ids: [[1, 5, 9, 4, 2]], decoder_input_ids: [[0, 3, 7]] };
+    await using loaded = await AutoModelForSeq2SeqLM.from_pretrained(target);
+    expect((await loaded.forward(inputs)).logits).toEqual((await model.forward(inputs)).logits);
+  },
+);
 
 describe('the files beside the weights', () => {
+  it('which features int8 tables keep in bfloat16 is noted, and read', async () => {
+    const folder = await saved(llama, { quantization: 'int8' });
+    const file = join(folder, 'octoformer_quantization.json');
+    const notes = readJson(folder, 'octoformer_quantization.json');
+    const features = notes.wideFeatures as Record<string, number[]>;
+    expect(Object.entries(features).map(([module, { length }]) => [module, length])).toEqual([
+      ['model.embed_tokens', 1], // one in 32
+      ['lm_head', 1],
+    ]);
+    expect(notes.quantization).toEqual({ scheme: 'int8', embeddings: true });
+    const ids = [1, 5, 9, 4];
+    const before = await logitsOf(folder, {}, ids);
+    const wideFeatures = { ...features, lm_head: [((features.lm_head?.[0] ?? 0) + 1) % 32] };
+    writeFileSync(file, JSON.stringify({ ...notes, wideFeatures }));
+    expect(sameBits('logits', await logitsOf(folder, {}, ids), before).difference).toBeGreaterThan(0);
+    await using model = await AutoModelForCausalLM.from_pretrained(folder, { quantization: 'int8' });
+    const again = newFolder();
+    await model.save_pretrained(again);
+    expect(readJson(again, 'octoformer_quantization.json').wideFeatures).toEqual(wideFeatures);
+  });
+
   it('config.json: what Python reads of int8 weights, and every number as it was spelled', async () => {
     const folder = await saved(llama, { quantization: { scheme: 'llm.int8', threshold: 5, skipModules: ['v_proj'] } });
     const config = readJson(folder, 'config.json');
@@ -189,7 +217,7 @@ describe('the files beside the weights', () => {
   });
 
   it('tables that became 16-bit ones beside int8 layers are no reason to compute in them', async () => {
-    const folder = await saved(join(models, 'mistral'), { quantization: 'int8' });
+    const folder = await saved(join(models, 'mistral'), { quantization: 'llm.int8' });
     expect(readHeader(join(folder, 'model.safetensors'))['model.embed_tokens.weight']?.dtype).toBe('F16');
     expect(readJson(folder, 'config.json').dtype).toBe('float32');
     await using model = await AutoModelForCausalLM.from_pretrained(folder);

@@ -207,6 +207,7 @@ describe('what can fail', () => {
     ['{"version": 2}', 'INVALID_CHECKPOINT'],
     ['{"version": 1, "calibration": {"modules": {}}}', 'INVALID_CHECKPOINT'],
     ['{"version": 1, "calibrations": {}}', 'UNKNOWN_OPTION'],
+    ['{"version": 1, "wideFeatures": {"lm_head": [3, 1]}}', 'INVALID_ARGUMENT'],
     ['{"version": 1, "quantization": {"scheme": "int7"}}', 'UNKNOWN_OPTION'],
     [
       '{"version": 1, "calibration": {"threshold": 6, "minimumShare": 0, "texts": 1, "tokens": 1, "modules": {"x": {"outlierFeatures": [2, 1], "outlierShare": 0, "largestInput": 0}}}}',

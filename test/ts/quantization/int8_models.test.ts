@@ -103,23 +103,43 @@ describe('which modules', () => {
 
   it('all linear layers, but not the embedding and the head', async () => {
     const expected = ['float32', 'int8', 'int8', 'int8', 'int8', 'float32'];
-    expect(await formsOf({ quantization: 'int8' })).toEqual(expected);
+    const others = int8SchemeNames.filter((name) => name !== 'int8');
+    for (const quantization of others) expect(await formsOf({ quantization })).toEqual(expected);
+    expect(await formsOf({ quantization: { scheme: 'int8', embeddings: false } })).toEqual(expected);
     expect(await formsOf({ quantization_config: { load_in_8bit: true } })).toEqual(expected);
   });
 
-  it('embedding and head where they are asked for', async () => {
-    expect(await formsOf({ quantization: { scheme: 'int8', embeddings: true } })).toEqual(paths.map(() => 'int8'));
+  it("embedding and head with scheme 'int8', and where they are asked for", async () => {
+    expect(await formsOf({ quantization: 'int8' })).toEqual(paths.map(() => 'int8'));
+    expect(await formsOf({ quantization: { scheme: 'int8', kvCache: 'float32' } })).toEqual(paths.map(() => 'int8'));
+    expect(await formsOf({ quantization: { scheme: 'llm.int8', embeddings: true } })).toEqual(paths.map(() => 'int8'));
+  });
+
+  it("scheme 'int8' takes more entries of the head's inputs as outliers than of the layers'", async () => {
+    const quantization = { scheme: 'int8', countOutliers: true } as const;
+    await withModel(llama, { quantization }, async (model) => {
+      await model.forward({ input_ids: [[1, 5, 9, 4]] });
+      const { modules } = await model.quantizationReport();
+      const head = modules.find(({ module }) => module === 'lm_head');
+      expect(head?.scheme).toContain('inputs of magnitude 2.5 root mean squares of their token and above in float32');
+      expect(head?.scheme).toContain('16 feature(s) with the largest weights (1 in 32 at most) in float32 always');
+      // One of the 32 inputs always; of the others 1.2 % lie beyond 2.5 root mean squares if they are normally distributed, and 6 are out of
+      // reach of 32 numbers (sqrt(32) = 5.7).
+      expect(head?.outliers?.share).toBeGreaterThan(1 / 32);
+      expect(head?.outliers?.share).toBeLessThanOrEqual(1 / 32 + 1 / 2.5 ** 2);
+      expect(modules.find(({ module }) => module.endsWith('0.self_attn.q_proj'))?.outliers?.share).toBe(0);
+    });
   });
 
   it('those that are named stay float, also where they are computed with others', async () => {
     const skipModules = ['v_proj', 'layers.1.mlp'];
     expect(await formsOf({ quantization: { scheme: 'int8', skipModules } })).toEqual([
-      'float32',
+      'int8',
       'int8',
       'float32',
       'int8',
       'float32',
-      'float32',
+      'int8',
     ]);
   });
 
@@ -131,8 +151,11 @@ describe('which modules', () => {
         forms(model, 'model.norm'),
       ]);
 
-    it('is float16 where the checkpoint has float32 and nothing else is asked for', async () => {
-      expect(await tableOf('mistral', { quantization: 'int8' })).toEqual(['float16', 'float16', 'float32']);
+    const floats = { scheme: 'int8', embeddings: false } as const;
+
+    it('is float16 where it stays float, the checkpoint has float32 and nothing else is asked for', async () => {
+      expect(await tableOf('mistral', { quantization: floats })).toEqual(['float16', 'float16', 'float32']);
+      expect(await tableOf('mistral', { quantization: 'llm.int8' })).toEqual(['float16', 'float16', 'float32']);
       expect(await tableOf('mistral', { quantization: { scheme: 'int8', skipModules: ['lm_head'] } })).toEqual([
         'float16',
         'float16',
@@ -141,18 +164,25 @@ describe('which modules', () => {
     });
 
     it('stays as it is in 16 bits, without int8 layers, and where dtype says so', async () => {
-      expect(await tableOf('gemma', { quantization: 'int8' })).toEqual(['bfloat16', 'bfloat16', 'float32']);
+      expect(await tableOf('gemma', { quantization: floats })).toEqual(['bfloat16', 'bfloat16', 'float32']);
       expect(await tableOf('mistral', {})).toEqual(['float32', 'float32', 'float32']);
       expect(await tableOf('mistral', { quantization: { scheme: 'none', kvCache: 'int8' } })).toEqual([
         'float32',
         'float32',
         'float32',
       ]);
-      expect(await tableOf('mistral', { quantization: 'int8', dtype: 'float32' })).toEqual([
+      expect(await tableOf('mistral', { quantization: floats, dtype: 'float32' })).toEqual([
         'float32',
         'float32',
         'float32',
       ]);
+    });
+
+    it('is int8 whatever dtype floats have', async () => {
+      for (const dtype of ['float32', 'bfloat16'] as const) {
+        expect((await tableOf('mistral', { quantization: 'int8', dtype })).slice(0, 2)).toEqual(['int8', 'int8']);
+      }
+      expect(await tableOf('gemma', { quantization: 'int8' })).toEqual(['int8', 'int8', 'float32']);
     });
   });
 

@@ -1,10 +1,13 @@
 import { join } from 'node:path';
 import { AutoModelForCausalLM, type LoadOptions } from '../../../ts';
-import { readCacheForm, readQuantization, readQuantizationObject } from '../../../ts/quantization/int8_options';
+import { readCacheForm, readQuantization, readStoredQuantization } from '../../../ts/quantization/int8_options';
 import { failure, rejection } from '../failure';
 
 const folder = join(__dirname, '..', '..', 'fixtures', 'models', 'llama');
 const read = (options: object) => readQuantization('from_pretrained()', options);
+
+const int8 = { activations: 'zeropoint', threshold: 6, threshold_unit: 'row-rms' };
+const vocabulary = { ...int8, threshold: 2.5, wide_features: 16 }; // int8Tables
 
 describe('what the options mean', () => {
   it.each([
@@ -12,7 +15,20 @@ describe('what the options mean', () => {
     [{ quantization: 'none' }, 'none'],
     [{ quantization_config: { load_in_8bit: false } }, 'none'],
     [{ quantization: 'llm.int8' }, { settings: { threshold: 6 } }],
-    [{ quantization: 'int8' }, { settings: { activations: 'zeropoint', threshold: 6, threshold_unit: 'row-rms' } }],
+    [{ quantization: 'int8' }, { settings: int8, embeddings: true, vocabulary }],
+    [{ quantization: { scheme: 'int8', embeddings: false } }, { settings: int8, vocabulary }],
+    [
+      { quantization: { scheme: 'int8', skipModules: ['lm_head'] } },
+      { settings: int8, skipModules: ['lm_head'], vocabulary },
+    ],
+    [
+      { quantization: { scheme: 'int8', threshold: 4, outliers: 'column' } },
+      {
+        settings: { ...int8, threshold: 4, outliers: 'column' },
+        embeddings: true,
+        vocabulary: { ...int8, threshold: 4, outliers: 'column', wide_features: 16 },
+      },
+    ],
     [{ quantization: 'int8-weight-only' }, { settings: { weight_only: true, group_size: 32 } }],
     [
       { quantization: { scheme: 'int8-weight-only', groupSize: 0 } },
@@ -35,13 +51,18 @@ describe('what the options mean', () => {
   ])('%j', (options, expected) => {
     const plan =
       typeof expected === 'object'
-        ? { skipModules: [], embeddings: false, outlierFeatures: 'stored', ...expected }
+        ? { skipModules: [], embeddings: false, vocabulary: expected.settings, outlierFeatures: 'stored', ...expected }
         : expected;
     const found = read(options);
     const { options: kept, ...rest } = typeof found === 'object' ? found : { options: undefined };
     expect(typeof found === 'object' ? rest : found).toEqual(plan);
-    if (typeof found === 'object') expect(readQuantizationObject('again', kept)).toEqual(found);
+    if (typeof found === 'object') expect(readStoredQuantization('again', kept)).toEqual(found);
   });
+});
+
+it('beside weights, options without embeddings are of a time when tables were float', () => {
+  expect(readStoredQuantization('a file', { scheme: 'int8' })).toMatchObject({ embeddings: false });
+  expect(readStoredQuantization('a file', { scheme: 'int8', embeddings: true })).toMatchObject({ embeddings: true });
 });
 
 describe('the form of the cache', () => {
