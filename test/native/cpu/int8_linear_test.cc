@@ -1,34 +1,22 @@
 // The int8 linear op under every ISA of the machine, against the scalar reference of native/quantization, bit for bit.
-#include "cpu/int8_linear.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
 #include "backend/error.h"
-#include "linear_testing.h"
+#include "int8_linear_testing.h"
 #include "quantization/llm_int8.h"
 #include "reference/effort.h"
 
 namespace octoformer {
 namespace {
 
+using namespace testing_int8;
 using namespace testing_linear;
 using reference::random_matrix;
 
-struct Shape {
-  int64_t rows, out_features, in_features;
-};
-
-// None, one, primes, and one off every tile: rows 2, 4, 6, 16; panels 8, 16, 64; four k a step, 64 a tile; blocks of K.
-// Few rows by more panels than kernels take at once, and by more than a task has; the most rows that any takes, and one
-// more.
-constexpr Shape kShapes[] = {{0, 5, 7},     {1, 1, 1},     {1, 64, 64},   {1, 67, 129},   {2, 130, 33},   {3, 0, 4},
-                             {5, 63, 31},   {6, 65, 200},  {7, 17, 1},    {7, 1, 66},     {13, 129, 67},  {16, 64, 128},
-                             {17, 100, 97}, {31, 191, 64}, {33, 31, 353}, {20, 70, 1030}, {4, 3, 0},      {19, 5, 0},
-                             {17, 1, 5},    {33, 1, 65},   {40, 67, 3},   {1, 610, 70},   {2, 1100, 600}, {3, 330, 40},
-                             {4, 410, 36},  {8, 290, 131}, {9, 100, 64},  {64, 97, 130},  {65, 70, 70}};
+class Int8Linear : public Int8LinearTest {};
 
 struct Scheme {
   const char* name;
@@ -106,30 +94,6 @@ testing::AssertionResult equal(const Matrix& a, const Matrix& b) {
   }
   return testing::AssertionSuccess();
 }
-
-class Int8Linear : public ::testing::TestWithParam<Isa> {
- protected:
-  static LinearWeightDescription describe(const Matrix& w, const Int8Settings& settings) {
-    return {"test.weight", w.rows, w.columns, WeightForm::int8, ComputeType::float32, settings};
-  }
-  std::unique_ptr<LinearWeight> pack(const Matrix& w, const Int8Settings& settings) const {
-    return driver_.pack(describe(w, settings), MatrixRows(w), nullptr);
-  }
-  static Matrix multiply(Int8LinearDriver& driver, const Matrix& a, const LinearWeight& weight,
-                         const float* bias = nullptr) {
-    Matrix out(a.rows, weight.description().out_features);
-    LinearArguments arguments;
-    arguments.input = view(a);
-    arguments.weight = &weight;
-    arguments.bias = bias;
-    arguments.out = view(out);
-    driver.linear(arguments);
-    return out;
-  }
-
-  const KernelTable& table_ = kernel_table(GetParam());
-  Int8LinearDriver driver_{table_.int8, 2};
-};
 
 TEST_P(Int8Linear, EverySchemeIsTheReferenceBitForBit) {
   for (const Shape& shape : kShapes) {
@@ -239,36 +203,11 @@ TEST_P(Int8Linear, WhatIsNotFiniteStaysInItsRow) {
   }
 }
 
-/// Rows whose int8 values are given: w = q * (absmax / 127).
-class QuantizedRows final : public RowSource, public Int8RowSource {
- public:
-  QuantizedRows(std::vector<int8_t> values, std::vector<float> absmax)
-      : values_(std::move(values)),
-        absmax_(std::move(absmax)),
-        columns_(static_cast<int64_t>(values_.size() / absmax_.size())) {}
-  void read_rows(int64_t first, int64_t count, float* out) const override {
-    for (int64_t i = 0; i < count * columns_; ++i) {
-      const auto row = static_cast<size_t>(first + i / columns_);
-      out[i] = static_cast<float>(values_[static_cast<size_t>(first * columns_ + i)]) * (absmax_[row] / 127.0f);
-    }
-  }
-  const Int8RowSource* int8_rows() const override { return this; }
-  void read_int8_rows(int64_t first, int64_t count, int8_t* out, float* absmax) const override {
-    std::copy_n(values_.begin() + first * columns_, count * columns_, out);
-    std::copy_n(absmax_.begin() + first, count, absmax);
-  }
-
- private:
-  std::vector<int8_t> values_;
-  std::vector<float> absmax_;
-  int64_t columns_;
-};
-
 // The largest magnitudes that bytes can have, at the largest K: sums of nearly 2^31.
 TEST_P(Int8Linear, ExtremesAtTheLargestDepthAreExact) {
   constexpr int64_t kDepth = kLargestInt8Depth;
   for (const int8_t extreme : {int8_t{-128}, int8_t{-127}, int8_t{127}}) {
-    const QuantizedRows rows(std::vector<int8_t>(static_cast<size_t>(2 * kDepth), extreme), {127.0f, 127.0f});
+    const GivenInt8Rows rows(std::vector<int8_t>(static_cast<size_t>(2 * kDepth), extreme), {127.0f, 127.0f});
     Int8Settings settings;
     settings.activations = Int8Mapping::zeropoint;
     const auto weight = driver_.pack({"w", 2, kDepth, WeightForm::int8, ComputeType::float32, settings}, rows, nullptr);
@@ -359,7 +298,7 @@ TEST_P(Int8Linear, QuantizedCheckpointsAreTakenAsTheyAre) {
     for (int64_t k = 0; k < 45; ++k)
       absmax[static_cast<size_t>(n)] = std::max(absmax[static_cast<size_t>(n)], std::fabs(w.at(n, k)));
   }
-  const auto taken = driver_.pack(describe(w, {}), QuantizedRows(quantized.data, absmax), nullptr);
+  const auto taken = driver_.pack(describe(w, {}), GivenInt8Rows(quantized.data, absmax), nullptr);
   EXPECT_EQ(taken->int8_rows(0, 19).values, quantized.data);
   EXPECT_TRUE(same_bits(multiply(driver_, a, *taken), multiply(driver_, a, *pack(w, {}))));
 }
@@ -390,75 +329,6 @@ TEST_P(Int8Linear, CalibratedFeaturesAreMultipliedInFloat) {
   EXPECT_EQ(counts.rows, 21u);
   EXPECT_EQ(counts.entries_by_feature[63], 21u);
   EXPECT_EQ(counts.entries_by_feature[62], 0u);
-}
-
-/// With a scale for every `group` inputs, or (0) for each row.
-QuantizedMatrix quantize_weights(const Matrix& w, int64_t group) {
-  return group > 0 ? quantize_groups(view(w), group) : quantize(view(w), Int8Mapping::absmax, Int8Granularity::row);
-}
-
-Int8Settings weight_only(int64_t group) {
-  Int8Settings settings;
-  settings.weight_only = true;
-  settings.group_size = group;
-  return settings;
-}
-
-// Groups of one step of the kernels, of several, of more than are fetched ahead, and of more than there are inputs.
-constexpr int64_t kGroups[] = {0, 4, 12, 32, 64, 128, 2048};
-
-TEST_P(Int8Linear, WeightOnlyIsTheChainOverDequantizedWeights) {
-  LinearDriver floats(table_.gemm, 2);
-  for (const Shape& shape : kShapes) {
-    const Matrix a = random_matrix(shape.rows, shape.in_features, 17);
-    const Matrix w = random_matrix(shape.out_features, shape.in_features, 18);
-    for (const int64_t group : kGroups) {
-      Matrix dequantized(w.rows, w.columns);
-      dequantized.values = dequantize(quantize_weights(w, group));
-      const Matrix expected = reference::multiply_in_chain(a, dequantized);
-      EXPECT_TRUE(same_bits(testing_linear::multiply(floats, a, *pack(w, weight_only(group))), expected))
-          << shape.rows << " x " << shape.out_features << " x " << shape.in_features << " by " << group;
-    }
-  }
-}
-
-TEST_P(Int8Linear, GroupsAreTheReferences) {
-  const Matrix w = random_matrix(67, 131, 21);
-  const std::vector<int32_t> indices = {66, 0, 5};
-  for (const int64_t group : kGroups) {
-    const QuantizedMatrix expected = quantize_weights(w, group);
-    const auto weight = pack(w, weight_only(group));
-    const Int8Rows rows = weight->int8_rows(0, 67);
-    EXPECT_EQ(rows.values, expected.data) << group;
-    EXPECT_EQ(rows.scale, expected.scale) << group;
-    const std::vector<float> dequantized = dequantize(expected);
-    Matrix out(3, 131);
-    driver_.embedding({indices, weight.get(), 1.0f, false, view(out)});
-    for (int64_t i = 0; i < 3; ++i) {
-      EXPECT_TRUE(std::equal(out.values.begin() + i * 131, out.values.begin() + (i + 1) * 131,
-                             dequantized.begin() + indices[static_cast<size_t>(i)] * 131))
-          << group;
-    }
-  }
-}
-
-TEST_P(Int8Linear, GroupsThatDontFitAreRefused) {
-  const Matrix w = random_matrix(5, 24, 22);
-  const auto refused = [&](const Int8Settings& settings, const RowSource& rows) {
-    try {
-      driver_.pack(describe(w, settings), rows, nullptr);
-    } catch (const Error& error) {
-      return error.code();
-    }
-    return ErrorCode::internal;
-  };
-  Int8Settings both = weight_only(8);
-  both.weight_only = false;
-  EXPECT_EQ(refused(weight_only(6), MatrixRows(w)), ErrorCode::invalid_argument);
-  EXPECT_EQ(refused(both, MatrixRows(w)), ErrorCode::unsupported_option);
-  const QuantizedMatrix rows = quantize_weights(w, 0);
-  EXPECT_EQ(refused(weight_only(8), QuantizedRows(rows.data, std::vector<float>(5, 1.0f))),
-            ErrorCode::unsupported_option);
 }
 
 TEST_P(Int8Linear, EmbeddingsAreDequantizedRows) {

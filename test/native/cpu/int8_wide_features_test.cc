@@ -7,38 +7,18 @@
 
 #include "backend/error.h"
 #include "backend/half.h"
-#include "cpu/int8_linear.h"
-#include "linear_testing.h"
+#include "int8_linear_testing.h"
 #include "quantization/llm_int8.h"
 #include "quantization/row_range.h"
 
 namespace octoformer {
 namespace {
 
+using namespace testing_int8;
 using namespace testing_linear;
 using reference::random_matrix;
 
-class Int8WideFeatures : public ::testing::TestWithParam<Isa> {
- protected:
-  static LinearWeightDescription describe(const Matrix& w, const Int8Settings& settings) {
-    return {"test.weight", w.rows, w.columns, WeightForm::int8, ComputeType::float32, settings};
-  }
-  std::unique_ptr<LinearWeight> pack(const Matrix& w, const Int8Settings& settings) const {
-    return driver_.pack(describe(w, settings), MatrixRows(w), nullptr);
-  }
-  static Matrix multiply(Int8LinearDriver& driver, const Matrix& a, const LinearWeight& weight) {
-    Matrix out(a.rows, weight.description().out_features);
-    LinearArguments arguments;
-    arguments.input = view(a);
-    arguments.weight = &weight;
-    arguments.out = view(out);
-    driver.linear(arguments);
-    return out;
-  }
-
-  const KernelTable& table_ = kernel_table(GetParam());
-  Int8LinearDriver driver_{table_.int8, 2};
-};
+class Int8WideFeatures : public Int8LinearTest {};
 
 /// The rows of `w`, whose columns 5, 64 and 131 hold the largest numbers.
 Matrix wide_matrix(int64_t rows, uint64_t seed) {
