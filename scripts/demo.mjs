@@ -53,8 +53,8 @@ async function generateDemo() {
   const { isa, threads } = info();
 
   let generator;
-  await step(`loading ${source} (${isa}, ${threads} threads)`, async () => {
-    generator = await pipeline('text-generation', source);
+  await step(`loading ${source} in int8 (${isa}, ${threads} threads)`, async () => {
+    generator = await pipeline('text-generation', source, { quantization: 'int8' });
   });
   try {
     console.log(`\n> ${messages[0].content}\n`);
