@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { bundle } from './bundle.mjs';
 import { root, run, runOrFail, ScriptError, step } from './process.mjs';
 import { fingerprint, isStamped, stamp } from './stamps.mjs';
 import { installDebianPackages, requireCmake, requireCompiler, requireGenerator } from './toolchain.mjs';
@@ -141,13 +142,14 @@ function build(cmake, target) {
 }
 
 async function buildTypeScript() {
-  const value = fingerprint(['ts', 'tsconfig.json', 'node_modules/typescript/package.json']);
+  const value = fingerprint(['ts', 'tsconfig.json', 'scripts/bundle.mjs', 'node_modules/typescript/package.json']);
   const file = 'dist/.stamp';
   if (isStamped(file, value)) return;
   await step('setup: compiling TypeScript', () => {
     // Output of removed sources must not stay behind.
     rmSync(join(root, 'dist'), { recursive: true, force: true });
     runOrFail('tsc', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
+    bundle(join(root, 'dist'), 'index.js');
   });
   stamp(file, value);
 }
