@@ -122,6 +122,15 @@ struct RowGrid {
 /// Bytes of a quantized row that lie beside each other wherever it goes: a row of an AMX tile.
 inline constexpr int64_t kByteRun = 64;
 
+/// Weights of a row that share a scale, as an embedding's: (value - zero_point) * weight_scale * scale.
+struct Int8TableRow {
+  const int8_t* values = nullptr;
+  int32_t zero_point = 0;
+  float weight_scale = 0.0f;
+  float scale = 1.0f;
+  bool accumulate = false;  // add to `out` instead of writing it
+};
+
 struct Int8Kernels {
   Int8Kernel symmetric;  // weights in [-127, 127]
   Int8Kernel general;    // weights in [-128, 127]; the same panel, depth_granule and flip
@@ -131,6 +140,7 @@ struct Int8Kernels {
   void (*scan_outliers)(const float* x, int64_t count, float below, uint64_t* bits, RowScan* scan) = nullptr;
   /// Byte k goes to out[k / kByteRun * stride + k % kByteRun]. Those of outliers are for the caller to overwrite.
   void (*quantize_row)(const float* x, int64_t count, const RowGrid& grid, uint8_t* out, int64_t stride) = nullptr;
+  void (*table_row)(const Int8TableRow& row, int64_t count, float* out) = nullptr;
   int weight_only_panel = 0;  // of weights that meet float32 activations: GemmKernels::int8_weights
 };
 

@@ -19,6 +19,10 @@ namespace {
 /// Values that are worth a thread of their own: they take longer than handing work to one that waits.
 constexpr int64_t kValuesPerThread = 4 * 1024;
 
+/// Values of the rows that go through the steps side by side, so that a processor that waits for the range of one row
+/// has the others to work on: half of the smallest first-level cache.
+constexpr int64_t kValuesAtOnce = 4 * 1024;
+
 }  // namespace
 
 void Int8Activations::Entries::clear() {
@@ -45,11 +49,13 @@ class Int8Activations::Call {
         source_(source),
         rows_(first_input(source.rows).rows),
         columns_(first_input(source.rows).columns),
+        words_(divide_up(columns_, 64)),
         task_(task),
         bytes_(reinterpret_cast<uint8_t*>(owner.bytes_.data())),
         row_tile_(weight.kernel().row_tile),
         tile_depth_(weight.kernel().depth_granule),
         tiled_(weight.kernel().tiled),
+        rows_at_once_(std::clamp<int64_t>(kValuesAtOnce / std::max<int64_t>(columns_, 1), 1, row_tile_)),
         flip_(weight.kernel().flip),
         decomposed_(settings_.threshold > 0.0f),
         by_column_(decomposed_ && settings_.outliers != OutlierRule::token) {}
@@ -58,28 +64,41 @@ class Int8Activations::Call {
 
   /// Before a worker's first tile.
   void start(Worker& worker) const {
-    const auto columns = static_cast<size_t>(columns_);
-    worker.row.resize(columns);
-    worker.kept.resize(kept_.size());
+    const auto columns = static_cast<size_t>(columns_), at_once = static_cast<size_t>(rows_at_once_);
+    worker.x.resize(at_once);
+    worker.scans.resize(at_once);
+    worker.grids.resize(at_once);
+    worker.rows.resize(at_once * columns);
+    worker.kept.resize(at_once * kept_.size());
     worker.place.resize(columns, -1);
-    worker.row_bits.resize((columns + 63) / 64);
-    worker.bits.assign((columns + 63) / 64, 0);
+    worker.row_bits.resize(at_once * static_cast<size_t>(words_));
+    worker.bits.assign(static_cast<size_t>(words_), 0);
   }
 
   /// Ranges and outlier features of a tile's rows.
   void scan(int64_t tile, Worker& worker) const {
     for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
-      if (scan_row(row, row_of(row, worker), worker)) add_bits(worker);
+      const float* x = row_of(row, 0, worker);
+      const auto at = static_cast<size_t>(row);
+      RowScan found;
+      kernels_.scan_row(x, columns_, &found);
+      const float below = below_limit(found);
+      owner_.below_[at] = has_outliers(found, below) ? below : -1.0f;
+      if (owner_.below_[at] >= 0.0f) {
+        kernels_.scan_outliers(x, columns_, below, worker.row_bits.data(), &found);
+        for (size_t i = 0; i < worker.bits.size(); ++i) worker.bits[i] |= worker.row_bits[i];
+      }
+      owner_.ranges_[at] = {found.low, found.high, found.finite};
     }
   }
 
   /// The ranges of one tile's rows without the outlier columns of all rows.
   void scan_rest(int64_t tile, Worker& worker) const {
     for (int64_t row = tile * row_tile_; row < last_row(tile); ++row) {
-      const float* x = row_of(row, worker);
-      float* rest = worker.row.data();
+      const float* x = row_of(row, 0, worker);
+      float* rest = worker.rows.data();
       if (x != rest) std::copy_n(x, columns_, rest);
-      for_each_bit(worker.bits, [&](int64_t k) { rest[k] = 0.0f; });
+      for_each_bit(worker.bits.data(), [&](int64_t k) { rest[k] = 0.0f; });
       RowScan found;
       kernels_.scan_row(rest, columns_, &found);
       owner_.ranges_[static_cast<size_t>(row)] = {found.low, found.high, found.finite};
@@ -133,72 +152,95 @@ class Int8Activations::Call {
  private:
   int64_t last_row(int64_t tile) const { return std::min((tile + 1) * row_tile_, rows_); }
 
-  /// Rows [first, end), which may be none.
+  /// Rows [first_row, end), which may be none.
   void finish_rows(int64_t first_row, int64_t end, Worker& worker, Entries& found, bool scanned) {
-    for (int64_t row = first_row; row < end; ++row) {
-      const float* x = row_of(row, worker);
-      if (!scanned) {
-        scan_row(row, x, worker);
-      } else if (!by_column_ && has_outliers(row)) {  // one scale for all rows: where they are was forgotten
-        RowScan again;
-        kernels_.scan_outliers(x, columns_, owner_.below_[static_cast<size_t>(row)], worker.row_bits.data(), &again);
-      }
-      const size_t first = found.entries.size();
-      if (by_column_) {
-        list_entries(worker.bits, x, worker, found);
-      } else if (has_outliers(row)) {
-        list_entries(worker.row_bits, x, worker, found);
-      } else {
-        add_kept_before(columns_, 0, worker, found);
-      }
-      found.row_end.push_back(found.entries.size());
-      quantize(row, x, std::span(found.entries).subspan(first));
+    for (int64_t row = first_row; row < end; row += rows_at_once_) {
+      finish_some(row, std::min(rows_at_once_, end - row), worker, found, scanned);
     }
   }
 
-  /// Outliers of a row are |x| > this; < 0: it has none.
+  /// At most rows_at_once_ rows of a tile, each step of all of them before the next one.
+  void finish_some(int64_t first_row, int64_t count, Worker& worker, Entries& found, bool scanned) {
+    const auto first = static_cast<size_t>(first_row), rows = static_cast<size_t>(count);
+    for (size_t i = 0; i < rows; ++i) {
+      worker.x[i] = row_of(first_row + static_cast<int64_t>(i), static_cast<int64_t>(i), worker);
+      if (!scanned) kernels_.scan_row(worker.x[i], columns_, &worker.scans[i]);
+    }
+    for (size_t i = 0; i < rows && !scanned; ++i) owner_.below_[first + i] = below_limit(worker.scans[i]);
+    for (size_t i = 0; i < rows; ++i) {
+      RowScan& scan = worker.scans[i];
+      if (!scanned && !has_outliers(scan, owner_.below_[first + i])) owner_.below_[first + i] = -1.0f;
+      // Where there is one scale for all rows, where outliers are was forgotten.
+      if (!by_column_ && owner_.below_[first + i] >= 0.0f) {
+        kernels_.scan_outliers(worker.x[i], columns_, owner_.below_[first + i], bits_of(i, worker), &scan);
+      }
+      if (!scanned) owner_.ranges_[first + i] = {scan.low, scan.high, scan.finite};
+    }
+    const size_t first_listed = found.row_end.size();
+    size_t entry = found.entries.size();
+    for (size_t i = 0; i < rows; ++i) {
+      const float* kept = worker.kept.data() + i * kept_.size();
+      if (by_column_) {
+        list_entries(worker.bits.data(), worker.x[i], kept, found);
+      } else if (owner_.below_[first + i] >= 0.0f) {
+        list_entries(bits_of(i, worker), worker.x[i], kept, found);
+      } else {
+        add_kept_before(columns_, 0, kept, found);
+      }
+      found.row_end.push_back(found.entries.size());
+    }
+    const AbsmaxFactor factor = absmax_factor(settings_.outliers, settings_.threshold);
+    for (size_t i = 0; i < rows; ++i) {
+      worker.grids[i] = int8_grid(owner_.ranges_[first + i], settings_.activations, factor);
+    }
+    uint8_t* bytes = bytes_ + (tiled_ ? activation_offset(first_row, 0, row_tile_, tile_depth_, owner_.row_stride_,
+                                                          owner_.block_stride_, task_.depth_block)
+                                      : first_row * owner_.row_stride_);
+    for (size_t i = 0; i < rows; ++i, bytes += tiled_ ? tile_depth_ : owner_.row_stride_) {
+      const size_t end = found.row_end[first_listed + i];
+      quantize(first + i, worker.x[i], worker.grids[i], std::span(found.entries).subspan(entry, end - entry), bytes);
+      entry = end;
+    }
+  }
+
+  /// Outliers of a row are |x| > this; < 0: none are.
   float below_limit(const RowScan& found) const {
     if (!decomposed_) return -1.0f;
     const float limit = settings_.threshold_unit == ThresholdUnit::absolute
                             ? settings_.threshold
                             : row_rms_limit(settings_.threshold, found.squares, columns_);
     // |x| >= limit is |x| > the float below it, a comparison that is false for NaN.
-    return limit > 0.0f ? std::nextafter(limit, 0.0f) : -1.0f;
+    return limit > 0.0f ? std::bit_cast<float>(std::bit_cast<uint32_t>(limit) - 1) : -1.0f;
   }
 
-  bool has_outliers(int64_t row) const { return owner_.below_[static_cast<size_t>(row)] >= 0.0f; }
-
-  /// Finds the range of a row and whether it has outliers: worker.row_bits tells where, then.
-  bool scan_row(int64_t row, const float* x, Worker& worker) const {
-    RowScan found;
-    kernels_.scan_row(x, columns_, &found);
-    float below = below_limit(found);
-    if (below >= 0.0f && std::max(found.high, -found.low) > below) {
-      kernels_.scan_outliers(x, columns_, below, worker.row_bits.data(), &found);
-    } else {
-      below = -1.0f;
-    }
-    owner_.below_[static_cast<size_t>(row)] = below;
-    owner_.ranges_[static_cast<size_t>(row)] = {found.low, found.high, found.finite};
-    return below >= 0.0f;
+  static bool has_outliers(const RowScan& found, float below) {
+    return below >= 0.0f && std::max(found.high, -found.low) > below;
   }
 
-  static void add_bits(Worker& worker) {
-    for (size_t i = 0; i < worker.bits.size(); ++i) worker.bits[i] |= worker.row_bits[i];
-  }
+  uint64_t* bits_of(size_t i, Worker& worker) const { return worker.row_bits.data() + i * static_cast<size_t>(words_); }
 
-  static void for_each_bit(const std::vector<uint64_t>& words, const auto& visit) {
-    for (size_t word = 0; word < words.size(); ++word) {
-      for (uint64_t bits = words[word]; bits != 0; bits &= bits - 1) {
-        visit(static_cast<int64_t>(word) * 64 + std::countr_zero(bits));
+  void for_each_bit(const uint64_t* words, const auto& visit) const {
+    // Words of zeros, of which there are many here and there, are left out without a branch that is hard to foresee.
+    for (int64_t first = 0; first < words_; first += 64) {
+      const int64_t count = std::min<int64_t>(words_ - first, 64);
+      uint64_t filled = 0;
+      for (int64_t i = 0; i < count; ++i) filled |= static_cast<uint64_t>(words[first + i] != 0) << i;
+      for (; filled != 0; filled &= filled - 1) {
+        const int64_t word = first + std::countr_zero(filled);
+        uint64_t bits = words[word];
+        do {
+          visit(word * 64 + std::countr_zero(bits));
+          bits &= bits - 1;
+        } while (bits != 0);
       }
     }
   }
 
-  /// Row `row` with 0 where a feature is always multiplied in float: those go to worker.kept.
-  const float* row_of(int64_t row, Worker& worker) const {
+  /// Row `row`, the i-th of those at hand, with 0 where a feature is always multiplied in float: those go to
+  /// worker.kept.
+  const float* row_of(int64_t row, int64_t i, Worker& worker) const {
     const auto* floats = std::get_if<ConstMatrixView>(&source_.rows);
-    float* own = worker.row.data();
+    float* own = worker.rows.data() + i * columns_;
     const float* given = floats == nullptr         ? nullptr
                          : worker.block == nullptr ? floats->row(row)
                                                    : worker.block->out + (row - worker.block->first_row) * columns_;
@@ -215,7 +257,8 @@ class Int8Activations::Call {
     } else {
       std::copy_n(given, columns_, own);
     }
-    for (size_t i = 0; i < kept_.size(); ++i) worker.kept[i] = std::exchange(own[kept_[i]], 0.0f);
+    float* kept = worker.kept.data() + i * static_cast<int64_t>(kept_.size());
+    for (const int64_t k : kept_) *kept++ = std::exchange(own[k], 0.0f);
     return own;
   }
 
@@ -225,19 +268,19 @@ class Int8Activations::Call {
   }
 
   /// Entries of kept features from the `next` one on, before feature `end`; the next one after them.
-  size_t add_kept_before(int64_t end, size_t next, const Worker& worker, Entries& found) const {
-    for (; next < kept_.size() && kept_[next] < end; ++next) add_entry(kept_[next], worker.kept[next], found);
+  size_t add_kept_before(int64_t end, size_t next, const float* kept, Entries& found) const {
+    for (; next < kept_.size() && kept_[next] < end; ++next) add_entry(kept_[next], kept[next], found);
     return next;
   }
 
   /// Of a row: the features in `bits`, and those that are kept.
-  void list_entries(const std::vector<uint64_t>& bits, const float* x, const Worker& worker, Entries& found) const {
+  void list_entries(const uint64_t* bits, const float* x, const float* kept, Entries& found) const {
     size_t next_kept = 0;
     for_each_bit(bits, [&](int64_t k) {
-      next_kept = add_kept_before(k, next_kept, worker, found);
+      next_kept = add_kept_before(k, next_kept, kept, found);
       add_entry(k, x[k], found);
     });
-    add_kept_before(columns_, next_kept, worker, found);
+    add_kept_before(columns_, next_kept, kept, found);
   }
 
   void list_outliers(int64_t index, Worker& worker) {
@@ -257,51 +300,43 @@ class Int8Activations::Call {
     view = list.view();
   }
 
-  /// Where the byte of (row, k) lies.
-  uint8_t* byte_at(int64_t row, int64_t k) const {
-    if (tiled_) {
-      return bytes_ + activation_offset(row, k, row_tile_, tile_depth_, owner_.row_stride_, owner_.block_stride_,
-                                        task_.depth_block);
-    }
-    return bytes_ + k / task_.depth_block * owner_.block_stride_ + row * owner_.row_stride_ + k % task_.depth_block;
-  }
-
-  /// `entries`: what counts as 0.
-  void quantize(int64_t row, const float* x, std::span<const Int8Entry> entries) const {
-    const Int8Grid grid = int8_grid(owner_.ranges_[static_cast<size_t>(row)], settings_.activations,
-                                    absmax_factor(settings_.outliers, settings_.threshold));
-    const auto at = static_cast<size_t>(row);
-    owner_.scale_[at] = grid.scale;
-    owner_.zero_[at] = grid.zero_point + (flip_ != 0 ? 128 : 0);
+  /// `entries`: what counts as 0. `block`: where the row's bytes of the first block of k lie.
+  void quantize(size_t row, const float* x, const Int8Grid& grid, std::span<const Int8Entry> entries,
+                uint8_t* block) const {
+    owner_.scale_[row] = grid.scale;
+    owner_.zero_[row] = grid.zero_point + (flip_ != 0 ? 128 : 0);
     const auto zero = static_cast<uint8_t>(static_cast<uint8_t>(grid.zero_point) ^ flip_);
+    // Runs of bytes beside each other are one stride apart within a block.
     const int64_t stride = tiled_ ? row_tile_ * tile_depth_ : kByteRun;
     const auto runs = [&](int64_t first, int64_t end, const auto& body) {  // of columns within a block
       for (int64_t k = first; k < end;) {
         const int64_t count = std::min(end - k, kByteRun - k % kByteRun);
-        body(byte_at(row, k), static_cast<size_t>(count));
+        body(block + k / kByteRun * stride + k % kByteRun, static_cast<size_t>(count));
         k += count;
       }
     };
-    for (int64_t first = 0; first < task_.depth; first += task_.depth_block) {
-      const int64_t last = std::min(first + task_.depth_block, task_.depth);
-      const int64_t end = std::clamp(columns_, first, last);
-      if (grid.scale > 0.0f) {
-        kernels_.quantize_row(x + first, end - first, {grid.multiplier, grid.step, grid.zero_point, grid.least, flip_},
-                              byte_at(row, first), stride);
-      } else {  // zeros, or poisoned
-        runs(first, end, [zero](uint8_t* run, size_t count) { std::memset(run, zero, count); });
-      }
-      runs(end, last, [](uint8_t* run, size_t count) { std::memset(run, 0, count); });
-    }
-    for (const Int8Entry& entry : entries) *byte_at(row, entry.feature) = zero;
-    if (owner_.sum_.empty()) return;
+    auto entry = entries.begin();
     int32_t sum = 0;
-    for (int64_t first = 0; first < columns_; first += task_.depth_block) {
-      runs(first, std::min(first + task_.depth_block, columns_), [&](const uint8_t* run, size_t count) {
-        for (size_t i = 0; i < count; ++i) sum += static_cast<int8_t>(run[i] ^ flip_) - grid.zero_point;
+    for (int64_t first = 0; first < task_.depth; first += task_.depth_block, block += owner_.block_stride_) {
+      const int64_t count = std::min(task_.depth_block, task_.depth - first);
+      const int64_t given = std::clamp<int64_t>(columns_ - first, 0, count);
+      if (grid.scale > 0.0f) {
+        kernels_.quantize_row(x + first, given, {grid.multiplier, grid.step, grid.zero_point, grid.least, flip_}, block,
+                              stride);
+      } else {  // zeros, or poisoned
+        runs(0, given, [zero](uint8_t* run, size_t size) { std::memset(run, zero, size); });
+      }
+      runs(given, count, [](uint8_t* run, size_t size) { std::memset(run, 0, size); });
+      for (; entry != entries.end() && entry->feature < first + count; ++entry) {
+        const int64_t k = entry->feature - first;
+        block[k / kByteRun * stride + k % kByteRun] = zero;
+      }
+      if (owner_.sum_.empty()) continue;
+      runs(0, given, [&](const uint8_t* run, size_t size) {
+        for (size_t i = 0; i < size; ++i) sum += static_cast<int8_t>(run[i] ^ flip_) - grid.zero_point;
       });
     }
-    owner_.sum_[at] = sum;
+    if (!owner_.sum_.empty()) owner_.sum_[row] = sum;
   }
 
   Int8Activations& owner_;
@@ -310,11 +345,12 @@ class Int8Activations::Call {
   const Int8Settings& settings_;
   const std::span<const int64_t> kept_;
   const Source& source_;
-  const int64_t rows_, columns_;
+  const int64_t rows_, columns_, words_;
   const Int8Task& task_;
   uint8_t* const bytes_;
   const int64_t row_tile_, tile_depth_;
   const bool tiled_;
+  const int64_t rows_at_once_;
   const uint8_t flip_;
   const bool decomposed_;
   const bool by_column_;

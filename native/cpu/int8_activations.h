@@ -56,14 +56,19 @@ class Int8Activations final : public QuantizedRows {
     void append(const Entries& later);
   };
   struct Worker {
-    const Block* block = nullptr;    // where the rows lie that it has made; null: elsewhere
-    std::vector<float> row;          // one that is not read where it lies
-    std::vector<float> kept;         // a row's values of the features that are always multiplied in float
-    std::vector<uint64_t> row_bits;  // outlier features of a row
-    std::vector<uint64_t> bits;      // of all rows that the worker has seen
-    Entries found;                   // of the tile at hand
-    std::vector<int32_t> place;      // of a feature among those of the tile at hand; -1: it has none
-    std::vector<int32_t> counts;     // entries of each feature of the tile
+    const Block* block = nullptr;  // where the rows lie that it has made; null: elsewhere
+    // Of the rows at hand:
+    std::vector<const float*> x;
+    std::vector<float> rows;  // those that are not read where they lie
+    std::vector<float> kept;  // values of the features that are always multiplied in float
+    std::vector<RowScan> scans;
+    std::vector<uint64_t> row_bits;  // outlier features
+    std::vector<Int8Grid> grids;
+
+    std::vector<uint64_t> bits;   // of all rows that the worker has seen
+    Entries found;                // of the tile at hand
+    std::vector<int32_t> place;   // of a feature among those of the tile at hand; -1: it has none
+    std::vector<int32_t> counts;  // entries of each feature of the tile
   };
   class Call;
 

@@ -223,7 +223,7 @@ void Int8LinearDriver::embedding(const EmbeddingArguments& arguments) const {
   // A row lies scattered in its panel, a cache line for every four of k.
   const int threads = usable_threads(threads_, count * table.description().in_features * 16, kWeightBytesPerThread);
   ThreadPool::shared().parallel_for(threads, count, [&](int64_t i, int) {
-    table.read_row(arguments.indices[static_cast<size_t>(i)], arguments.scale, arguments.accumulate,
+    table.read_row(kernels_, arguments.indices[static_cast<size_t>(i)], arguments.scale, arguments.accumulate,
                    arguments.out.row(i));
   });
 }

@@ -309,11 +309,14 @@ std::unique_ptr<Int8Weight> Int8Weight::pack(const Int8Kernels& kernels, int thr
   return weight;
 }
 
-void Int8Weight::for_each_weight(int64_t row, const auto& visit) const {
-  for (int64_t first = 0; first < description().in_features; first += kByteRun) {
-    const int8_t* run = values() + place_of_run(row, first);
-    const int64_t count = std::min(description().in_features - first, kByteRun);
-    for (int64_t i = 0; i < count; ++i) visit(first + i, run[i / 4 * layout_.group_stride() + i % 4]);
+void Int8Weight::copy_weights(int64_t row, int64_t first, int64_t count, int8_t* out) const {
+  const int64_t group_stride = layout_.group_stride(), end = first + count;
+  for (int64_t start = first; start < end; start += kByteRun) {
+    const int8_t* from = values() + place_of_run(row, start);
+    const int64_t run_end = std::min(start + kByteRun, end);
+    int64_t k = start;
+    for (; k + 4 <= run_end; k += 4, from += group_stride, out += 4) std::memcpy(out, from, 4);
+    for (; k < run_end; ++k) *out++ = *from++;
   }
 }
 
@@ -326,10 +329,7 @@ Int8Rows Int8Weight::int8_rows(int64_t first, int64_t count) const {
   Int8Rows rows;
   rows.values.resize(static_cast<size_t>(count * in_features));
   for (int64_t n = 0; n < count; ++n) {
-    int8_t* const out = rows.values.data() + n * in_features;
-    for_each_weight(first + n, [&](int64_t k, int8_t weight) { out[k] = weight; });
-  }
-  for (int64_t n = 0; n < count; ++n) {
+    copy_weights(first + n, 0, in_features, rows.values.data() + n * in_features);
     for (int64_t group = 0; group < groups_; ++group) rows.scale.push_back(scale(first + n, group));
   }
   if (!zero_points_.empty()) {
@@ -339,18 +339,21 @@ Int8Rows Int8Weight::int8_rows(int64_t first, int64_t count) const {
   return rows;
 }
 
-void Int8Weight::read_row(int64_t index, float scale, bool accumulate, float* out) const {
+void Int8Weight::read_row(const Int8Kernels& kernels, int64_t index, float scale, bool accumulate, float* out) const {
+  constexpr int64_t kAtOnce = 16 * kByteRun;
+  int8_t values[kAtOnce];
   const int32_t zero_point = zero_points_.empty() ? 0 : zero_points_[static_cast<size_t>(index)];
-  int64_t group = 0, group_end = 0;
-  float group_scale = 0.0f;
-  for_each_weight(index, [&](int64_t k, int8_t value) {
-    if (k == group_end) {
-      group_scale = this->scale(index, group++);
-      group_end += group_;
+  const int64_t in_features = description().in_features;
+  for (int64_t first = 0; first < in_features; first += kAtOnce) {
+    const int64_t end = std::min(first + kAtOnce, in_features);
+    copy_weights(index, first, end - first, values);
+    for (int64_t k = first; k < end;) {
+      const int64_t group = k / group_, count = std::min((group + 1) * group_, end) - k;
+      kernels.table_row({values + (k - first), zero_point, this->scale(index, group), scale, accumulate}, count,
+                        out + k);
+      k += count;
     }
-    const float weight = static_cast<float>(value - zero_point) * group_scale * scale;
-    out[k] = accumulate ? out[k] + weight : weight;
-  });
+  }
   if (settings().wide_features == 0) return;
   // Their int8 weights are 0.
   const uint16_t* kept = kept_.data() + index / panel_ * static_cast<int64_t>(kept_features_.size()) * panel_;

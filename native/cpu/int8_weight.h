@@ -57,7 +57,7 @@ class Int8Weight final : public LinearWeight {
   const uint16_t* kept_weights() const { return kept_.data(); }
 
   /// out [in_features] = row `index` of W, dequantized, times `scale`; added to `out` if `accumulate`.
-  void read_row(int64_t index, float scale, bool accumulate, float* out) const;
+  void read_row(const Int8Kernels& kernels, int64_t index, float scale, bool accumulate, float* out) const;
 
   /// Called by the linear op where settings().count_outliers: a tile's rows, and in how many of them each feature was
   /// multiplied in float.
@@ -76,8 +76,8 @@ class Int8Weight final : public LinearWeight {
   int64_t place_of_run(int64_t row, int64_t k) const {
     return row / panel_ * panel_stride() + layout_.place(row % panel_, k);
   }
-  /// visit(k, weight) for all k of a row.
-  void for_each_weight(int64_t row, const auto& visit) const;
+  /// out [count] = weights of a row from `first`, a multiple of kByteRun, on.
+  void copy_weights(int64_t row, int64_t first, int64_t count, int8_t* out) const;
 
   const Int8Kernel* kernel_ = nullptr;
   int panel_ = 0;

@@ -4,6 +4,7 @@
 #include "cpu/kernels/gemm_int8_few_rows.h"
 #include "cpu/kernels/gemm_int8_tile.h"
 #include "cpu/kernels/quantize_rows.h"
+#include "cpu/kernels/table_row.h"
 #if defined(OCTOFORMER_TILES)
 #include "cpu/kernels/gemm_int8_amx.h"
 #endif
@@ -34,8 +35,13 @@ constexpr Int8Kernel int8_kernel() {
 #endif
 }
 
-constexpr Int8Kernels kInt8Kernels = {
-    int8_kernel<Int8Unit>(), int8_kernel<GeneralInt8Unit>(), scan_row, scan_outliers, quantize_row, kPanel};
+constexpr Int8Kernels kInt8Kernels = {int8_kernel<Int8Unit>(),
+                                      int8_kernel<GeneralInt8Unit>(),
+                                      scan_row,
+                                      scan_outliers,
+                                      quantize_row,
+                                      int8_table_row,
+                                      kPanel};
 
 }  // namespace
 }  // namespace octoformer

@@ -53,13 +53,12 @@ void scan_row(const float* x, int64_t count, RowScan* scan) {
 #pragma GCC unroll 32
     for (int v = 0; v < kVectors; ++v) take(load_of_row(x, k + v * Vec::lanes, count), v);
   }
-  float chain[kChains];
-#pragma GCC unroll 32
-  for (int v = 0; v < kVectors; ++v) Vec::store(chain + v * Vec::lanes, sum[v]);
-  for (int width = kChains / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) chain[i] += chain[i + width];
+#pragma GCC unroll 5
+  for (int width = kVectors / 2; width > 0; width /= 2) {
+#pragma GCC unroll 16
+    for (int v = 0; v < width; ++v) sum[v] = Vec::add(sum[v], sum[v + width]);
   }
-  scan->squares = chain[0];
+  scan->squares = Vec::reduce_add(sum[0]);
   scan->low = -Vec::reduce_max(Vec::sub(Vec::zero(), Vec::min(low[0], low[kRanges - 1])));
   scan->high = Vec::reduce_max(Vec::max(high[0], high[kRanges - 1]));
   // Squares that overflow need not be those of infinities.
@@ -108,27 +107,37 @@ struct DivideByStep {
   Vec::F operator()(Vec::F x) const { return Vec::div(x, step); }
 };
 
-/// The same without a division. Of the first product, off by up to two units in the last place, the first correction
-/// makes a quotient that is off by less than one, from which the second one makes the rounded quotient (Markstein,
-/// "Computation of elementary functions on the IBM RISC System/6000 processor", 1990, theorem 8.1). Remainders have to
-/// be exact, which they are while they don't underflow: quotients that aren't rounded to 0 are at least 1/2, remainders
-/// at least 2^-48 of the step.
-struct DivideByReciprocal {
-  static constexpr float kLeastStep = 0x1p-100f;
-  Vec::F minus_step, reciprocal;
-  explicit DivideByReciprocal(const RowGrid& grid)
-      : minus_step(Vec::set1(-grid.step)), reciprocal(Vec::set1(1.0f / grid.step)) {}
-  Vec::F operator()(Vec::F x) const {
-    Vec::F quotient = Vec::mul(x, reciprocal);
-    quotient = Vec::fma(Vec::fma(quotient, minus_step, x), reciprocal, quotient);
-    return Vec::fma(Vec::fma(quotient, minus_step, x), reciprocal, quotient);
+/// The same without a division: the reciprocal has two parts, so that head + tail is off by 2^-48 of itself, and
+/// x * head + x * tail by 2^-47 before it is rounded (Brisebarre and Muller, "Correctly rounded multiplication by
+/// arbitrary precision constants", 2008). That may round otherwise than the division, but never beside a tie t = n +
+/// 1/2, which is where it would make another integer. There the step, S 2^s with 2^23 <= S < 2^24, has x - t step = j
+/// 2^(s - 1), j an integer; so for t in [2^p, 2^(p + 1)) the quotient is |j 2^23 - 2^p S| / (2^24 S) away from where
+/// rounding turns to or from t, at least 2^p d / (2^24 S) where d is the distance of S from the next multiple of
+/// 2^(23 - p): more than the product's error if d > 4. Beyond t = 2^8, where d is no longer kept up, all bytes are the
+/// largest or the least. Below t = 1, p = -1, the same holds of |j 2^24 - S| / (2^25 S).
+struct MultiplyByReciprocal {
+  static constexpr uint32_t kDistance = 8, kMultiple = 1u << 16;
+  /// Whether the step is one for it. Its parts and their products must not underflow either.
+  static bool takes(float step) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, &step, sizeof bits);
+    return (bits + kDistance) % kMultiple >= 2 * kDistance && step > 0x1p-100f && step < 0x1p90f;
   }
+
+  Vec::F head, tail;
+  explicit MultiplyByReciprocal(const RowGrid& grid) {
+    const float reciprocal = 1.0f / grid.step;
+    head = Vec::set1(reciprocal);
+    tail = Vec::set1(__builtin_fmaf(-grid.step, reciprocal, 1.0f) / grid.step);
+  }
+  Vec::F operator()(Vec::F x) const { return Vec::fma(x, head, Vec::mul(x, tail)); }
 };
 
 template <class Scale>
-inline void quantize_row_by(const float* x, int64_t count, const RowGrid& grid, uint8_t* out, int64_t stride) {
+inline void quantize_row_by(const float* x, int64_t count, const RowGrid& given, uint8_t* out, int64_t stride) {
   constexpr int kStep = 4 * Vec::lanes;
   static_assert(kByteRun % kStep == 0, "what is stored at a time lies in one run");
+  const RowGrid grid = given;  // one of its own: bytes that are stored might be anybody's
   const Scale scale(grid);
   int64_t k = 0;
   for (; k + kStep <= count; k += kStep) {
@@ -150,10 +159,10 @@ inline void quantize_row_by(const float* x, int64_t count, const RowGrid& grid, 
 void quantize_row(const float* x, int64_t count, const RowGrid& grid, uint8_t* out, int64_t stride) {
   if (!(grid.step > 0.0f)) {
     quantize_row_by<ScaleByMultiplier>(x, count, grid, out, stride);
-  } else if (Vec::lanes == 1 || grid.step < DivideByReciprocal::kLeastStep) {  // one lane divides as fast
+  } else if (Vec::lanes == 1 || !MultiplyByReciprocal::takes(grid.step)) {  // one lane divides as fast
     quantize_row_by<DivideByStep>(x, count, grid, out, stride);
   } else {
-    quantize_row_by<DivideByReciprocal>(x, count, grid, out, stride);
+    quantize_row_by<MultiplyByReciprocal>(x, count, grid, out, stride);
   }
 }
 

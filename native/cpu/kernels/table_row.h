@@ -2,6 +2,8 @@
 #pragma once
 #include <stdint.h>
 
+#include "cpu/gemm_int8_kernels.h"
+
 namespace octoformer {
 namespace {
 
@@ -31,6 +33,14 @@ void bfloat16_table_row(const uint16_t* row, int64_t count, float scale, bool ac
 }
 void float16_table_row(const uint16_t* row, int64_t count, float scale, bool accumulate, float* out) {
   add_table_row(row, count, scale, accumulate, out, [](const uint16_t* p) { return Vec::load_float16(p); });
+}
+
+void int8_table_row(const Int8TableRow& row, int64_t count, float* out) {
+  const IntVec::I zero = IntVec::set1(row.zero_point);
+  const Vec::F by = Vec::set1(row.weight_scale);
+  add_table_row(row.values, count, row.scale, row.accumulate, out, [=](const int8_t* p) {
+    return Vec::mul(IntVec::to_float(IntVec::sub(IntVec::load_bytes(p), zero)), by);
+  });
 }
 
 }  // namespace

@@ -47,7 +47,10 @@ struct Vec {
     const F half = round(mul(n, set1(0.5f)));
     return mul(mul(a, power_of_two(half)), power_of_two(sub(n, half)));
   }
-  static inline float reduce_add(F a) { return vaddvq_f32(a); }
+  static inline float reduce_add(F a) {
+    const float32x2_t half = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+    return vget_lane_f32(vpadd_f32(half, half), 0);
+  }
   static inline float reduce_max(F a) { return vmaxvq_f32(a); }
   static inline bool any_less(F a, F b) { return vmaxvq_u32(vcltq_f32(a, b)) != 0; }
   struct Wide {

@@ -53,6 +53,7 @@ struct Vec {
     const F half = round(n * 0.5f);
     return a * power_of_two(half) * power_of_two(n - half);
   }
+  /// In halves: lanes i and i + lanes / 2 first, and so on.
   static inline float reduce_add(F a) { return a; }
   static inline float reduce_max(F a) { return a; }
   /// Whether any lane of a is less than that of b.

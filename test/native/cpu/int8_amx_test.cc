@@ -25,7 +25,7 @@ using namespace testing_linear;
 Int8Kernels emulated_kernels() {
   const Int8Kernel kernel = {kTilePanel, kTileColumns, kTileRow, kFewTileRows,      Int8TileProduct::kTileDepth,
                              kStripRows, true,         0x80,     few_rows_int8_amx, many_rows_int8_amx};
-  return {kernel, kernel, scan_row, scan_outliers, quantize_row, kTilePanel};
+  return {kernel, kernel, scan_row, scan_outliers, quantize_row, nullptr, kTilePanel};  // tables are no product
 }
 
 struct Shape {

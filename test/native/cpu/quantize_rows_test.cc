@@ -1,6 +1,7 @@
 // The kernels that rows are quantized with against native/quantization, bit for bit, under every ISA.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -134,6 +135,24 @@ TEST(QuantizeRows, QuotientsBesideTiesAreRoundedAsADivisionRoundsThem) {
       for (const Isa isa : available_isas()) {
         expect_bytes(kernel_table(isa).int8, x, grid, isa_name(isa).data());
       }
+    }
+  }
+}
+
+/// The same for steps whose mantissas lie where kernels begin to divide, or stop.
+TEST(QuantizeRows, StepsNearRoundNumbersDivideToo) {
+  for (const uint32_t mantissa : {0x0u, 0x1u, 0x7u, 0x8u, 0x9u, 0xfff7u, 0xfff8u, 0xfff9u, 0xffffu, 0x12348u, 0x7f0008u,
+                                  0x7efff7u, 0x7fffffu, 0x7ffff8u, 0x7ffff7u, 0x400000u, 0x555555u}) {
+    const float step = std::bit_cast<float>(0x3c000000u + mantissa);
+    for (const int32_t zero_point : {-128, -3, 127}) {
+      const Int8Grid grid{.scale = step, .step = step, .zero_point = zero_point, .least = -128};
+      std::vector<float> x;
+      for (int n = -300; n < 300; ++n) {
+        float value = (static_cast<float>(n) + 0.5f) * step;
+        for (int i = 0; i < 2; ++i) value = std::nextafter(value, -kInfinity);
+        for (int i = 0; i < 5; ++i, value = std::nextafter(value, kInfinity)) x.push_back(value);
+      }
+      for (const Isa isa : available_isas()) expect_bytes(kernel_table(isa).int8, x, grid, isa_name(isa).data());
     }
   }
 }
