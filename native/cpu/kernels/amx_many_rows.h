@@ -16,6 +16,13 @@
 namespace octoformer {
 namespace {
 
+/// Halves of panels that follow each other.
+struct PanelSteps {
+  int64_t halves;
+  int64_t panel_bytes;  // of weights, from a panel to the next
+  int64_t ahead_bytes;  // fetched with half a panel
+};
+
 /// The products of 32 rows, or of 16, with half a panel over some steps of k.
 template <class Product>
 struct HalfPanel {
@@ -28,6 +35,13 @@ struct HalfPanel {
   bool finished;
   const uint8_t* ahead;  // weights that come later: so many bytes are fetched with every step
   int64_t ahead_bytes;
+
+  /// To the next half, but for `out`.
+  [[gnu::always_inline]] void advance(const PanelSteps& panels, bool left) {
+    weights += left ? kTileBytes : panels.panel_bytes - kTileBytes;
+    ahead += left ? panels.ahead_bytes : panels.panel_bytes - panels.ahead_bytes;
+    if (begin != nullptr) begin += kStripSums / 2;
+  }
 };
 
 /// Sixteen rows at most of a block of finished sums, and where the results of the block after it go.
@@ -79,12 +93,24 @@ template <class Product, bool Tall, class Finish>
   }
 }
 
+/// Many halves without anything to finish, with all that they need in registers: a call for each half, whose arguments
+/// are read from memory while tiles are stored, costs more than its instructions (measured: 60 cycles of 480).
+template <class Product, bool Tall>
+[[gnu::noinline]] void multiply_halves(HalfPanel<Product> half, const PanelSteps& panels) {
+  const PanelSteps steps = panels;
+  for (int64_t i = 0; i < steps.halves; ++i) {
+    multiply_half_panel<Product, Tall>(half, 0, [] {});
+    half.advance(steps, i % 2 == 0);
+    half.out += kStripSums / 2;
+  }
+}
+
 template <class Product>
-[[gnu::noinline]] void multiply_only(const HalfPanel<Product>& half) {
+inline void multiply_only(const HalfPanel<Product>& half, const PanelSteps& steps) {
   if (half.tall) {
-    multiply_half_panel<Product, true>(half, 0, [] {});
+    multiply_halves<Product, true>(half, steps);
   } else {
-    multiply_half_panel<Product, false>(half, 0, [] {});
+    multiply_halves<Product, false>(half, steps);
   }
 }
 
@@ -143,7 +169,7 @@ template <class Product, int RowsAStep>
 template <class Product>
 inline void multiply_half(const typename Product::Task& task, const HalfPanel<Product>& half,
                           const FinishedRows<Product>& rows) {
-  if (rows.rows == 0) return multiply_only<Product>(half);
+  if (rows.rows == 0) return multiply_only<Product>(half, {1, 0, 0});
   if (rows.rows < kTileRow || !half.tall || !Product::plain(task, rows.row, rows.column)) {
     return multiply_and_finish<Product>(task, half, rows);
   }
@@ -223,6 +249,7 @@ void many_rows_amx(const typename Product::Task& task, typename Product::Sum* pa
   const int64_t block_bytes = task.block_stride * kElementBytes;
   const uint8_t* a_block = reinterpret_cast<const uint8_t*>(task.activations) + task.first_row / kTileRow * group_bytes;
   const int64_t panels = task.last_panel - task.first_panel;
+  const int64_t panel_stride = panel_bytes<Product>(task, 1) - panel_bytes<Product>(task, 0);
   configure_tiles(kTileRow, 4);
 
   FinishingQueue<Product> finishing(task, finished_sums);
@@ -236,6 +263,10 @@ void many_rows_amx(const typename Product::Task& task, typename Product::Sum* pa
     const int64_t parts = steps <= kUndividedSteps ? 1 : (steps + kStepsOfPart - 1) / kStepsOfPart;
     const int64_t offset = first * kElementBytes * kTilePanel;  // of the block in a panel
     const bool last_block = depth == rest, only_block = depth == task.depth;
+    const uint8_t* const weights = panel_bytes<Product>(task, task.first_panel) + offset;
+    // After the last block the next task begins, most likely with the panel that follows.
+    const uint8_t* const next_weights =
+        last_block ? panel_bytes<Product>(task, task.last_panel) : weights + steps * kPanelStepBytes;
     for (int64_t strip = 0; strip < strips; ++strip) {
       const int64_t row = task.first_row + strip * kStripRows;
       half.tall = row + kTileRow < task.last_row;
@@ -244,22 +275,25 @@ void many_rows_amx(const typename Product::Task& task, typename Product::Sum* pa
         half.steps = steps * (part + 1) / parts - first_step;
         half.a = a_block + strip * 2 * group_bytes + first_step * kTileBytes;
         half.finished = last_block && part == parts - 1;
-        typename Product::Sum* partial = partial_sums + (only_block ? 0 : strip * panels * kStripSums);
+        half.weights = weights + first_step * kPanelStepBytes;
+        half.ahead = next_weights + (strip * 2 * steps + first_step) * half.ahead_bytes;
+        typename Product::Sum* const partial = partial_sums + (only_block ? 0 : strip * panels * kStripSums);
+        half.begin = first == 0 && part == 0 ? nullptr : partial;
+        half.out = partial;
+        const PanelSteps panel_steps = {2 * panels, panel_stride, steps * half.ahead_bytes};
+        if (!half.finished) {
+          multiply_only<Product>(half, panel_steps);
+          continue;
+        }
         for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
-          const uint8_t* weights = panel_bytes<Product>(task, panel) + offset;
-          // After the last block the next task begins, most likely with the panel that follows.
-          const uint8_t* next_weights =
-              last_block ? panel_bytes<Product>(task, panel + panels) : weights + steps * kPanelStepBytes;
-          typename Product::Sum* const finished = finishing.free_sums();
-          if (half.finished) finishing.next_block_at(row, panel * kTilePanel);
-          for (int side = 0; side < 2; ++side, partial += kStripSums / 2) {
-            half.weights = weights + first_step * kPanelStepBytes + side * kTileBytes;
-            half.begin = first == 0 && part == 0 ? nullptr : partial;
-            half.out = half.finished ? finished + side * kTileColumns : partial;
-            half.ahead = next_weights + ((strip * 2 + side) * steps + first_step) * half.ahead_bytes;
-            multiply_half<Product>(task, half, half.finished ? finishing.take(side) : FinishedRows<Product>{});
-          }
-          if (half.finished) finishing.add(row, panel * kTilePanel);
+          half.out = finishing.free_sums();
+          finishing.next_block_at(row, panel * kTilePanel);
+          multiply_half<Product>(task, half, finishing.take(0));
+          half.advance(panel_steps, true);
+          half.out = finishing.free_sums() + kTileColumns;
+          multiply_half<Product>(task, half, finishing.take(1));
+          half.advance(panel_steps, false);
+          finishing.add(row, panel * kTilePanel);
         }
       }
     }
