@@ -25,17 +25,6 @@ constexpr int64_t kValuesAtOnce = 4 * 1024;
 
 }  // namespace
 
-void Int8Activations::Entries::clear() {
-  entries.clear();
-  row_end.clear();
-}
-
-void Int8Activations::Entries::append(const Entries& later) {
-  const size_t before = entries.size();
-  entries.insert(entries.end(), later.entries.begin(), later.entries.end());
-  for (const size_t end : later.row_end) row_end.push_back(before + end);
-}
-
 /// The state of one quantize(): rows are independent of each other but where the settings look across them.
 class Int8Activations::Call {
  public:
@@ -98,7 +87,7 @@ class Int8Activations::Call {
       const float* x = row_of(row, 0, worker);
       float* rest = worker.rows.data();
       if (x != rest) std::copy_n(x, columns_, rest);
-      for_each_bit(worker.bits.data(), [&](int64_t k) { rest[k] = 0.0f; });
+      for_each_bit(worker.bits.data(), words_, [&](int64_t k) { rest[k] = 0.0f; });
       RowScan found;
       kernels_.scan_row(rest, columns_, &found);
       owner_.ranges_[static_cast<size_t>(row)] = {found.low, found.high, found.finite};
@@ -137,7 +126,7 @@ class Int8Activations::Call {
   /// a part, and then of the tile.
   void finish_part(int64_t index, int64_t parts, int64_t part_rows, Worker& worker) {
     const int64_t tile = index / parts, first = tile * row_tile_ + index % parts * part_rows;
-    Entries& found = owner_.parts_[static_cast<size_t>(index)];
+    Int8Entries& found = owner_.parts_[static_cast<size_t>(index)];
     found.clear();
     finish_rows(first, std::min(first + part_rows, last_row(tile)), worker, found, false);
   }
@@ -153,14 +142,14 @@ class Int8Activations::Call {
   int64_t last_row(int64_t tile) const { return std::min((tile + 1) * row_tile_, rows_); }
 
   /// Rows [first_row, end), which may be none.
-  void finish_rows(int64_t first_row, int64_t end, Worker& worker, Entries& found, bool scanned) {
+  void finish_rows(int64_t first_row, int64_t end, Worker& worker, Int8Entries& found, bool scanned) {
     for (int64_t row = first_row; row < end; row += rows_at_once_) {
       finish_some(row, std::min(rows_at_once_, end - row), worker, found, scanned);
     }
   }
 
   /// At most rows_at_once_ rows of a tile, each step of all of them before the next one.
-  void finish_some(int64_t first_row, int64_t count, Worker& worker, Entries& found, bool scanned) {
+  void finish_some(int64_t first_row, int64_t count, Worker& worker, Int8Entries& found, bool scanned) {
     const auto first = static_cast<size_t>(first_row), rows = static_cast<size_t>(count);
     for (size_t i = 0; i < rows; ++i) {
       worker.x[i] = row_of(first_row + static_cast<int64_t>(i), static_cast<int64_t>(i), worker);
@@ -176,18 +165,12 @@ class Int8Activations::Call {
       }
       if (!scanned) owner_.ranges_[first + i] = {scan.low, scan.high, scan.finite};
     }
-    const size_t first_listed = found.row_end.size();
-    size_t entry = found.entries.size();
+    const size_t first_listed = found.rows();
     for (size_t i = 0; i < rows; ++i) {
-      const float* kept = worker.kept.data() + i * kept_.size();
-      if (by_column_) {
-        list_entries(worker.bits.data(), worker.x[i], kept, found);
-      } else if (owner_.below_[first + i] >= 0.0f) {
-        list_entries(bits_of(i, worker), worker.x[i], kept, found);
-      } else {
-        add_kept_before(columns_, 0, kept, found);
-      }
-      found.row_end.push_back(found.entries.size());
+      const uint64_t* const bits = by_column_                         ? worker.bits.data()
+                                   : owner_.below_[first + i] >= 0.0f ? bits_of(i, worker)
+                                                                      : nullptr;
+      found.add_row(worker.x[i], columns_, bits, kept_, worker.kept.data() + i * kept_.size());
     }
     const AbsmaxFactor factor = absmax_factor(settings_.outliers, settings_.threshold);
     for (size_t i = 0; i < rows; ++i) {
@@ -197,9 +180,7 @@ class Int8Activations::Call {
                                                           owner_.block_stride_, task_.depth_block)
                                       : first_row * owner_.row_stride_);
     for (size_t i = 0; i < rows; ++i, bytes += tiled_ ? tile_depth_ : owner_.row_stride_) {
-      const size_t end = found.row_end[first_listed + i];
-      quantize(first + i, worker.x[i], worker.grids[i], std::span(found.entries).subspan(entry, end - entry), bytes);
-      entry = end;
+      quantize(first + i, worker.x[i], worker.grids[i], found.of_row(first_listed + i), bytes);
     }
   }
 
@@ -218,23 +199,6 @@ class Int8Activations::Call {
   }
 
   uint64_t* bits_of(size_t i, Worker& worker) const { return worker.row_bits.data() + i * static_cast<size_t>(words_); }
-
-  void for_each_bit(const uint64_t* words, const auto& visit) const {
-    // Words of zeros, of which there are many here and there, are left out without a branch that is hard to foresee.
-    for (int64_t first = 0; first < words_; first += 64) {
-      const int64_t count = std::min<int64_t>(words_ - first, 64);
-      uint64_t filled = 0;
-      for (int64_t i = 0; i < count; ++i) filled |= static_cast<uint64_t>(words[first + i] != 0) << i;
-      for (; filled != 0; filled &= filled - 1) {
-        const int64_t word = first + std::countr_zero(filled);
-        uint64_t bits = words[word];
-        do {
-          visit(word * 64 + std::countr_zero(bits));
-          bits &= bits - 1;
-        } while (bits != 0);
-      }
-    }
-  }
 
   /// Row `row`, the i-th of those at hand, with 0 where a feature is always multiplied in float: those go to
   /// worker.kept.
@@ -262,37 +226,16 @@ class Int8Activations::Call {
     return own;
   }
 
-  /// Zeros add nothing.
-  static void add_entry(int64_t k, float value, Entries& found) {
-    if (value != 0.0f) found.entries.push_back({static_cast<int32_t>(k), value});
-  }
-
-  /// Entries of kept features from the `next` one on, before feature `end`; the next one after them.
-  size_t add_kept_before(int64_t end, size_t next, const float* kept, Entries& found) const {
-    for (; next < kept_.size() && kept_[next] < end; ++next) add_entry(kept_[next], kept[next], found);
-    return next;
-  }
-
-  /// Of a row: the features in `bits`, and those that are kept.
-  void list_entries(const uint64_t* bits, const float* x, const float* kept, Entries& found) const {
-    size_t next_kept = 0;
-    for_each_bit(bits, [&](int64_t k) {
-      next_kept = add_kept_before(k, next_kept, kept, found);
-      add_entry(k, x[k], found);
-    });
-    add_kept_before(columns_, next_kept, kept, found);
-  }
-
   void list_outliers(int64_t index, Worker& worker) {
     Int8OutlierTile& view = owner_.tile_views_[static_cast<size_t>(index)];
     view = {};
     const int64_t rows = last_row(index) - index * row_tile_;
-    if (worker.found.entries.empty()) {
+    if (worker.found.empty()) {
       if (settings_.count_outliers) weight_.count(rows, {}, {});
       return;
     }
     Int8OutlierList& list = owner_.outliers_[static_cast<size_t>(index)];
-    list.make(worker.found.entries, worker.found.row_end, kept_, worker.place);
+    list.make(worker.found.all(), worker.found.row_end(), kept_, worker.place);
     if (settings_.count_outliers) {
       list.count(worker.counts);
       weight_.count(rows, list.features(), worker.counts);

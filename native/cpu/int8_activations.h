@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "cpu/aligned_memory.h"
 #include "cpu/gemm_int8_kernels.h"
+#include "cpu/int8_entries.h"
 #include "cpu/int8_outlier_list.h"
 #include "cpu/int8_weight.h"
 #include "cpu/row_kernels.h"
@@ -47,14 +48,6 @@ class Int8Activations final : public QuantizedRows {
   void describe(Int8Task& task) const;
 
  private:
-  /// What some rows multiply in float.
-  struct Entries {
-    std::vector<Int8Entry> entries;  // one row after another, by increasing feature
-    std::vector<size_t> row_end;     // of each row in `entries`
-
-    void clear();
-    void append(const Entries& later);
-  };
   struct Worker {
     const Block* block = nullptr;  // where the rows lie that it has made; null: elsewhere
     // Of the rows at hand:
@@ -66,7 +59,7 @@ class Int8Activations final : public QuantizedRows {
     std::vector<Int8Grid> grids;
 
     std::vector<uint64_t> bits;   // of all rows that the worker has seen
-    Entries found;                // of the tile at hand
+    Int8Entries found;            // of the tile at hand
     std::vector<int32_t> place;   // of a feature among those of the tile at hand; -1: it has none
     std::vector<int32_t> counts;  // entries of each feature of the tile
   };
@@ -84,7 +77,7 @@ class Int8Activations final : public QuantizedRows {
   std::vector<int32_t> zero_;
   std::vector<int32_t> sum_;
   std::vector<Int8OutlierList> outliers_;  // of each tile
-  std::vector<Entries> parts_;             // of each part of each tile
+  std::vector<Int8Entries> parts_;         // of each part of each tile
   std::vector<Int8OutlierTile> tile_views_;
   std::vector<Worker> workers_;
 };

@@ -332,18 +332,21 @@ TEST_P(Int8Linear, CalibratedFeaturesAreMultipliedInFloat) {
 }
 
 TEST_P(Int8Linear, EmbeddingsAreDequantizedRows) {
-  const Matrix w = random_matrix(67, 35, 19);
-  for (const Int8Mapping mapping : {Int8Mapping::absmax, Int8Mapping::zeropoint}) {
-    Int8Settings settings;
-    settings.weights = mapping;
-    const auto table = pack(w, settings);
-    const std::vector<float> expected = dequantize(quantize(view(w), mapping, Int8Granularity::row));
-    const std::vector<int32_t> indices = {66, 0, 5};
-    Matrix out(3, 35);
-    driver_.embedding({indices, table.get(), 1.0f, false, view(out)});
-    for (int64_t i = 0; i < 3; ++i) {
-      for (int64_t k = 0; k < 35; ++k) {
-        EXPECT_EQ(out.at(i, k), expected[static_cast<size_t>(indices[static_cast<size_t>(i)] * 35 + k)]);
+  for (const int64_t columns : {1, 35, 64, 1023, 1024, 2100}) {
+    const Matrix w = random_matrix(67, columns, 19);
+    for (const Int8Mapping mapping : {Int8Mapping::absmax, Int8Mapping::zeropoint}) {
+      Int8Settings settings;
+      settings.weights = mapping;
+      const auto table = pack(w, settings);
+      const std::vector<float> expected = dequantize(quantize(view(w), mapping, Int8Granularity::row));
+      const std::vector<int32_t> indices = {66, 0, 5};
+      Matrix out(3, columns);
+      driver_.embedding({indices, table.get(), 1.0f, false, view(out)});
+      for (int64_t i = 0; i < 3; ++i) {
+        for (int64_t k = 0; k < columns; ++k) {
+          ASSERT_EQ(out.at(i, k), expected[static_cast<size_t>(indices[static_cast<size_t>(i)] * columns + k)])
+              << columns << " columns, " << i << ", " << k;
+        }
       }
     }
   }
