@@ -14,7 +14,9 @@ Napi::Object to_js(Napi::Env env, TokenTables tables) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("text", Napi::String::New(env, tables.text.data(), tables.text.size()));
   object.Set("ends", to_uint32_array(env, std::move(tables.ends)));
+  object.Set("slots", to_int32_array(env, std::move(tables.slots)));
   object.Set("merges", to_int32_array(env, std::move(tables.merges)));
+  object.Set("mergeSlots", to_int32_array(env, std::move(tables.merge_slots)));
   return object;
 }
 

@@ -86,8 +86,11 @@ MetadataVariant read_array(GgufCursor& cursor, int depth) {
     }
     case ValueType::string: {
       const uint64_t count = cursor.read_count("strings", sizeof(uint64_t));
+      GgufCursor ahead = cursor;
+      size_t bytes = 0;
+      for (uint64_t i = 0; i < count; ++i) bytes += ahead.read_string().size();
       StringList strings;
-      strings.reserve(count);
+      strings.reserve(count, bytes);
       for (uint64_t i = 0; i < count; ++i) strings.push_back(cursor.read_string());
       return strings;
     }

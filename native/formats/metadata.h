@@ -18,7 +18,11 @@ class StringList {
     const uint64_t begin = index == 0 ? 0 : ends_[index - 1];
     return std::string_view(text_).substr(begin, ends_[index] - begin);
   }
-  void reserve(size_t strings) { ends_.reserve(strings); }
+  /// `bytes`: of all strings together.
+  void reserve(size_t strings, size_t bytes) {
+    ends_.reserve(strings);
+    text_.reserve(bytes);
+  }
   void push_back(std::string_view string) {
     text_ += string;
     ends_.push_back(text_.size());

@@ -1,5 +1,6 @@
 #include "formats/token_tables.h"
 
+#include <algorithm>
 #include <bit>
 #include <limits>
 #include <string_view>
@@ -9,48 +10,39 @@ namespace octoformer {
 
 namespace {
 
-constexpr uint32_t kHashBegin = 0x811c9dc5u;
+/// Slots of a hash table with open addressing and linear probing, half full at most; -1 is free.
+std::vector<int32_t> make_slots(size_t entries) {
+  return std::vector<int32_t>(std::max<size_t>(16, std::bit_ceil(2 * entries)), -1);
+}
 
-/// Fowler, Noll and Vo's hash 1a, which goes on from the hash of what comes before.
-uint32_t hash_of(std::string_view text, uint32_t hash) {
-  for (const char byte : text) hash = (hash ^ static_cast<uint8_t>(byte)) * 0x01000193u;
+/// The slot of a hash that is free or for which `matches(entry)`.
+template <class Matches>
+int32_t& slot_of(std::vector<int32_t>& slots, uint32_t hash, Matches matches) {
+  const size_t mask = slots.size() - 1;
+  size_t place = (hash ^ hash >> 15) & mask;
+  while (slots[place] >= 0 && !matches(slots[place])) place = (place + 1) & mask;
+  return slots[place];
+}
+
+/// Fowler, Noll and Vo's hash 1a, over UTF-16 units.
+uint32_t hash_of(std::u16string_view text) {
+  uint32_t hash = 0x811c9dc5u;
+  for (const char16_t unit : text) hash = (hash ^ unit) * 0x01000193u;
   return hash;
 }
 
-/// Finds ids by tokens: open addressing with linear probing, half full at most.
-class TokenIds {
- public:
-  explicit TokenIds(const StringList& tokens)
-      : tokens_(tokens), slots_(std::bit_ceil(2 * tokens.size() + 1), -1), mask_(slots_.size() - 1) {}
+uint32_t hash_of(int32_t left, int32_t right) {
+  return static_cast<uint32_t>(left) * 0x9e3779b1u ^ static_cast<uint32_t>(right) * 0x85ebca6bu;
+}
 
-  /// False for one that is there already.
-  bool add(int32_t id) {
-    const std::string_view token = tokens_[static_cast<size_t>(id)];
-    int32_t& slot = slot_of(hash_of(token, kHashBegin), token, {});
-    if (slot >= 0) return false;
-    slot = id;
-    return true;
-  }
+std::u16string_view token_of(const TokenTables& tables, int32_t id) {
+  const size_t begin = id == 0 ? 0 : tables.ends[static_cast<size_t>(id) - 1];
+  return std::u16string_view(tables.text).substr(begin, tables.ends[static_cast<size_t>(id)] - begin);
+}
 
-  /// The token that two texts make, one behind the other, or -1.
-  int32_t find(std::string_view left, std::string_view right) {
-    return slot_of(hash_of(right, hash_of(left, kHashBegin)), left, right);
-  }
-
- private:
-  int32_t& slot_of(uint32_t hash, std::string_view left, std::string_view right) {
-    for (size_t place = (hash ^ hash >> 15) & mask_;; place = (place + 1) & mask_) {
-      int32_t& slot = slots_[place];
-      if (slot < 0) return slot;
-      const std::string_view token = tokens_[static_cast<size_t>(slot)];
-      if (token.size() == left.size() + right.size() && token.starts_with(left) && token.ends_with(right)) return slot;
-    }
-  }
-
-  const StringList& tokens_;
-  std::vector<int32_t> slots_;
-  const size_t mask_;
-};
+int32_t& slot_of(TokenTables& tables, std::u16string_view token) {
+  return slot_of(tables.slots, hash_of(token), [&](int32_t id) { return token_of(tables, id) == token; });
+}
 
 /// Adds UTF-8 as UTF-16. False for bytes that are none (Unicode 15, table 3-7).
 bool append_utf16(std::string_view utf8, std::u16string& out) {
@@ -89,45 +81,67 @@ const StringList* strings_of(const Metadata& metadata, std::string_view key) {
 
 }  // namespace
 
-bool append_merge(std::string_view text, StringList& merges) {
+std::optional<MergeText> split_merge(std::string_view text) {
   const size_t space = text.find(' ');
-  if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) return false;
-  if (text.starts_with("#version")) return false;  // the first line of a merges.txt
-  merges.push_back(text.substr(0, space));
-  merges.push_back(text.substr(space + 1));
-  return true;
+  if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) return std::nullopt;
+  if (text.starts_with("#version")) return std::nullopt;  // the first line of a merges.txt
+  return MergeText(text.substr(0, space), text.substr(space + 1));
 }
 
-std::optional<TokenTables> make_token_tables(const StringList& tokens, const StringList& merges) {
-  if (tokens.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) return std::nullopt;
+std::optional<TokenTables> make_token_tables(const TokenTexts& texts) {
+  constexpr auto kMostIds = static_cast<size_t>(std::numeric_limits<int32_t>::max());
+  if (texts.tokens > kMostIds || texts.merges > kMostIds) return std::nullopt;
+  size_t bytes = 0;
+  for (size_t id = 0; id < texts.tokens; ++id) bytes += texts.token(id).size();
+  if (bytes > std::numeric_limits<uint32_t>::max()) return std::nullopt;
+
   TokenTables tables;
-  TokenIds ids(tokens);
-  tables.ends.reserve(tokens.size());
-  for (size_t id = 0; id < tokens.size(); ++id) {
-    if (!ids.add(static_cast<int32_t>(id)) || !append_utf16(tokens[id], tables.text)) return std::nullopt;
-    if (tables.text.size() > std::numeric_limits<uint32_t>::max()) return std::nullopt;
+  tables.text.reserve(bytes);  // UTF-16 never has more units
+  tables.ends.reserve(texts.tokens);
+  tables.slots = make_slots(texts.tokens);
+  for (size_t id = 0; id < texts.tokens; ++id) {
+    if (!append_utf16(texts.token(id), tables.text)) return std::nullopt;
     tables.ends.push_back(static_cast<uint32_t>(tables.text.size()));
+    int32_t& slot = slot_of(tables, token_of(tables, static_cast<int32_t>(id)));
+    if (slot >= 0) return std::nullopt;
+    slot = static_cast<int32_t>(id);
   }
-  tables.merges.reserve(merges.size() / 2 * 3);
-  for (size_t i = 0; i + 1 < merges.size(); i += 2) {
-    const std::string_view left = merges[i], right = merges[i + 1];
-    for (const int32_t id : {ids.find(left, {}), ids.find(right, {}), ids.find(left, right)}) {
+
+  tables.merges.reserve(3 * texts.merges);
+  tables.merge_slots = make_slots(texts.merges);
+  std::u16string both;
+  for (size_t rank = 0; rank < texts.merges; ++rank) {
+    const std::optional<MergeText> merge = texts.merge(rank);
+    both.clear();
+    if (!merge || !append_utf16(merge->first, both)) return std::nullopt;
+    const size_t middle = both.size();
+    if (!append_utf16(merge->second, both)) return std::nullopt;
+    const std::u16string_view joined = both;
+    for (const std::u16string_view token : {joined.substr(0, middle), joined.substr(middle), joined}) {
+      const int32_t id = slot_of(tables, token);
       if (id < 0) return std::nullopt;
       tables.merges.push_back(id);
     }
+    const int32_t* pair = &tables.merges[3 * rank];
+    // Of several merges of one pair the last counts.
+    slot_of(tables.merge_slots, hash_of(pair[0], pair[1]), [&](int32_t other) {
+      return tables.merges[3 * static_cast<size_t>(other)] == pair[0] &&
+             tables.merges[3 * static_cast<size_t>(other) + 1] == pair[1];
+    }) = static_cast<int32_t>(rank);
   }
   return tables;
 }
 
 std::optional<TokenTables> token_tables_of(const Metadata& metadata) {
   const StringList* tokens = strings_of(metadata, "tokenizer.ggml.tokens");
-  const StringList* texts = strings_of(metadata, "tokenizer.ggml.merges");
-  StringList merges;
+  const StringList* merges = strings_of(metadata, "tokenizer.ggml.merges");
   if (tokens == nullptr) return std::nullopt;
-  for (size_t i = 0; texts != nullptr && i < texts->size(); ++i) {
-    if (!append_merge((*texts)[i], merges)) return std::nullopt;
-  }
-  return make_token_tables(*tokens, merges);
+  TokenTexts texts;
+  texts.tokens = tokens->size();
+  texts.token = [tokens](size_t id) { return (*tokens)[id]; };
+  texts.merges = merges == nullptr ? 0 : merges->size();
+  texts.merge = [merges](size_t rank) { return split_merge((*merges)[rank]); };
+  return make_token_tables(texts);
 }
 
 }  // namespace octoformer

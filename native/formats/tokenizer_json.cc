@@ -165,23 +165,25 @@ class Scanner {
   size_t at_ = 0;
 };
 
-/// Tokens in the order of their ids.
-StringList read_vocabulary(Scanner& scanner) {
-  StringList found;
+/// Tokens in the order of the file, and their places there by ids.
+struct Vocabulary {
+  StringList tokens;
+  std::vector<size_t> places;
+};
+
+Vocabulary read_vocabulary(Scanner& scanner) {
+  Vocabulary vocabulary;
   std::vector<uint32_t> ids;
   scanner.object([&](const std::string& token) {
-    found.push_back(token);
+    vocabulary.tokens.push_back(token);
     ids.push_back(scanner.number());
   });
-  std::vector<size_t> places(ids.size(), SIZE_MAX);
+  vocabulary.places.assign(ids.size(), SIZE_MAX);
   for (size_t i = 0; i < ids.size(); ++i) {
-    require(ids[i] < places.size() && places[ids[i]] == SIZE_MAX);
-    places[ids[i]] = i;
+    require(ids[i] < ids.size() && vocabulary.places[ids[i]] == SIZE_MAX);
+    vocabulary.places[ids[i]] = i;
   }
-  StringList tokens;
-  tokens.reserve(places.size());
-  for (const size_t place : places) tokens.push_back(found[place]);
-  return tokens;
+  return vocabulary;
 }
 
 /// Left and right token of each in turn: of texts with one space, or of lists of two.
@@ -202,13 +204,16 @@ StringList read_merges(Scanner& scanner) {
     }
     text.clear();
     scanner.string(text);
-    require(append_merge(text, merges));
+    const std::optional<MergeText> merge = split_merge(text);
+    require(merge.has_value());
+    merges.push_back(merge->first);
+    merges.push_back(merge->second);
   });
   return merges;
 }
 
 struct Model {
-  std::optional<StringList> vocabulary;
+  std::optional<Vocabulary> vocabulary;
   std::optional<StringList> merges;
   Extent vocabulary_place, merges_place;
   /// Two tokens make together what they are one behind the other.
@@ -250,7 +255,13 @@ TokenizerJson read(std::string_view text) {
     }
   });
   require(model && model->vocabulary && (model->joins || !model->merges));
-  std::optional<TokenTables> tables = make_token_tables(*model->vocabulary, model->merges.value_or(StringList()));
+  const Vocabulary& vocabulary = *model->vocabulary;
+  TokenTexts texts;
+  texts.tokens = vocabulary.places.size();
+  texts.token = [&](size_t id) { return vocabulary.tokens[vocabulary.places[id]]; };
+  texts.merges = model->merges ? model->merges->size() / 2 : 0;
+  texts.merge = [&](size_t rank) { return MergeText((*model->merges)[2 * rank], (*model->merges)[2 * rank + 1]); };
+  std::optional<TokenTables> tables = make_token_tables(texts);
   require(tables.has_value());
 
   TokenizerJson result{{}, std::move(*tables)};

@@ -140,8 +140,12 @@ export interface NativeTokenTables {
   /** All tokens in the order of their ids, one after another, and where each ends (UTF-16 units). */
   readonly text: string;
   readonly ends: Uint32Array;
+  /** Of TokenTable: ids by tokens. */
+  readonly slots: Int32Array;
   /** Of byte pair encoding, first the merge that goes first: three ids each, of the left and the right token and of both together. */
   readonly merges: Int32Array;
+  /** Of MergeTable: ranks by the ids of both tokens. */
+  readonly mergeSlots: Int32Array;
 }
 
 export interface NativeCheckpoint {

@@ -3,9 +3,10 @@ import { OctoformerError } from '../binding/error';
 import { callNative, nativeAddon } from '../binding/load';
 import { checkOptions } from '../binding/options';
 import { type ModelFiles, resolveModelFiles } from '../hub';
-import { Tokenizer, TokenTable, tokenizerFromGguf } from '../tokenization';
+import { MergeTable, Tokenizer, TokenTable, tokenizerFromGguf } from '../tokenization';
 import { parseJsonObject, readJsonObject } from './json_file';
 import type { LoadProgress } from './load_options';
+import { openCheckpoint } from './open_checkpoint';
 
 /** Options of `AutoTokenizer.from_pretrained`. */
 export interface TokenizerLoadOptions {
@@ -41,11 +42,11 @@ export function readTokenizer(files: ModelFiles): Promise<Tokenizer> {
 }
 
 async function openGguf(file: string): Promise<Tokenizer> {
-  const checkpoint = await callNative(() => nativeAddon().openCheckpoint([file]));
+  const { checkpoint, release } = await openCheckpoint([file]);
   try {
     return tokenizerFromGguf(checkpoint.metadata, await callNative(() => checkpoint.tokenTables()));
   } finally {
-    checkpoint.dispose();
+    release();
   }
 }
 
@@ -72,7 +73,11 @@ async function readTokenizerJson(path: string): Promise<unknown> {
   const { merges } = model;
   return {
     ...json,
-    model: { ...model, vocab: TokenTable.ofNative(tables), ...(merges === null ? { merges: tables.merges } : {}) },
+    model: {
+      ...model,
+      vocab: TokenTable.ofNative(tables),
+      ...(merges === null ? { merges: new MergeTable(tables.merges, tables.mergeSlots) } : {}),
+    },
   };
 }
 

@@ -16,6 +16,7 @@ import { readGguf } from './gguf';
 import { readJsonObject } from './json_file';
 import { type CheckedLoadOptions, checkLoadOptions, type LoadOptions, storedQuantization } from './load_options';
 import type { LoadedModel } from './model';
+import { openCheckpoint } from './open_checkpoint';
 import { keepPacked } from './packed_cache';
 import { findArchitecture } from './registry';
 
@@ -41,7 +42,7 @@ export async function loadModel(
     signal,
     onProgress,
   });
-  const checkpoint = await callNative(() => nativeAddon().openCheckpoint(files.weights));
+  const { checkpoint, release } = await openCheckpoint(files.weights);
   const bridge = new AbortBridge(signal);
   try {
     const { described, architecture, config, builder, policy, calibration } = await buildGraph(
@@ -98,7 +99,7 @@ export async function loadModel(
     };
   } finally {
     bridge.release();
-    checkpoint.dispose();
+    release();
   }
 }
 

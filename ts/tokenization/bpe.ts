@@ -1,6 +1,6 @@
 import type { JsonPart } from './json_part';
+import { MergeTable } from './merge_table';
 import type { TokenModel, WordTokens } from './model';
-import { PairTable } from './pair_table';
 import { hashOf, type TokenTable } from './token_table';
 import { utf8Length } from './unicode';
 import { byteTokens } from './unigram';
@@ -59,9 +59,7 @@ interface Symbols {
 class Bpe implements TokenModel {
   readonly type = 'BPE';
   readonly vocabulary: Vocabulary;
-  private readonly merges: PairTable;
-  /** Merges by rank: left, right and merged id of each. */
-  private readonly merged: Int32Array;
+  private readonly merges: MergeTable;
   private readonly unknownToken: string | null;
   private readonly prefix: string;
   private readonly suffix: string;
@@ -81,11 +79,7 @@ class Bpe implements TokenModel {
     if (!dropout.isMissing && dropout.value !== 0)
       throw dropout.fail('dropout makes tokens random and serves training only', 'set it to null');
     const merges = part.get('merges');
-    const triples = merges.value instanceof Int32Array ? merges.value : this.readMerges(merges);
-    this.merges = new PairTable(triples.length / 3);
-    for (let at = 0, rank = 0; at < triples.length; at += 3, rank++)
-      this.merges.set(triples[at] as number, triples[at + 1] as number, rank);
-    this.merged = triples;
+    this.merges = merges.value instanceof MergeTable ? merges.value : new MergeTable(this.readMerges(merges));
   }
 
   /** Merges as ids of the left token, of the right one, and of what they make together. */
@@ -188,7 +182,7 @@ class Bpe implements TokenModel {
     const previous = new Int32Array(count);
     const queue = new MinHeap();
     const offer = (left: number, right: number): void => {
-      const rank = this.merges.get(ids[left] as number, ids[right] as number);
+      const rank = this.merges.rank(ids[left] as number, ids[right] as number);
       if (rank >= 0) queue.push(rank * RANK_UNIT + left);
     };
     for (let i = 0; i < count; i++) {
@@ -201,10 +195,10 @@ class Bpe implements TokenModel {
       const left = top - rank * RANK_UNIT;
       const right = next[left] as number;
       if (bytes[left] === 0 || right < 0) continue;
-      const merged = this.merged[3 * rank + 2] as number;
+      const merged = this.merges.result(rank);
       // The entry is stale if the pair that stands here now makes another token.
-      const now = this.merges.get(ids[left] as number, ids[right] as number);
-      if (now < 0 || this.merged[3 * now + 2] !== merged) continue;
+      const now = this.merges.rank(ids[left] as number, ids[right] as number);
+      if (now < 0 || this.merges.result(now) !== merged) continue;
       ids[left] = merged;
       bytes[left] = (bytes[left] as number) + (bytes[right] as number);
       bytes[right] = 0;
@@ -272,7 +266,7 @@ function mergeOfText(text: string, table: TokenTable, out: Int32Array, at: numbe
   return left >= 0 && right >= 0 && merged >= 0;
 }
 
-/** Builds a BPE model. Its merges may be given by ids already, three each. Throws INVALID_TOKENIZER, among others for merges of tokens that the vocabulary does not have. */
+/** Builds a BPE model. Its merges may be given as a table already. Throws INVALID_TOKENIZER, among others for merges of tokens that the vocabulary does not have. */
 export function readBpe(part: JsonPart): TokenModel {
   return new Bpe(part);
 }

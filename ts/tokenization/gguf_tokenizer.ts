@@ -1,5 +1,6 @@
 import type { NativeTokenTables } from '../binding/native';
 import { invalidTokenizer, JsonPart } from './json_part';
+import { MergeTable } from './merge_table';
 import { TokenTable } from './token_table';
 import { Tokenizer, type TokenizerFiles } from './tokenizer';
 
@@ -43,14 +44,16 @@ class GgufVocabulary {
   readonly size: number;
   readonly types: readonly unknown[];
   /** The tokens' table, and the ids of the merges, where the addon could read them. */
-  readonly tables: { readonly vocab: TokenTable; readonly merges: Int32Array } | undefined;
+  readonly tables: { readonly vocab: TokenTable; readonly merges: MergeTable } | undefined;
   private listed: readonly string[] | undefined;
 
   constructor(
     private readonly metadata: Readonly<Record<string, unknown>>,
     native: NativeTokenTables | null,
   ) {
-    this.tables = native ? { vocab: TokenTable.ofNative(native), merges: native.merges } : undefined;
+    this.tables = native
+      ? { vocab: TokenTable.ofNative(native), merges: new MergeTable(native.merges, native.mergeSlots) }
+      : undefined;
     this.size = this.tables?.vocab.idLimit ?? this.tokens.length;
     if (this.size === 0) throw this.part('tokens').fail('the list of tokens is empty');
     const types = this.part('token_type');
@@ -119,8 +122,9 @@ class GgufVocabulary {
 
   addedTokens(): object[] {
     const added: object[] = [];
-    for (const [id, given] of this.types.entries()) {
-      const type = Number(given);
+    // entries() would make a list for each of them, which is more garbage than all the rest of loading leaves.
+    for (let id = 0; id < this.types.length; id++) {
+      const type = Number(this.types[id]);
       if (type !== TOKEN_CONTROL && type !== TOKEN_USER_DEFINED && type !== TOKEN_UNKNOWN) continue;
       added.push({
         id,

@@ -1,3 +1,9 @@
+/** The same as of native/formats/token_tables.cc. */
+export function pairHash(first: number, second: number): number {
+  const hash = Math.imul(first, 0x9e3779b1) ^ Math.imul(second, 0x85ebca6b);
+  return hash ^ (hash >>> 15);
+}
+
 /**
  * A hash table from two non-negative integers to one, in typed arrays: a `Map` of a million pairs would take ten times the memory
  * and be slower to read. Open addressing with linear probing.
@@ -19,9 +25,7 @@ export class PairTable {
   }
 
   private slot(first: number, second: number): number {
-    let hash = Math.imul(first, 0x9e3779b1) ^ Math.imul(second, 0x85ebca6b);
-    hash ^= hash >>> 15;
-    let slot = hash & this.mask;
+    let slot = pairHash(first, second) & this.mask;
     while (this.firsts[slot] !== -1 && (this.firsts[slot] !== first || this.seconds[slot] !== second))
       slot = (slot + 1) & this.mask;
     return slot;

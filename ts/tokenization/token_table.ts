@@ -2,7 +2,7 @@ import type { NativeTokenTables } from '../binding/native';
 
 const SEED = 0x811c9dc5 | 0;
 
-/** Goes on with a hash (Fowler, Noll and Vo's 1a, over UTF-16 units). */
+/** Goes on with a hash (Fowler, Noll and Vo's 1a, over UTF-16 units; native/formats/token_tables.cc has the same). */
 export function hashOf(text: string, begin: number, end: number, hash: number = SEED): number {
   let state = hash;
   for (let at = begin; at < end; at++) state = Math.imul(state ^ text.charCodeAt(at), 0x01000193);
@@ -16,29 +16,29 @@ export function hashOf(text: string, begin: number, end: number, hash: number = 
 export class TokenTable {
   /** Different tokens. */
   readonly size: number;
-  /** Open addressing with linear probing, half full at most; -1 is free. */
-  private readonly ids: Int32Array;
-  private readonly hashes: Int32Array;
+  /** Ids in a hash table with open addressing and linear probing, half full at most; -1 is free. */
+  readonly slots: Int32Array;
   private readonly mask: number;
 
   /**
    * @param text of all tokens, in the order of their ids
    * @param ends where each ends in it
    * @param holes ids that no token has; they have no text
+   * @param slots where others have filled them with ids of different tokens (native/formats/token_tables.h)
    */
   constructor(
     readonly text: string,
     private readonly ends: Uint32Array,
     private readonly holes: ReadonlySet<number> = new Set(),
+    slots?: Int32Array,
   ) {
     const count = ends.length;
     let capacity = 16;
     while (capacity < 2 * count) capacity *= 2;
-    this.mask = capacity - 1;
-    this.ids = new Int32Array(capacity).fill(-1);
-    this.hashes = new Int32Array(capacity);
-    let size = 0;
-    for (let id = 0, begin = 0; id < count; id++) {
+    this.slots = slots ?? new Int32Array(capacity).fill(-1);
+    this.mask = this.slots.length - 1;
+    let size = slots ? count : 0;
+    for (let id = 0, begin = 0; id < count && !slots; id++) {
       const end = ends[id] as number;
       if (begin < end || !holes.has(id)) size += this.index(id, begin, end);
       begin = end;
@@ -59,8 +59,8 @@ export class TokenTable {
     return new TokenTable(tokens.join(''), ends, holes);
   }
 
-  static ofNative({ text, ends }: NativeTokenTables): TokenTable {
-    return new TokenTable(text, ends);
+  static ofNative({ text, ends, slots }: NativeTokenTables): TokenTable {
+    return new TokenTable(text, ends, undefined, slots);
   }
 
   /** One more than the largest id. */
@@ -84,10 +84,9 @@ export class TokenTable {
    * @param hash of it all
    */
   find(hash: number, text: string, begin: number, end: number, text2 = text, begin2 = end, end2 = end): number {
-    const { ids, hashes, mask } = this;
-    for (let slot = firstSlot(hash, mask); ids[slot] !== -1; slot = (slot + 1) & mask) {
-      if (hashes[slot] !== hash) continue;
-      const id = ids[slot] as number;
+    const { slots, mask } = this;
+    for (let slot = firstSlot(hash, mask); slots[slot] !== -1; slot = (slot + 1) & mask) {
+      const id = slots[slot] as number;
       const middle = this.beginOf(id) + end - begin;
       const length = end - begin + end2 - begin2;
       if ((this.ends[id] as number) - this.beginOf(id) !== length) continue;
@@ -108,13 +107,12 @@ export class TokenTable {
 
   /** Makes the token of an id known; 1 if there was none like it. */
   private index(id: number, begin: number, end: number): number {
-    const { ids, hashes, mask } = this;
+    const { slots, mask } = this;
     const hash = hashOf(this.text, begin, end);
     const earlier = this.find(hash, this.text, begin, end);
     let slot = firstSlot(hash, mask);
-    while (ids[slot] !== earlier) slot = (slot + 1) & mask;
-    ids[slot] = id;
-    hashes[slot] = hash;
+    while (slots[slot] !== earlier) slot = (slot + 1) & mask;
+    slots[slot] = id;
     return earlier < 0 ? 1 : 0;
   }
 }

@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <initializer_list>
+#include <numeric>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "formats/tokenizer_json.h"
 
@@ -17,24 +21,55 @@ StringList strings(std::initializer_list<std::string_view> items) {
   return list;
 }
 
+/// `merges`: left and right token of each in turn.
+std::optional<TokenTables> tables_of(const StringList& tokens, const StringList& merges) {
+  return make_token_tables({tokens.size(), [&](size_t id) { return tokens[id]; }, merges.size() / 2,
+                            [&](size_t rank) { return MergeText(merges[2 * rank], merges[2 * rank + 1]); }});
+}
+
 TEST(TokenTables, HoldTokensAsUtf16AndMergesAsIds) {
-  const auto tables = make_token_tables(strings({"b", "a", "ab", "\xC4\xA0", "", "\xF0\x9F\x98\x80", "\xE2\x96\x81"}),
-                                        strings({"a", "b", "", "ab", "\xC4\xA0", ""}));
+  const auto tables = tables_of(strings({"b", "a", "ab", "\xC4\xA0", "", "\xF0\x9F\x98\x80", "\xE2\x96\x81"}),
+                                strings({"a", "b", "", "ab", "\xC4\xA0", ""}));
   ASSERT_TRUE(tables);
   EXPECT_EQ(tables->text, u"baab\u0120\U0001F600\u2581");
   EXPECT_EQ(tables->ends, (std::vector<uint32_t>{1, 2, 4, 5, 5, 7, 8}));
   EXPECT_EQ(tables->merges, (std::vector<int32_t>{1, 0, 2, 4, 2, 2, 3, 4, 3}));
 }
 
+TEST(TokenTables, HaveASlotForEachTokenAndEachPair) {
+  StringList tokens, merges;
+  for (int i = 0; i < 1000; ++i) tokens.push_back("t" + std::to_string(i));
+  tokens.push_back("");
+  for (int i = 0; i < 9; ++i) {
+    merges.push_back("t" + std::to_string(i));
+    merges.push_back("");
+  }
+  merges.push_back("t3");  // once more: the last counts
+  merges.push_back("");
+  const auto tables = tables_of(tokens, merges);
+  ASSERT_TRUE(tables);
+  EXPECT_EQ(tables->slots.size(), 2048u);
+  EXPECT_EQ(tables->merge_slots.size(), 32u);
+  const auto entries = [](std::vector<int32_t> slots) {
+    std::erase(slots, -1);
+    std::sort(slots.begin(), slots.end());
+    return slots;
+  };
+  std::vector<int32_t> ids(1001);
+  std::iota(ids.begin(), ids.end(), 0);
+  EXPECT_EQ(entries(tables->slots), ids);
+  EXPECT_EQ(entries(tables->merge_slots), (std::vector<int32_t>{0, 1, 2, 4, 5, 6, 7, 8, 9}));
+}
+
 TEST(TokenTables, AreNotMadeOfWhatIsDamaged) {
-  EXPECT_FALSE(make_token_tables(strings({"a", "b", "a"}), {}));
-  EXPECT_FALSE(make_token_tables(strings({"a", "b"}), strings({"a", "b"})));
-  EXPECT_FALSE(make_token_tables(strings({"a", "ab"}), strings({"a", "b"})));
+  EXPECT_FALSE(tables_of(strings({"a", "b", "a"}), {}));
+  EXPECT_FALSE(tables_of(strings({"a", "b"}), strings({"a", "b"})));
+  EXPECT_FALSE(tables_of(strings({"a", "ab"}), strings({"a", "b"})));
   // A byte that begins nothing, an end in the middle, a byte that goes on with nothing, more bytes than needed, half of
   // a surrogate pair, beyond Unicode.
   for (const std::string_view bad :
        {"\xFF", "\xE2\x96", "\x80", "\xC0\xAF", "\xE0\x80\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC3("}) {
-    EXPECT_FALSE(make_token_tables(strings({"a", bad}), {})) << bad;
+    EXPECT_FALSE(tables_of(strings({"a", bad}), {})) << bad;
   }
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nativeAddon } from '../../../ts/binding/load';
 import { AutoTokenizer } from '../../../ts/models/auto_tokenizer';
-import { tokenizerFromGguf } from '../../../ts/tokenization';
+import { MergeTable, TokenTable, tokenizerFromGguf } from '../../../ts/tokenization';
 import { failures } from '../goldens/comparison';
 import { compareTokenizer, type GoldenTokenizer, readJson, readTokenizer } from '../goldens/tokenizer';
 import { goldensFolder } from '../goldens_folder';
@@ -32,7 +32,11 @@ it('are read of byte pair encoding and of WordPiece', async () => {
     const { model } = readJson(folder, 'tokenizer.json') as { model: { type: string; merges?: unknown[] } };
     if (!read) continue;
     kinds.add(model.type);
-    expect(read.tables.merges.length).toBe(3 * (model.merges?.length ?? 0));
+    const { text, ends, slots, merges, mergeSlots } = read.tables;
+    expect(merges.length).toBe(3 * (model.merges?.length ?? 0));
+    // What the addon filled is what JavaScript fills.
+    expect(slots).toEqual(new TokenTable(text, ends).slots);
+    expect(mergeSlots).toEqual(new MergeTable(merges).slots);
   }
   expect([...kinds].sort()).toEqual(expect.arrayContaining(['BPE', 'WordPiece']));
 });
@@ -61,10 +65,13 @@ it("GGUF's metadata gives the same with and without", () => {
     'tokenizer.ggml.merges': ['a b', 'Ġ ab'],
     'tokenizer.ggml.eos_token_id': 5,
   };
+  const merges = Int32Array.of(0, 1, 3, 2, 3, 4);
   const native = {
     text: tokens.join(''),
     ends: Uint32Array.of(1, 2, 3, 5, 8, 15),
-    merges: Int32Array.of(0, 1, 3, 2, 3, 4),
+    slots: TokenTable.of(tokens).slots,
+    merges,
+    mergeSlots: new MergeTable(merges).slots,
   };
   const [without, having] = [tokenizerFromGguf(metadata), tokenizerFromGguf(metadata, native)];
   expect(having.encode('ab ab b<|end|>').input_ids).toEqual([3, 4, 2, 1, 5]);
