@@ -142,14 +142,20 @@ function build(cmake, target) {
 }
 
 async function buildTypeScript() {
-  const value = fingerprint(['ts', 'tsconfig.json', 'scripts/bundle.mjs', 'node_modules/typescript/package.json']);
+  const value = fingerprint([
+    'ts',
+    'tsconfig.json',
+    'scripts/bundle.mjs',
+    'node_modules/typescript/package.json',
+    'node_modules/esbuild/package.json',
+  ]);
   const file = 'dist/.stamp';
   if (isStamped(file, value)) return;
-  await step('setup: compiling TypeScript', () => {
+  await step('setup: compiling TypeScript', async () => {
     // Output of removed sources must not stay behind.
     rmSync(join(root, 'dist'), { recursive: true, force: true });
     runOrFail('tsc', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
-    bundle(join(root, 'dist'), 'index.js');
+    await bundle('dist');
   });
   stamp(file, value);
 }

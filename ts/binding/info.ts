@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { callNative, nativeAddon } from './load';
 import type { NativeInfo } from './native';
+import { packageFolder } from './package_folder';
 
 /** What runs where. */
 export interface Info extends NativeInfo {
@@ -11,7 +12,7 @@ export interface Info extends NativeInfo {
 
 /** The package's version. */
 export function packageVersion(): string {
-  const manifest = readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8');
+  const manifest = readFileSync(join(packageFolder(), 'package.json'), 'utf8');
   return (JSON.parse(manifest) as { version: string }).version;
 }
 

@@ -2,9 +2,7 @@ import { join } from 'node:path';
 import nodeGypBuild from 'node-gyp-build';
 import { OctoformerError, type OctoformerErrorCode } from './error';
 import type { NativeAddon } from './native';
-
-/** The package's folder, seen from `ts/binding` as well as from `dist/binding`. */
-const packageFolder = join(__dirname, '..', '..');
+import { packageFolder } from './package_folder';
 
 const nativeCodes: ReadonlySet<string> = new Set<OctoformerErrorCode>([
   'INVALID_ARGUMENT',
@@ -35,8 +33,9 @@ export function nativeAddon(): NativeAddon {
 
 function loadAddon(): NativeAddon {
   const override = process.env.OCTOFORMER_ADDON;
+  const folder = packageFolder();
   try {
-    return (override ? require(override) : nodeGypBuild(packageFolder)) as NativeAddon;
+    return (override ? require(override) : nodeGypBuild(folder)) as NativeAddon;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new OctoformerError(
@@ -44,7 +43,7 @@ function loadAddon(): NativeAddon {
       override
         ? `OCTOFORMER_ADDON names '${override}', which can't be loaded: ${reason}`
         : `no native addon for ${process.platform}-${process.arch} (Node ${process.versions.node}): neither a prebuild in ` +
-            `${join(packageFolder, 'prebuilds')} nor a build in ${join(packageFolder, 'build')} could be loaded. ` +
+            `${join(folder, 'prebuilds')} nor a build in ${join(folder, 'build')} could be loaded. ` +
             `Build it with 'npm run build:native' (CMake 3.20 or later and a C++20 compiler). The loader said: ${reason}`,
       { cause },
     );
