@@ -17,4 +17,10 @@ void Backend::linear_to_quantized(const LinearArguments& arguments, const Linear
   quantize_rows({arguments.out, &reader, &rows});
 }
 
+void Backend::gated_linear_to_quantized(const LinearArguments& arguments, const GatedActivationArguments& gated,
+                                        const LinearWeight& reader, QuantizedRows& rows) {
+  linear(arguments);
+  quantize_rows({gated, &reader, &rows});
+}
+
 }  // namespace octoformer

@@ -214,6 +214,10 @@ class Backend {
   /// linear(), the rows of whose `out` only `reader` and those that share them read: quantized as quantize_rows() does.
   /// `out` is there, but need not be written.
   virtual void linear_to_quantized(const LinearArguments& arguments, const LinearWeight& reader, QuantizedRows& rows);
+  /// linear(), of whose `out` only `gated` reads `gate` and `up`, and only `reader` and those that share them the rows
+  /// that it makes: quantized as quantize_rows() does. Neither `out` need be written. No residual.
+  virtual void gated_linear_to_quantized(const LinearArguments& arguments, const GatedActivationArguments& gated,
+                                         const LinearWeight& reader, QuantizedRows& rows);
   virtual void embedding(const EmbeddingArguments& arguments) = 0;
   virtual void norm(const NormArguments& arguments) = 0;
   virtual void rope(const RopeArguments& arguments) = 0;

@@ -66,6 +66,12 @@ class CpuBackend final : public Backend {
     const std::lock_guard lock(linear_in_use_);
     int8_linear_.linear_to_quantized(kernels_.rows, arguments, reader, rows);
   }
+  void gated_linear_to_quantized(const LinearArguments& arguments, const GatedActivationArguments& gated,
+                                 const LinearWeight& reader, QuantizedRows& rows) override {
+    if (!quantizes_rows(*arguments.weight)) return Backend::gated_linear_to_quantized(arguments, gated, reader, rows);
+    const std::lock_guard lock(linear_in_use_);
+    int8_linear_.gated_linear_to_quantized(kernels_.rows, arguments, gated, reader, rows);
+  }
   void embedding(const EmbeddingArguments& arguments) override {
     if (is_int8(*arguments.table)) return int8_linear_.embedding(arguments);
     linear_.embedding(arguments);

@@ -29,6 +29,32 @@ Int8Task rows_of(const Int8Task& whole, const Int8Kernel& kernel, int64_t first,
   return task;
 }
 
+/// The task of panels [first, first + count) of another, numbered from 0. No residual.
+Int8Task panels_of(const Int8Task& whole, const Int8Kernel& kernel, int64_t first, int64_t count) {
+  const int64_t column = first * kernel.panel;
+  Int8Task task = whole;
+  task.weights += first * task.panel_stride;
+  task.out_features -= column;
+  task.first_panel = 0;
+  task.last_panel = count;
+  Int8Epilogue& epilogue = task.epilogue;
+  epilogue.column_scale += column;
+  epilogue.column_sum += column;
+  if (epilogue.column_zero != nullptr) epilogue.column_zero += column;
+  if (epilogue.float_weights != nullptr) epilogue.float_weights += column * task.in_features;
+  if (epilogue.kept_weights != nullptr) epilogue.kept_weights += column * epilogue.kept_count;
+  if (epilogue.output.bias != nullptr) epilogue.output.bias += column;
+  return task;
+}
+
+/// Rows that both kernels begin tiles with.
+int64_t common_granule(const Int8Kernel& one, const Int8Kernel& other) {
+  const auto granule_of = [](const Int8Kernel& kernel) {
+    return std::lcm<int64_t>(kernel.row_tile, kernel.row_granule);
+  };
+  return std::lcm(granule_of(one), granule_of(other));
+}
+
 }  // namespace
 
 std::unique_ptr<LinearWeight> Int8LinearDriver::pack(const LinearWeightDescription& description, const RowSource& rows,
@@ -100,10 +126,7 @@ int64_t Int8LinearDriver::block_rows(const Int8Weight& weight, const Int8Weight&
       weight.panels() * weight.panel_stride() > caches.second_level / 2) {
     return 0;
   }
-  const auto granule_of = [](const Int8Kernel& kernel) {
-    return std::lcm<int64_t>(kernel.row_tile, kernel.row_granule);
-  };
-  const int64_t granule = std::lcm(granule_of(weight.kernel()), granule_of(reader.kernel()));
+  const int64_t granule = common_granule(weight.kernel(), reader.kernel());
   const int64_t fitting = caches.second_level / 4 / static_cast<int64_t>(sizeof(float)) / columns / granule * granule;
   // Each thread gets several.
   const int64_t shared_out = round_up(divide_up(rows, threads_ * kTasksPerThread), granule);
@@ -134,6 +157,68 @@ void Int8LinearDriver::linear_to_quantized(const RowKernels& row_kernels, const 
       task.first_panel = panel;
       task.last_panel = std::min(panel + shape.panels, weight.panels());
       kernel.many_rows(task);
+    }
+  };
+  static_cast<Int8Activations&>(out).quantize_blocks(kernels_, threads_, next, rows, block, make, task_of(next, rows));
+}
+
+/// Rows of activation(gate) * up, `columns` wide, that wait in the second-level cache to be quantized: half of it at
+/// most. 0: better all at once. Each block reads the weights anew, two bytes for a column and an input feature, and
+/// saves writing and reading two floats for a column and a row.
+int64_t Int8LinearDriver::gated_block_rows(const Int8Weight& weight, const Int8Weight& reader, int64_t rows,
+                                           int64_t columns) const {
+  static const CacheSizes caches = cache_sizes();
+  if (columns == 0 || reader.settings().looks_across_rows() || takes_few_rows(weight.kernel(), rows, weight.depth())) {
+    return 0;
+  }
+  const int64_t granule = common_granule(weight.kernel(), reader.kernel());
+  const int64_t fitting = caches.second_level / 2 / static_cast<int64_t>(sizeof(float)) / columns / granule * granule;
+  const int64_t least = std::max(kLeastBlockRows, weight.depth() / 8);
+  if (fitting < least) return 0;
+  // The same number for each thread.
+  const int64_t block = round_up(divide_up(rows, round_up(divide_up(rows, fitting), threads_)), granule);
+  return block < least ? 0 : block;
+}
+
+void Int8LinearDriver::gated_linear_to_quantized(const RowKernels& row_kernels, const LinearArguments& arguments,
+                                                 const GatedActivationArguments& gated, const LinearWeight& reader,
+                                                 QuantizedRows& out) {
+  const auto& weight = static_cast<const Int8Weight&>(*arguments.weight);
+  const auto& next = static_cast<const Int8Weight&>(reader);
+  const Int8Kernel& kernel = weight.kernel();
+  const int64_t rows = arguments.input.rows, columns = gated.gate.columns;
+  const int64_t gate = gated.gate.data - arguments.out.data, up = gated.up.data - arguments.out.data;
+  const bool whole_panels = gate % kernel.panel == 0 && up % kernel.panel == 0 && columns % kernel.panel == 0;
+  const int64_t block = whole_panels ? gated_block_rows(weight, next, rows, columns) : 0;
+  if (block == 0) {
+    linear(arguments);
+    return quantize_rows(row_kernels, {gated, &reader, &out});
+  }
+  const Int8Task whole = begin(arguments);
+  const int64_t panels = columns / kernel.panel, panels_at_once = std::max<int64_t>(kTaskColumns / kernel.panel, 1);
+  const int64_t width = panels_at_once * kernel.panel, up_floats = block * width;
+  const int64_t summed_rows = choose_summed_rows(kernel, block, whole.depth, whole.depth_block);
+  lend_scratch(kernel, int8_scratch_values(kernel, summed_rows, panels_at_once), threads_);
+  up_blocks_.reserve(static_cast<size_t>(up_floats * threads_) * sizeof(float), "what gates multiply");
+  const auto make = [&](const Int8Activations::Block& part) {
+    float* const ups = reinterpret_cast<float*>(up_blocks_.data()) + part.worker * up_floats;
+    Int8Task of_rows = rows_of(whole, kernel, part.first_row, part.rows);
+    take_scratch(kernel, part.worker, of_rows);
+    const auto multiply = [&](int64_t first, int64_t count, float* to, int64_t stride) {
+      Int8Task task = panels_of(of_rows, kernel, first, count);
+      task.epilogue.output.out = to;
+      task.epilogue.output.out_stride = stride;
+      kernel.many_rows(task);
+    };
+    for (int64_t panel = 0; panel < panels; panel += panels_at_once) {
+      const int64_t count = std::min(panels_at_once, panels - panel);
+      float* const gates = part.out + panel * kernel.panel;
+      multiply(gate / kernel.panel + panel, count, gates, columns);
+      multiply(up / kernel.panel + panel, count, ups, width);
+      for (int64_t row = 0; row < part.rows; ++row) {
+        float* const gate_row = gates + row * columns;
+        row_kernels.gated_activation(gated.activation, gate_row, ups + row * width, gate_row, count * kernel.panel);
+      }
     }
   };
   static_cast<Int8Activations&>(out).quantize_blocks(kernels_, threads_, next, rows, block, make, task_of(next, rows));

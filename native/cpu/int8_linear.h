@@ -28,10 +28,14 @@ class Int8LinearDriver {
   void quantize_rows(const RowKernels& row_kernels, const QuantizeRowsArguments& arguments) const;
   void linear_to_quantized(const RowKernels& row_kernels, const LinearArguments& arguments, const LinearWeight& reader,
                            QuantizedRows& rows);
+  void gated_linear_to_quantized(const RowKernels& row_kernels, const LinearArguments& arguments,
+                                 const GatedActivationArguments& gated, const LinearWeight& reader,
+                                 QuantizedRows& rows);
   void embedding(const EmbeddingArguments& arguments) const;
 
  private:
   int64_t block_rows(const Int8Weight& weight, const Int8Weight& reader, int64_t rows) const;
+  int64_t gated_block_rows(const Int8Weight& weight, const Int8Weight& reader, int64_t rows, int64_t columns) const;
   Int8Task begin(const LinearArguments& arguments);
   static Int8Task task_of(const Int8Weight& weight, int64_t rows);
   void multiply_few_rows(const Int8Weight& weight, int64_t rows, const Int8Task& shared);
@@ -54,6 +58,7 @@ class Int8LinearDriver {
   std::unordered_map<const int8_t*, Place> next_weights_;
   const int8_t* last_weights_ = nullptr;
   Int8Activations activations_;
+  AlignedMemory up_blocks_;   // of every thread: what gates of some panels multiply
   AlignedMemory scratch_;     // sums of every thread
   int64_t scratch_sums_ = 0;  // of one thread
 };

@@ -70,6 +70,7 @@ class ChunkExecutor {
   MatrixView view(const Value& value) const;
   const float* vector(const std::optional<int32_t>& weight) const;
   const LinearWeight* linear(int32_t weight) const;
+  GatedActivationArguments arguments_of(const GatedActivationOp& op) const;
 
   /// Of an op that works row by row: writes `arguments.out`, or quantized rows where plan_row_quantization() says so.
   template <class Arguments>

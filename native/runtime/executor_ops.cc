@@ -86,6 +86,12 @@ void ChunkExecutor::execute(const LinearOp& op, RunResult& result) {
   }
   const LinearArguments arguments = {view(op.input), quantized, linear(op.weight), vector(op.bias),
                                      op.activation,  residual,  view(op.out)};
+  if (plan.gates_next && !run_->request->observe) {
+    const auto& gated = std::get<GatedActivationOp>(compiled_.program.ops[static_cast<size_t>(op_) + 1]);
+    const RowQuantization& next = row_quantization_[static_cast<size_t>(op_) + 1];
+    return backend_.gated_linear_to_quantized(arguments, arguments_of(gated), *linear(next.reader),
+                                              *quantized_rows_[static_cast<size_t>(next.slot)]);
+  }
   if (plan.out_slot < 0) return backend_.linear(arguments);
   QuantizedRows& made = *quantized_rows_[static_cast<size_t>(plan.out_slot)];
   if (!run_->request->observe) return backend_.linear_to_quantized(arguments, *linear(plan.out_reader), made);
@@ -183,9 +189,13 @@ void ChunkExecutor::execute(const CrossAttentionOp& op, RunResult& result) {
   backend_.attention(arguments);
 }
 
+GatedActivationArguments ChunkExecutor::arguments_of(const GatedActivationOp& op) const {
+  return {op.activation, view(op.gate), view(op.up), view(op.out)};
+}
+
 void ChunkExecutor::execute(const GatedActivationOp& op, RunResult&) {
-  run_row_op(&Backend::gated_activation,
-             GatedActivationArguments{op.activation, view(op.gate), view(op.up), view(op.out)});
+  if (row_quantization_[static_cast<size_t>(op_)].gated_before && !run_->request->observe) return;
+  run_row_op(&Backend::gated_activation, arguments_of(op));
 }
 
 void ChunkExecutor::execute(const ActivationOp& op, RunResult&) {

@@ -20,6 +20,11 @@ const Value* made_by(const Op& op) {
   return nullptr;
 }
 
+/// Of values of one buffer: whether all columns of the second are among those of the first.
+bool covers(const Value& whole, const Value& part) {
+  return whole.offset <= part.offset && whole.offset + whole.columns >= part.offset + part.columns;
+}
+
 class Planner {
  public:
   Planner(const CompiledProgram& compiled, const std::function<bool(int32_t, int32_t)>& share)
@@ -30,8 +35,12 @@ class Planner {
       if (const Value* made = made_by(at(op))) {
         const Readers readers = readers_of(*made, op);
         if (readers.needed_as_floats || readers.ops.empty()) continue;
-        RowQuantization& filling = plan_[static_cast<size_t>(op)];
-        filling = {assign(op, readers.ops), true, linear(readers.ops.front()).weight};
+        const bool gated = gated_by_op_before(op);
+        // As one call they fill the slot while the first one reads its own.
+        const int32_t slot = assign(gated ? op - 1 : op, readers.ops);
+        plan_[static_cast<size_t>(op)] = {
+            .slot = slot, .fills = true, .reader = linear(readers.ops.front()).weight, .gated_before = gated};
+        if (gated) plan_[static_cast<size_t>(op) - 1].gates_next = true;
       } else if (const auto* linear_op = std::get_if<LinearOp>(&at(op))) {
         plan_linear(op, *linear_op);
       }
@@ -56,6 +65,21 @@ class Planner {
     plan.out_reader = linear(next.ops.front()).weight;
   }
 
+  /// Whether an op is a gated activation of what an int8 layer before it makes for it alone.
+  bool gated_by_op_before(int32_t op) const {
+    const auto* gated = std::get_if<GatedActivationOp>(&at(op));
+    const auto* before = gated == nullptr || op == 0 ? nullptr : std::get_if<LinearOp>(&at(op - 1));
+    if (before == nullptr || before->residual || !share_(before->weight, before->weight)) return false;
+    const Value& made = before->out;
+    const auto within = [&](const Value& value) { return value.buffer == made.buffer && covers(made, value); };
+    if (!within(gated->gate) || !within(gated->up)) return false;
+    for (const ValueAccess& access : compiled_.accesses) {
+      if (access.op <= op || !overlap(access.value, made)) continue;
+      return access.write && covers(access.value, made);
+    }
+    return true;
+  }
+
   const Op& at(int32_t op) const { return ops_[static_cast<size_t>(op)]; }
   const LinearOp& linear(int32_t op) const { return std::get<LinearOp>(at(op)); }
   bool reads_slot(int32_t op) const { return plan_[static_cast<size_t>(op)].slot >= 0; }
@@ -75,9 +99,7 @@ class Planner {
     for (const ValueAccess& access : compiled_.accesses) {
       if (access.op <= after || !overlap(access.value, value)) continue;
       if (access.write) {
-        const bool all = access.value.offset <= value.offset &&
-                         access.value.offset + access.value.columns >= value.offset + value.columns;
-        if (!all) readers.needed_as_floats = true;  // what is left of it may be read yet
+        if (!covers(access.value, value)) readers.needed_as_floats = true;  // what is left of it may be read yet
         break;
       }
       if (joins(access, value, readers)) {

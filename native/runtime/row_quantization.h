@@ -16,6 +16,9 @@ struct RowQuantization {
   int32_t reader = -1;  // of an op that fills it without reading it: a weight that does
   // Of a linear op whose results only linear ops read in this form: the slot that they go to, and one of their weights.
   int32_t out_slot = -1, out_reader = -1;
+  // Of a linear op whose results only the next op reads, a gated activation that fills a slot: both can be one call. Of
+  // that gated activation.
+  bool gates_next = false, gated_before = false;
 };
 
 /// One entry an op. `share(left, right)`: whether the rows quantized for one weight (an index of the Program) serve the

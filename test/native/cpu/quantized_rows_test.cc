@@ -178,6 +178,54 @@ TEST_P(QuantizedRowsTest, ALayersReadersHaveTheBitsOfTheLayerThenTheNext) {
   }
 }
 
+TEST_P(QuantizedRowsTest, AGatedLayersReadersHaveTheBitsOfTheLayerThenTheActivation) {
+  constexpr int64_t kIn = 67;
+  struct Shape {
+    int64_t columns, gate, up, out_features;
+    bool whole_panels;  // under every ISA
+  };
+  for (const Shape& shape : {Shape{576, 0, 576, 1152, true}, Shape{192, 384, 0, 600, true},
+                             Shape{75, 0, 75, 150, false}, Shape{192, 1, 193, 385, false}}) {
+    const Matrix bias = random_matrix(1, shape.out_features, 61), w = random_matrix(shape.out_features, kIn, 62);
+    for (const Scheme& scheme : schemes()) {
+      const auto first = pack(w, scheme.settings), floats = pack(w, {}, WeightForm::float32);
+      const auto second = pack(random_matrix(33, shape.columns, 63), scheme.settings);
+      for (const int64_t rows : {0, 1, 5, 37, 601}) {
+        const Matrix x = random_matrix(rows, kIn, 64), nothing(rows, shape.out_features), none(rows, shape.columns);
+        for (const LinearWeight* layer : {first.get(), floats.get()}) {
+          const std::string where = std::string(scheme.name) + ", " + std::to_string(rows) + " rows, gate at " +
+                                    std::to_string(shape.gate) + ", " + std::to_string(shape.columns) + " columns";
+          Matrix between = nothing, product = none, unread = none;
+          LinearArguments arguments;
+          arguments.input = view(x);
+          arguments.weight = layer;
+          arguments.bias = bias.values.data();
+          const auto gated = [&](Matrix& from, Matrix& to) {
+            const MatrixView all = view(from);
+            arguments.out = all;
+            return GatedActivationArguments{Activation::silu,
+                                            {all.data + shape.gate, rows, shape.columns, all.stride},
+                                            {all.data + shape.up, rows, shape.columns, all.stride},
+                                            view(to)};
+          };
+          const GatedActivationArguments apart = gated(between, product);
+          backend_->linear(arguments);
+          backend_->gated_activation(apart);
+          Matrix untouched = nothing;
+          const GatedActivationArguments at_once = gated(untouched, unread);
+          backend_->gated_linear_to_quantized(arguments, at_once, *second, *slot_);
+          EXPECT_TRUE(same_bits(multiply(none, *second, slot_.get()), multiply(product, *second, nullptr))) << where;
+          EXPECT_TRUE(same_bits(unread, none)) << where << ": wrote floats that nobody reads";
+          if (rows < 600 || layer == floats.get() || scheme.settings.looks_across_rows() || !shape.whole_panels) {
+            continue;
+          }
+          EXPECT_TRUE(same_bits(untouched, nothing)) << where << ": wrote floats that nobody reads";
+        }
+      }
+    }
+  }
+}
+
 TEST_P(QuantizedRowsTest, OnlyLayersThatQuantizeAlikeShare) {
   const Matrix w = random_matrix(20, 70, 38);
   const auto plain = pack(w, {}), floats = pack(w, {}, WeightForm::float32);

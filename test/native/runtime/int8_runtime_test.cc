@@ -107,8 +107,11 @@ TEST(RowQuantization, EveryNormAndActivationOfALlamaIsFused) {
     if (!activation && !std::holds_alternative<NormOp>(fused.ops()[i])) continue;
     ++(activation ? activations : norms);
     EXPECT_TRUE(plan[i].fills) << "op " << i;
-    EXPECT_EQ(plan[i].slot, 0) << "op " << i << ": their readers end before the next one begins";
-    EXPECT_EQ(plan[i + 1].slot, 0) << "the layer behind it reads it";
+    EXPECT_EQ(plan[i].gated_before, activation);
+    EXPECT_EQ(plan[i - 1].gates_next, activation);
+    EXPECT_EQ(plan[i].slot, activation ? 1 : 0)
+        << "op " << i << ": readers end before the next one begins, but for gates and what they gate";
+    EXPECT_EQ(plan[i + 1].slot, plan[i].slot) << "the layer behind it reads it";
     EXPECT_FALSE(plan[i + 1].fills);
     EXPECT_EQ(plan[i].reader, std::get<LinearOp>(fused.ops()[i + 1]).weight);
   }
@@ -148,14 +151,15 @@ TEST(RowQuantization, WhatLayersReadIsObservedWhereTheirRowsComeQuantized) {
   }
 }
 
-/// A Program of one buffer `x` of 6 columns, norms and linear ops over it, with four weights that share rows as the
-/// test says.
+/// A Program of buffers of 6 columns, norms and linear ops over them, with four weights, and a fifth for 3 columns,
+/// that share rows as the test says.
 std::vector<RowQuantization> plan_of(const std::string& ops, const std::function<bool(int32_t, int32_t)>& share) {
   std::string weights;
-  for (const std::string name : {"a", "b", "c", "d"}) {
+  for (const std::string name : {"a", "b", "c", "d", "narrow"}) {
+    const std::string shape = name == "narrow" ? "[6,3]" : "[6,6]";
     if (!weights.empty()) weights += ',';
-    weights += R"({"name":")" + name + R"(","role":"linear","shape":[6,6],"form":"int8","compute":"float32","parts":)";
-    weights += R"([{"tensor":")" + name + R"(","shape":[6,6]}]})";
+    weights += R"({"name":")" + name + R"(","role":"linear","shape":)" + shape + R"(,"form":"int8","compute":)";
+    weights += R"("float32","parts":[{"tensor":")" + name + R"(","shape":)" + shape + "}]}";
   }
   std::string buffers;
   for (int i = 0; i < 6; ++i) {
@@ -221,6 +225,43 @@ TEST(RowQuantization, ActivationsThatOnlyInt8LayersRead) {
   EXPECT_EQ(slots(plan_of(gated(0, 0, 1) + linear(1, 0, 3) + linear(3, 1, 2, 1) + kEnd, kAll)),
             (Slots{-1, -1, -1, 0, -1}))
       << "a residual of another op, and what a layer hands to the next";
+}
+
+TEST(RowQuantization, GatesAndWhatTheyGateAreOneCallIfNothingElseReadsThem) {
+  const auto half = [](int buffer, int offset) {
+    return R"({"buffer":)" + std::to_string(buffer) + R"(,"offset":)" + std::to_string(offset) + R"(,"columns":3})";
+  };
+  const auto gated_halves = [&](const std::string& gate, const std::string& up) {
+    return R"({"op":"gated_activation","activation":"silu","gate":)" + gate + R"(,"up":)" + up + R"(,"out":)" +
+           half(3, 0) + "},";
+  };
+  const auto scale = [](const std::string& in, const std::string& out) {
+    return R"({"op":"scale","factor":2,"input":)" + in + R"(,"out":)" + out + "},";
+  };
+  const std::string down = R"({"op":"linear","input":)" + half(3, 0) + R"(,"weight":4,"out":)" + whole(2) + "},";
+  const std::string gates = norm(0, 4) + linear(4, 0, 1);
+  const auto fuses = [](const std::vector<RowQuantization>& plan) {
+    for (size_t op = 1; op < plan.size(); ++op) {
+      EXPECT_EQ(plan[op].gated_before, plan[op - 1].gates_next);
+      if (plan[op].gated_before) {
+        EXPECT_NE(plan[op].slot, plan[op - 1].slot) << "it fills one while it reads the other";
+        return true;
+      }
+    }
+    return false;
+  };
+  const std::string one_call = gated_halves(half(1, 0), half(1, 3));
+  EXPECT_TRUE(fuses(plan_of(gates + one_call + down + kEnd, kAll)));
+  EXPECT_TRUE(fuses(plan_of(gates + gated_halves(half(1, 3), half(1, 0)) + down + kEnd, kAll))) << "in any order";
+  EXPECT_TRUE(fuses(plan_of(gates + one_call + down + norm(0, 1) + linear(1, 1, 2) + kEnd, kAll))) << "overwritten";
+  EXPECT_FALSE(fuses(plan_of(gates + one_call + down + scale(half(1, 3), half(5, 0)) + kEnd, kAll))) << "read later";
+  EXPECT_FALSE(fuses(plan_of(gates + scale(half(1, 0), half(5, 0)) + one_call + down + kEnd, kAll))) << "read before";
+  EXPECT_FALSE(fuses(plan_of(gates + one_call + down + scale(half(0, 0), half(1, 0)) + kEnd, kAll)))
+      << "half overwritten: the other half may be read yet";
+  EXPECT_FALSE(fuses(plan_of(norm(0, 4) + linear(4, 0, 1, 0) + one_call + down + kEnd, kAll))) << "a residual";
+  EXPECT_FALSE(fuses(plan_of(gates + gated_halves(half(0, 0), half(1, 3)) + down + kEnd, kAll))) << "other gates";
+  EXPECT_FALSE(fuses(plan_of(gates + one_call + down + kEnd, [](int32_t left, int32_t) { return left != 0; })))
+      << "a layer that reads floats";
 }
 
 TEST(RowQuantization, SlotsInUseAtATimeDiffer) {
