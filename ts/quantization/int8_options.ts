@@ -29,7 +29,7 @@ export interface QuantizationOptions {
   /**
    * The table of tokens and the output projection are int8 too, a scale a row. By default where the scheme is `int8`, whose output projection
    * multiplies inputs from 2.5 root mean squares of their row on in float32 (unless `threshold` or `thresholdUnit` is given), and keeps the
-   * weights of the 16 input features where they are largest in bfloat16; but not where `skipModules` names `lm_head`. `false`: they stay float, as `dtype` says.
+   * weights of the 8 input features where they are largest in bfloat16; but not where `skipModules` names `lm_head`. `false`: they stay float, as `dtype` says.
    */
   readonly embeddings?: boolean;
   /**

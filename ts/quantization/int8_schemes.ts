@@ -34,7 +34,7 @@ export const int8Schemes = {
  * which the steps of all others are finer (docs/quantization.md).
  */
 export const int8Tables: Partial<Record<keyof typeof int8Schemes, Int8Settings>> = {
-  int8: { threshold: 2.5, wide_features: 16 },
+  int8: { threshold: 2.5, wide_features: 8 },
 };
 
 export type Int8Scheme = keyof typeof int8Schemes;

@@ -7,7 +7,7 @@ const folder = join(__dirname, '..', '..', 'fixtures', 'models', 'llama');
 const read = (options: object) => readQuantization('from_pretrained()', options);
 
 const int8 = { activations: 'zeropoint', threshold: 6, threshold_unit: 'row-rms' };
-const vocabulary = { ...int8, threshold: 2.5, wide_features: 16 }; // int8Tables
+const vocabulary = { ...int8, threshold: 2.5, wide_features: 8 }; // int8Tables
 
 describe('what the options mean', () => {
   it.each([
@@ -26,7 +26,7 @@ describe('what the options mean', () => {
       {
         settings: { ...int8, threshold: 4, outliers: 'column' },
         embeddings: true,
-        vocabulary: { ...int8, threshold: 4, outliers: 'column', wide_features: 16 },
+        vocabulary: { ...int8, threshold: 4, outliers: 'column', wide_features: 8 },
       },
     ],
     [{ quantization: 'int8-weight-only' }, { settings: { weight_only: true, group_size: 32 } }],
