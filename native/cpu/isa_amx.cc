@@ -5,6 +5,7 @@
 
 #include "cpu/vec/amx_tile.h"
 #include "cpu/vec/bfloat16_unit_avx512.h"
+#include "cpu/vec/table_avx512.h"
 
 #include "cpu/kernels/all_kernels.h"
 

@@ -3,6 +3,8 @@
 
 #include "cpu/vec/int8_avx512.h"
 
+#include "cpu/vec/table_avx512.h"
+
 #include "cpu/kernels/all_kernels.h"
 
 namespace octoformer {

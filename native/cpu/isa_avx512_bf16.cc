@@ -4,6 +4,7 @@
 #include "cpu/vec/int8_avx512_vnni.h"
 
 #include "cpu/vec/bfloat16_unit_avx512.h"
+#include "cpu/vec/table_avx512.h"
 
 #include "cpu/kernels/all_kernels.h"
 

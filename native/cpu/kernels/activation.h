@@ -1,8 +1,9 @@
-// The activation functions on lanes and on rows. Infinities and NaN behave as in PyTorch (silu(-inf) is NaN there too).
+// The activation functions on lanes and on rows. NaN stays NaN, infinities give the limits.
 #pragma once
 #include <stdint.h>
 
 #include "backend/activation.h"
+#include "cpu/kernels/gelu.h"
 #include "cpu/kernels/math.h"
 #include "cpu/kernels/row_map.h"
 
@@ -17,16 +18,13 @@ inline Vec::F activate(Vec::F x) {
     const Vec::F positive = Vec::max(Vec::zero(), x);
     return Vec::mul(positive, positive);
   } else if constexpr (Kind == Activation::silu) {
-    return Vec::mul(x, sigmoid(x));
+    return sigmoid_weighted(x, 1.0f);
   } else if constexpr (Kind == Activation::gelu) {
-    return Vec::mul(x, normal_distribution(x));
+    return gelu(x);
   } else if constexpr (Kind == Activation::gelu_tanh) {
-    // Hendrycks and Gimpel, arXiv:1606.08415: 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
-    const Vec::F cubic = Vec::fma(Vec::mul(Vec::mul(x, x), x), Vec::set1(0.044715f), x);
-    const Vec::F half = Vec::mul(Vec::set1(0.5f), x);
-    return Vec::fma(half, tanh(Vec::mul(cubic, Vec::set1(0.79788456f))), half);
+    return gelu_tanh(x);
   } else if constexpr (Kind == Activation::gelu_quick) {
-    return Vec::mul(x, sigmoid(Vec::mul(x, Vec::set1(1.702f))));
+    return sigmoid_weighted(x, 1.702f);
   } else if constexpr (Kind == Activation::tanh) {
     return tanh(x);
   } else if constexpr (Kind == Activation::sigmoid) {

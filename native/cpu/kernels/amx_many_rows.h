@@ -144,26 +144,21 @@ template <class Product, int RowsAStep>
   typename Product::Plain rows(task, finished.sums, finished.row, finished.column, finished.next_row,
                                finished.next_column);
   int row = 0;
-  const auto run = [&](auto residual, auto outliers) __attribute__((always_inline)) {
-    multiply_half_panel<Product, true>(half, kTileRow / RowsAStep, [&]() __attribute__((always_inline)) {
+  with_plain_ending(Product::epilogue(task), [&](auto ending) __attribute__((always_inline)) {
+    const auto run = [&](auto outliers) __attribute__((always_inline)) {
+      multiply_half_panel<Product, true>(half, kTileRow / RowsAStep, [&]() __attribute__((always_inline)) {
 #pragma GCC unroll 1
-      for (int i = 0; i < RowsAStep; ++i) {
-        rows.template finish_row<decltype(residual)::value, decltype(outliers)::value>(row++);
-      }
-    });
-  };
-  const auto run_with = [&](auto outliers) __attribute__((always_inline)) {
-    if (rows.has_residual()) {
-      run(std::true_type{}, outliers);
+        for (int i = 0; i < RowsAStep; ++i) {
+          rows.template finish_row<decltype(ending), decltype(outliers)::value>(row++);
+        }
+      });
+    };
+    if (rows.has_outliers()) {
+      run(std::true_type{});
     } else {
-      run(std::false_type{}, outliers);
+      run(std::false_type{});
     }
-  };
-  if (rows.has_outliers()) {
-    run_with(std::true_type{});
-  } else {
-    run_with(std::false_type{});
-  }
+  });
 }
 
 template <class Product>

@@ -94,7 +94,47 @@ template <int Vectors, class Sums>
   activate_rows(epilogue, held, kWidth, row, rows, column, columns < kWidth ? columns : kWidth);
 }
 
-/// The same for whole panels without an activation, a row after another: few enough instructions and registers to go
+/// What PlainRows end in: at most one of an activation and a residual.
+template <Activation Kind, bool Residual>
+struct PlainEnding {
+  static constexpr Activation kind = Kind;
+  static constexpr bool residual = Residual;
+};
+
+/// Activations between two layers, in few instructions.
+inline bool has_plain_ending(const GemmEpilogue& epilogue) {
+  switch (epilogue.activation) {
+    case Activation::identity:
+      return true;
+    case Activation::relu:
+    case Activation::silu:
+    case Activation::gelu:
+    case Activation::gelu_tanh:
+      return epilogue.residual == nullptr;
+    default:
+      return false;
+  }
+}
+
+/// Calls body(PlainEnding) where has_plain_ending().
+template <class Body>
+inline void with_plain_ending(const GemmEpilogue& epilogue, const Body& body) {
+  switch (epilogue.activation) {
+    case Activation::relu:
+      return body(PlainEnding<Activation::relu, false>{});
+    case Activation::silu:
+      return body(PlainEnding<Activation::silu, false>{});
+    case Activation::gelu:
+      return body(PlainEnding<Activation::gelu, false>{});
+    case Activation::gelu_tanh:
+      return body(PlainEnding<Activation::gelu_tanh, false>{});
+    default:
+      if (epilogue.residual != nullptr) return body(PlainEnding<Activation::identity, true>{});
+      return body(PlainEnding<Activation::identity, false>{});
+  }
+}
+
+/// The same for whole panels with a plain ending, a row after another: few enough instructions and registers to go
 /// between the products of the next sums. Meanwhile the lines that results of a later block go to are fetched (each row
 /// is two cache lines on a page of its own, out of reach of the processor's prefetching).
 template <int Panel>
@@ -119,21 +159,21 @@ struct PlainRows {
     }
   }
   static bool fits(const GemmEpilogue& epilogue, int64_t columns) {
-    return epilogue.activation == Activation::identity && columns >= Panel;
+    return has_plain_ending(epilogue) && columns >= Panel;
   }
-  /// `sums(v)`: vector v of the row's sums. `Residual`: whether there is one.
-  template <bool Residual, class Sums>
+  /// `sums(v)`: vector v of the row's sums.
+  template <class Ending, class Sums>
   [[gnu::always_inline]] void write_row(const Sums& sums) {
     __builtin_prefetch(out + ahead, 1, 2);
     __builtin_prefetch(out + ahead + Panel / 2, 1, 2);
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      Vec::F x = Vec::add(sums(v), bias[v]);
-      if constexpr (Residual) x = Vec::add(x, Vec::load(residual + v * Vec::lanes));
+      Vec::F x = activate<Ending::kind>(Vec::add(sums(v), bias[v]));
+      if constexpr (Ending::residual) x = Vec::add(x, Vec::load(residual + v * Vec::lanes));
       Vec::store(out + v * Vec::lanes, x);
     }
     out += out_stride;
-    if constexpr (Residual) residual += residual_stride;
+    if constexpr (Ending::residual) residual += residual_stride;
   }
 };
 

@@ -23,11 +23,10 @@ struct PlainTileRows {
   PlainTileRows(const Task& task, const float* first, int64_t row, int64_t column, int64_t next_row,
                 int64_t next_column)
       : sums(first), output(task.epilogue, row, column, next_row, next_column) {}
-  bool has_residual() const { return output.residual != nullptr; }
   bool has_outliers() const { return false; }
-  template <bool Residual, bool Outliers>
+  template <class Ending, bool Outliers>
   [[gnu::always_inline]] void finish_row(int) {
-    output.write_row<Residual>([&](int v) __attribute__((always_inline)) { return Vec::load(sums + v * Vec::lanes); });
+    output.write_row<Ending>([&](int v) __attribute__((always_inline)) { return Vec::load(sums + v * Vec::lanes); });
     sums += kTilePanel;
   }
 };

@@ -105,11 +105,10 @@ struct PlainInt8Rows {
     return tile == nullptr ||
            (tile->count <= kOutlierFeatures && tile->kept == nullptr && epilogue.float_weights == nullptr);
   }
-  bool has_residual() const { return output.residual != nullptr; }
   bool has_outliers() const { return tile != nullptr; }
 
   /// Row `r`: they come in order, from 0 on.
-  template <bool Residual, bool Outliers>
+  template <class Ending, bool Outliers>
   [[gnu::always_inline]] void finish_row(int r) {
     struct Added {
       Vec::F values[kVectors];
@@ -121,7 +120,7 @@ struct PlainInt8Rows {
     }
     const Vec::F scale = Vec::set1(row_scale[r]);
     const IntVec::I zero = IntVec::set1(row_zero[r]);
-    output.template write_row<Residual>([&](int v) __attribute__((always_inline)) {
+    output.template write_row<Ending>([&](int v) __attribute__((always_inline)) {
       const IntVec::I total = IntVec::sub(IntVec::load(sums + v * Vec::lanes), IntVec::mul(zero, column_sum[v]));
       const Vec::F x = Vec::mul(Vec::mul(IntVec::to_float(total), scale), weights.scale[v]);
       if constexpr (Outliers) return Vec::add(x, added.values[v]);

@@ -1,5 +1,5 @@
-// exp, tanh, sigmoid and the normal distribution of float32 lanes, for any Vec. The polynomials are minimax fits made
-// for this file.
+// exp, tanh and sigmoid of float32 lanes, and what activations are made of, for any Vec. The polynomials are minimax
+// fits made for this file.
 //
 // Bounds in units in the last place of the float32 result, subnormal results included; test/native/cpu/math_test.cc
 // asserts them under every ISA:
@@ -7,8 +7,8 @@
 //   softmax_exponential2  2.5   for x in [-126, 0], at 0 exactly 1
 //   tanh         1.5   odd, keeps -0; 1 from about 9.01 on
 //   sigmoid      2.5   gradual underflow to 0
-//   x times normal_distribution(x), which is gelu: 3.5 for x > 0; for x < 0, where 1 + erf(x / sqrt(2)) cancels, |x|
-//   2^-23
+//   sigmoid_weighted  3 for x > 0; for x < 0, where a rounded exponent is amplified, 4 + 2 rate |x|
+//   gelu, gelu_tanh (gelu.h)  3.5 for x > 0; for x < 0, where 1 + erf(x / sqrt(2)) cancels, |x| 2^-23
 // NaN gives NaN, infinities give the limits.
 #pragma once
 
@@ -62,11 +62,12 @@ inline Vec::F softmax_exponential(Vec::F x) {
 
 /// 2^x for x in [-126, 127].
 inline Vec::F exponential2_within(Vec::F x) {
-  const Vec::F n = Vec::round(x);
-  // 2^r for |r| <= 1/2 with a relative error below 1.1e-7; r is exact.
+  Vec::F rest;
+  const Vec::F n = Vec::round(x, &rest);
+  // 2^rest for |rest| <= 1/2 with a relative error below 1.1e-7; the rest is exact.
   constexpr float kCoefficients[] = {1.0f,           0x1.62e42ap-1f, 0x1.ebf9bcp-3f,
                                      0x1.c6b752p-5f, 0x1.3cea88p-7f, 0x1.5bba14p-10f};
-  return Vec::times_power_of_two(polynomial(Vec::sub(x, n), kCoefficients), n);
+  return Vec::times_power_of_two(polynomial(rest, kCoefficients), n);
 }
 
 /// 2^x for x <= 0, likewise: exactly 0 below -126.
@@ -87,23 +88,24 @@ inline Vec::F tanh(Vec::F x) {
   return Vec::copysign(Vec::select_less(magnitude, Vec::set1(0.625f), small, large), x);
 }
 
-/// Phi(x), the normal distribution: 2^Q(|x|) to the left of 0, the rest of 1 to its right. Q is fitted to log2(Phi(-x))
-/// so that Phi is off by less than 8e-9, and falls all the way to where 2^Q becomes nothing beside 1.
-inline Vec::F normal_distribution(Vec::F x) {
-  const Vec::F limit = Vec::set1(9.9375f);  // Q(9.9375) = -124.8
-  const Vec::F magnitude = Vec::abs(x);
-  constexpr float kCoefficients[] = {-1.0f,           -0x1.26aedep+0f, -0x1.d639dp-2f,  -0x1.ae1f06p-5f, 0x1.cfb2b8p-8f,
-                                     -0x1.31e97p-13f, -0x1.7ed48p-13f, 0x1.43f96ep-15f, -0x1.740ee4p-19f};
-  const Vec::F tail = exponential2_within(polynomial(Vec::min(limit, magnitude), kCoefficients));
-  const Vec::F left = Vec::select_less(limit, magnitude, Vec::zero(), tail);
-  return Vec::select_less(x, Vec::zero(), left, Vec::sub(Vec::set1(1.0f), left));
-}
-
 /// 1 / (1 + e^-x), as e^-|x| / (1 + e^-|x|) for negative x: neither form overflows or cancels.
 inline Vec::F sigmoid(Vec::F x) {
   const Vec::F one = Vec::set1(1.0f);
   const Vec::F e = exponential_within(Vec::max(Vec::set1(-104.0f), Vec::copysign(x, Vec::set1(-1.0f))));
   return Vec::quotient(Vec::select_less(x, Vec::zero(), e, one), Vec::add(one, e));
+}
+
+/// x / (1 + 2^y) for y <= 100. 2^y changes nothing beside 1 long before -126.
+inline Vec::F over_one_plus_exponential2(Vec::F x, Vec::F y) {
+  const Vec::F power = exponential2_within(Vec::max(Vec::set1(-126.0f), y));
+  return Vec::quotient(x, Vec::add(power, Vec::set1(1.0f)));
+}
+
+/// x / (1 + e^(-rate x)). Below -100 ln 2 / rate, where x is of the size of 1e-28, it stays as it is.
+inline Vec::F sigmoid_weighted(Vec::F x, float rate) {
+  constexpr float kBinary = 1.44269504f;  // 1 / ln 2
+  const Vec::F bounded = Vec::max(Vec::set1(-100.0f / kBinary / rate), x);
+  return over_one_plus_exponential2(bounded, Vec::mul(bounded, Vec::set1(-kBinary * rate)));
 }
 
 /// softcap * tanh(x / softcap), Gemma 2's bound on scores and logits.

@@ -33,6 +33,11 @@ struct Vec {
   static inline F abs(F a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
   static inline F sqrt(F a) { return _mm256_sqrt_ps(a); }
   static inline F round(F a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  static inline F round(F a, F* rest) {
+    const F whole = round(a);
+    *rest = sub(a, whole);
+    return whole;
+  }
   static inline F copysign(F a, F b) {
     const F sign = _mm256_set1_ps(-0.0f);
     return _mm256_or_ps(_mm256_andnot_ps(sign, a), _mm256_and_ps(sign, b));

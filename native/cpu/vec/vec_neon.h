@@ -37,6 +37,11 @@ struct Vec {
   static inline F abs(F a) { return vabsq_f32(a); }
   static inline F sqrt(F a) { return vsqrtq_f32(a); }
   static inline F round(F a) { return vrndnq_f32(a); }
+  static inline F round(F a, F* rest) {
+    const F whole = round(a);
+    *rest = sub(a, whole);
+    return whole;
+  }
   static inline F copysign(F a, F b) { return vbslq_f32(vdupq_n_u32(0x80000000u), b, a); }
   static inline F select_less(F a, F b, F x, F y) { return vbslq_f32(vcltq_f32(a, b), x, y); }
   static inline F power_of_two(F n) {

@@ -27,7 +27,7 @@ struct Vec {
   static inline F sub(F a, F b) { return a - b; }
   static inline F mul(F a, F b) { return a * b; }
   static inline F div(F a, F b) { return a / b; }
-  /// a / b within one unit in the last place, for b in [1, 2^100]; NaN gives NaN.
+  /// a / b within two units in the last place, for b in [1, 2^100]; NaN gives NaN.
   static inline F quotient(F a, F b) { return a / b; }
   /// a * b + c, rounded once
   static inline F fma(F a, F b, F c) { return __builtin_fmaf(a, b, c); }
@@ -37,6 +37,12 @@ struct Vec {
   static inline F abs(F a) { return __builtin_fabsf(a); }
   static inline F sqrt(F a) { return __builtin_sqrtf(a); }
   static inline F round(F a) { return __builtin_rintf(a); }  // half to even
+  /// The same, and a - round(a), for |a| < 2^23.
+  static inline F round(F a, F* rest) {
+    const F whole = round(a);
+    *rest = sub(a, whole);
+    return whole;
+  }
   /// a with the sign of b
   static inline F copysign(F a, F b) { return __builtin_copysignf(a, b); }
   /// a < b ? x : y, lane by lane

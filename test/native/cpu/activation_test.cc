@@ -32,8 +32,9 @@ std::unique_ptr<Backend> backend_for(Isa isa, int threads) {
 double tolerance(Activation kind, double x, double exact) {
   const double relative = 8 * 0x1p-24 * std::fabs(exact);
   const bool cancels = kind == Activation::gelu || kind == Activation::gelu_tanh;
-  // gelu_quick's argument 1.702 x is rounded, which e^-1.702x amplifies by its size.
-  const double amplified = kind == Activation::gelu_quick ? std::fabs(1.702 * x * exact) * 0x1p-23 : 0.0;
+  // The argument of e^-rate x is rounded, which the power amplifies by its size; from 2^-100 on it stays as it is.
+  const double rate = kind == Activation::silu ? 1.0 : kind == Activation::gelu_quick ? 1.702 : 0.0;
+  const double amplified = std::fabs(rate * x * exact) * 0x1p-23 + (rate > 0.0 ? 100.0 * 0x1p-100 : 0.0);
   return relative + amplified + (cancels ? 8 * 0x1p-24 * std::fabs(x) : 0.0) + 0x1p-149;
 }
 

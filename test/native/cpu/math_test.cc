@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <numbers>
+#include <string>
 #include <vector>
 
 #include "backend/half.h"
@@ -125,28 +127,88 @@ TEST(Math, SpecialValues) {
   }
 }
 
+struct Gelu {
+  Activation kind;
+  long double (*left)(long double);  // gelu(-x) / -x for x > 0; gelu(x) / x is the rest of 1
+};
+
 TEST(Math, GeluStaysWithinTheStatedBounds) {
+  const Gelu gelus[] = {
+      {Activation::gelu, [](long double x) { return 0.5L * std::erfc(x * std::sqrt(0.5L)); }},
+      {Activation::gelu_tanh,
+       [](long double x) {
+         return 1.0L / (1.0L + std::exp(2.0L * std::sqrt(2.0L / std::numbers::pi_v<long double>) * x *
+                                        (1.0L + 0.044715L * x * x)));
+       }},
+  };
   for (const Isa isa : available_isas()) {
     const RowKernels& kernels = kernel_table(isa).rows;
-    double largest = 0.0;
-    for (uint32_t bits = 0; bits < 0x7f800000u; bits += reference::slow() ? 524287 : 8191) {
-      const float x[] = {float_of(bits), -float_of(bits)};
-      float y[2];
-      kernels.activation(Activation::gelu, x, y, 2);
-      const auto magnitude = static_cast<long double>(x[0]);
-      const long double left = 0.5L * std::erfc(magnitude * std::sqrt(0.5L));
-      largest = std::max(largest, error_in_last_places(y[0], magnitude * (1.0L - left)));
-      // Half of the smallest number, where the result is subnormal.
-      const long double bound = magnitude * 0x1p-23L + 0x1p-150L;
-      ASSERT_LE(std::fabs(static_cast<long double>(y[1]) + magnitude * left), bound) << x[1] << " " << isa_name(isa);
+    for (const Gelu& gelu : gelus) {
+      double largest = 0.0, left_of_zero = 0.0;
+      for (uint32_t bits = 0; bits < 0x7f800000u; bits += reference::slow() ? 524287 : 8191) {
+        const float x[] = {float_of(bits), -float_of(bits)};
+        float y[2];
+        kernels.activation(gelu.kind, x, y, 2);
+        const auto magnitude = static_cast<long double>(x[0]);
+        const long double left = gelu.left(magnitude);
+        largest = std::max(largest, error_in_last_places(y[0], magnitude * (1.0L - left)));
+        // Half of the smallest number, where the result is subnormal.
+        const long double error = std::fabs(static_cast<long double>(y[1]) + magnitude * left) - 0x1p-150L;
+        if (magnitude > 0.0L) left_of_zero = std::max(left_of_zero, static_cast<double>(error / magnitude));
+      }
+      EXPECT_LE(largest, 3.5) << isa_name(isa);
+      EXPECT_LE(left_of_zero, 0x1p-23) << isa_name(isa);
+      const std::string name = std::to_string(static_cast<int>(gelu.kind)) + "_" + std::string(isa_name(isa));
+      RecordProperty("gelu_" + name, std::to_string(largest));
+      RecordProperty("gelu_left_" + name, std::to_string(left_of_zero * 0x1p23));
+      const float edges[] = {0.0f, -0.0f, -11.0f, -3e38f, -kInfinity, kInfinity, -std::nanf("")};
+      float y[7];
+      kernels.activation(gelu.kind, edges, y, 7);
+      for (int i = 0; i < 5; ++i) EXPECT_NEAR(y[i], 0.0f, 2e-28f) << edges[i] << " " << isa_name(isa);
+      EXPECT_FALSE(std::signbit(y[0]));
+      EXPECT_TRUE(std::signbit(y[1]));
+      EXPECT_EQ(y[5], kInfinity);
+      EXPECT_TRUE(std::isnan(y[6]));
     }
-    EXPECT_LE(largest, 3.5) << isa_name(isa);
-    const float edges[] = {0.0f, -0.0f, -11.0f, -3e38f, kInfinity};
-    float y[5];
-    kernels.activation(Activation::gelu, edges, y, 5);
-    for (int i = 0; i < 4; ++i) EXPECT_EQ(y[i], 0.0f) << edges[i] << " " << isa_name(isa);
-    EXPECT_TRUE(std::signbit(y[1]));
-    EXPECT_EQ(y[4], kInfinity);
+  }
+}
+
+TEST(Math, SiluStaysWithinTheStatedBounds) {
+  struct Case {
+    Activation kind;
+    long double rate;
+  };
+  for (const Isa isa : available_isas()) {
+    const RowKernels& kernels = kernel_table(isa).rows;
+    for (const Case& c : {Case{Activation::silu, 1.0L}, Case{Activation::gelu_quick, 1.702L}}) {
+      double right = 0.0, left = 0.0;
+      for (uint32_t bits = 0; bits < 0x7f800000u; bits += reference::slow() ? 524287 : 8191) {
+        const float x[] = {float_of(bits), -float_of(bits)};
+        float y[2];
+        kernels.activation(c.kind, x, y, 2);
+        const auto magnitude = static_cast<long double>(x[0]);
+        const long double weight = c.rate * magnitude;
+        right = std::max(right, error_in_last_places(y[0], magnitude / (1.0L + std::exp(-weight))));
+        if (weight < 69.0L) {
+          left = std::max(left, error_in_last_places(y[1], -magnitude / (1.0L + std::exp(weight))) /
+                                    static_cast<double>(4.0L + 2.0L * weight));
+        } else {
+          ASSERT_NEAR(y[1], 0.0f, 1e-28f) << x[1] << " " << isa_name(isa);
+        }
+      }
+      EXPECT_LE(right, 3.0) << isa_name(isa);
+      EXPECT_LE(left, 1.0) << isa_name(isa);
+      const std::string name = std::to_string(static_cast<int>(c.kind)) + "_" + std::string(isa_name(isa));
+      RecordProperty("silu_" + name, std::to_string(right));
+      RecordProperty("silu_left_" + name, std::to_string(left));
+      const float edges[] = {0.0f, -0.0f, -kInfinity, kInfinity, std::nanf("")};
+      float y[5];
+      kernels.activation(c.kind, edges, y, 5);
+      EXPECT_TRUE(y[0] == 0.0f && !std::signbit(y[0]) && y[1] == 0.0f && std::signbit(y[1])) << isa_name(isa);
+      EXPECT_NEAR(y[2], 0.0f, 1e-28f) << isa_name(isa);
+      EXPECT_EQ(y[3], kInfinity) << isa_name(isa);
+      EXPECT_TRUE(std::isnan(y[4])) << isa_name(isa);
+    }
   }
 }
 
