@@ -43,11 +43,15 @@ TEST(Int8AmxEmulation, HasTheBitsOfTheScalarKernels) {
     const Matrix w = reference::random_matrix(shape.out_features, shape.in_features, 2);
     for (int64_t i = 0; i < static_cast<int64_t>(a.values.size()); i += 37) a.values[static_cast<size_t>(i)] *= 9.0f;
     // Weights of few outlier features are dequantized as rows bring them up, those of many in runs for all rows.
-    // Without outliers, and with an activation, rows are finished in longer runs.
-    for (const auto& [mapping, rule, threshold] : {std::tuple(Int8Mapping::absmax, OutlierRule::token, 3.0f),
-                                                   std::tuple(Int8Mapping::zeropoint, OutlierRule::token, 3.0f),
-                                                   std::tuple(Int8Mapping::zeropoint, OutlierRule::column, 3.0f),
-                                                   std::tuple(Int8Mapping::absmax, OutlierRule::token, 0.0f)}) {
+    // Rows end in activations one by one, in rarer ones in longer runs.
+    for (const auto& [mapping, rule, threshold, activation] :
+         {std::tuple(Int8Mapping::absmax, OutlierRule::token, 3.0f, Activation::identity),
+          std::tuple(Int8Mapping::zeropoint, OutlierRule::token, 3.0f, Activation::sigmoid),
+          std::tuple(Int8Mapping::zeropoint, OutlierRule::column, 3.0f, Activation::identity),
+          std::tuple(Int8Mapping::absmax, OutlierRule::token, 3.0f, Activation::gelu),
+          std::tuple(Int8Mapping::absmax, OutlierRule::token, 0.0f, Activation::gelu_tanh),
+          std::tuple(Int8Mapping::absmax, OutlierRule::token, 0.0f, Activation::relu),
+          std::tuple(Int8Mapping::absmax, OutlierRule::token, 0.0f, Activation::silu)}) {
       Int8Settings settings;
       settings.weights = settings.activations = mapping;
       settings.outliers = rule;
@@ -61,7 +65,7 @@ TEST(Int8AmxEmulation, HasTheBitsOfTheScalarKernels) {
         LinearArguments arguments;
         arguments.input = view(a);
         arguments.weight = weight.get();
-        arguments.activation = threshold > 0.0f ? Activation::identity : Activation::gelu;
+        arguments.activation = activation;
         arguments.out = view(out[i]);
         drivers[i]->linear(arguments);
       }
