@@ -101,7 +101,7 @@ inline Vec::F over_one_plus_exponential2(Vec::F x, Vec::F y) {
   return Vec::quotient(x, Vec::add(power, Vec::set1(1.0f)));
 }
 
-/// x / (1 + e^(-rate x)). Below -100 ln 2 / rate, where x is of the size of 1e-28, it stays as it is.
+/// x / (1 + e^(-rate x)). From -100 ln 2 / rate on downwards it stays what it is there, about -1e-28.
 inline Vec::F sigmoid_weighted(Vec::F x, float rate) {
   constexpr float kBinary = 1.44269504f;  // 1 / ln 2
   const Vec::F bounded = Vec::max(Vec::set1(-100.0f / kBinary / rate), x);
