@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "formats/page_allocator.h"
+
 namespace octoformer {
 
 /// Many strings in one piece of memory: a vocabulary has up to some 256,000 of them.
@@ -29,8 +31,8 @@ class StringList {
   }
 
  private:
-  std::string text_;
-  std::vector<uint64_t> ends_;
+  std::basic_string<char, std::char_traits<char>, PageAllocator<char>> text_;
+  std::vector<uint64_t, PageAllocator<uint64_t>> ends_;
 };
 
 struct MetadataValue;

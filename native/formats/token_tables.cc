@@ -45,7 +45,7 @@ int32_t& slot_of(TokenTables& tables, std::u16string_view token) {
 }
 
 /// Adds UTF-8 as UTF-16. False for bytes that are none (Unicode 15, table 3-7).
-bool append_utf16(std::string_view utf8, std::u16string& out) {
+bool append_utf16(std::string_view utf8, TokenTables::Text& out) {
   for (size_t at = 0; at < utf8.size();) {
     const auto lead = static_cast<uint8_t>(utf8[at]);
     if (lead < 0x80) {
@@ -109,7 +109,7 @@ std::optional<TokenTables> make_token_tables(const TokenTexts& texts) {
 
   tables.merges.reserve(3 * texts.merges);
   tables.merge_slots = make_slots(texts.merges);
-  std::u16string both;
+  TokenTables::Text both;
   for (size_t rank = 0; rank < texts.merges; ++rank) {
     const std::optional<MergeText> merge = texts.merge(rank);
     both.clear();

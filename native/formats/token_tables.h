@@ -11,12 +11,15 @@
 #include <vector>
 
 #include "formats/metadata.h"
+#include "formats/page_allocator.h"
 
 namespace octoformer {
 
 struct TokenTables {
+  using Text = std::basic_string<char16_t, std::char_traits<char16_t>, PageAllocator<char16_t>>;
+
   /// All tokens in the order of their ids, one after another.
-  std::u16string text;
+  Text text;
   /// Where each ends in the text.
   std::vector<uint32_t> ends;
   /// Ids by tokens, as TokenTable of ts/tokenization looks them up.
