@@ -84,6 +84,20 @@ static inline KeyRange attended_keys(const AttentionTile& tile, int64_t token) {
   return range;
 }
 
+/// Groups [first, end) of kGroupKeys keys.
+struct GroupRange {
+  int64_t first;
+  int64_t end;
+};
+
+/// Those that some row of the tile attends to.
+static inline GroupRange attended_groups(const AttentionTile& tile) {
+  // Ranges move up with the token, so the first row has the first key and the last row the last one.
+  const KeyRange first = attended_keys(tile, tile.first_row / tile.heads_per_kv);
+  const KeyRange last = attended_keys(tile, (tile.first_row + tile.rows - 1) / tile.heads_per_kv);
+  return {first.first / kGroupKeys, (last.end + kGroupKeys - 1) / kGroupKeys};
+}
+
 /// Floats of a state (running maxima, sums of exponentials, weighted sums of values of a tile's rows).
 static constexpr int64_t attention_state_floats(int64_t rows, int64_t head_dim) {
   return (2 * rows + kHeadDimMultiple - 1) / kHeadDimMultiple * kHeadDimMultiple + rows * padded_head_dim(head_dim);
@@ -92,22 +106,24 @@ static constexpr int64_t attention_state_floats(int64_t rows, int64_t head_dim) 
 /// Products of a tile's rows with a block of places, or of a block of places with a page's keys.
 static constexpr int64_t position_products_floats() { return kMaximumTileRows * kScoreStride; }
 
-/// Floats that `attend` and `scores` need beside the state: queries, scores, one group's state, a page's keys or values
-/// widened to float32, products of positions.
+/// Floats that kernels need beside their results: for `attend_whole` a state, queries, scores, one group's state, a
+/// page's keys or values widened to float32, products of positions.
 static constexpr int64_t attention_workspace_floats(int64_t head_dim, bool positions) {
-  return kMaximumTileRows * (head_dim + kScoreStride) + attention_state_floats(kMaximumTileRows, head_dim) +
+  return kMaximumTileRows * (head_dim + kScoreStride) + 2 * attention_state_floats(kMaximumTileRows, head_dim) +
          value_numbers(head_dim) + (positions ? position_products_floats() : 0);
 }
 
-/// The same where tiles are `on_units`: queries and scores are all that differs.
+/// The same where tiles are `on_units`, of which one is begun before others are done.
 static constexpr int64_t unit_workspace_floats(int64_t head_dim) {
-  return kMaximumUnitRows * (padded_head_dim(head_dim) / 2 + kScoreStride) +
-         attention_state_floats(kMaximumUnitRows, head_dim) + value_numbers(head_dim) / 2;
+  return kMaximumUnitRows * (padded_head_dim(head_dim) / 2 + 2 * kScoreStride) +
+         4 * attention_state_floats(kMaximumUnitRows, head_dim) + value_numbers(head_dim) / 2;
 }
 
 struct AttentionKernels {
   /// Overwrites `state` with groups [first_group, group_end) merged in order. Both pointers 64-byte aligned.
   void (*attend)(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace);
+  /// All groups of some tiles of one layer, each of which attends to some: writes their rows of `out`.
+  void (*attend_whole)(const AttentionTile* tiles, int64_t count, float* workspace);
   /// Merges the state of one later group into `state`; both are of the same tile.
   void (*merge)(const AttentionTile& tile, int64_t group, float* state, const float* later);
   /// Writes the tile's rows of `out`.

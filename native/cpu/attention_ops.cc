@@ -23,17 +23,22 @@ float* scratch_floats(int64_t count) {
   return reinterpret_cast<float*>(scratch.data());
 }
 
-void attend_by_tiles(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks,
-                     const AttentionArguments& arguments) {
-  const int64_t state_floats = attention_state_floats(tasks.tile_rows(), arguments.layer.head_dim);
-  const int64_t worker_floats = state_floats + tasks.workspace_floats();
+/// Several tiles a task: those of one head share its keys and values, and a processor's units of different kinds work
+/// on two neighbours at once (kernels/attention_amx.h).
+constexpr int64_t kTilesPerTask = 8;
+/// But as many tasks for each thread, so that none waits for long in the end.
+constexpr int64_t kTasksPerThread = 16;
+
+void attend_by_tiles(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks) {
+  const int64_t tiles = tasks.size(), tasks_wanted = threads > 1 ? kTasksPerThread * threads : 1;
+  const int64_t per_task = std::clamp<int64_t>(tiles / tasks_wanted, 1, kTilesPerTask);
+  const int64_t worker_floats = tasks.workspace_floats();
   float* memory = scratch_floats(threads * worker_floats);
-  ThreadPool::shared().parallel_for(threads, tasks.size(), [&](int64_t index, int worker) {
-    const AttentionTile tile = tasks.task(index).tile;
-    const GroupRange groups = attended_groups(tile);
-    float* state = memory + worker * worker_floats;
-    kernels.attend(tile, groups.first, groups.end, state, state + state_floats);
-    kernels.finish(tile, state);
+  ThreadPool::shared().parallel_for(threads, (tiles + per_task - 1) / per_task, [&](int64_t task, int worker) {
+    AttentionTile of_task[kTilesPerTask];
+    const int64_t first = task * per_task, count = std::min(per_task, tiles - first);
+    for (int64_t i = 0; i < count; ++i) of_task[i] = tasks.task(first + i).tile;
+    kernels.attend_whole(of_task, count, memory + worker * worker_floats);
   });
 }
 
@@ -86,7 +91,7 @@ void run_attention(const AttentionKernels& kernels, int threads, const Attention
   if (threads > 1 && tasks.size() < kTilesPerThread * threads) {
     attend_by_groups(kernels, threads, tasks);
   } else {
-    attend_by_tiles(kernels, threads, tasks, arguments);
+    attend_by_tiles(kernels, threads, tasks);
   }
 }
 

@@ -22,13 +22,6 @@ std::vector<float> pack_heads(const ConstMatrixView& matrix, int64_t head_dim, i
 
 }  // namespace
 
-GroupRange attended_groups(const AttentionTile& tile) {
-  // Ranges move up with the token, so the first row has the first key and the last row the last one.
-  const KeyRange first = attended_keys(tile, tile.first_row / tile.heads_per_kv);
-  const KeyRange last = attended_keys(tile, (tile.first_row + tile.rows - 1) / tile.heads_per_kv);
-  return {first.first / kGroupKeys, (last.end + kGroupKeys - 1) / kGroupKeys};
-}
-
 // Sparse patterns and terms of positions are rare: their layers widen what pages keep and go on in float32.
 AttentionTasks::AttentionTasks(const AttentionKernels& kernels, const AttentionArguments& arguments)
     : arguments_(arguments),

@@ -17,14 +17,6 @@ struct AttentionTask {
   int64_t first_head;  // query head of the tile's kv head
 };
 
-/// Groups [first, end) that some row of the tile attends to.
-struct GroupRange {
-  int64_t first;
-  int64_t end;
-};
-
-GroupRange attended_groups(const AttentionTile& tile);
-
 /// Numbers the tiles of a batch, so that a task is found from its number without storing all.
 class AttentionTasks {
  public:

@@ -111,16 +111,30 @@ class PairWriter {
   }
 
   void place_keys(int64_t head) const {
-    const int64_t whole = layer_.head_dim / 2 * 2;
-    for (int64_t token = 0; token < tokens_.count; ++token) {
-      const uint16_t* key = narrowed(token, head);
-      uint16_t* pairs = place(head, 0) + 2 * (tokens_.slot + token);
-      int64_t d = 0;
-      for (; d < whole; d += 2) std::memcpy(pairs + d * kPageKeys, key + d, 2 * sizeof *key);
-      for (; d < padded_head_dim(layer_.head_dim); d += 2) {
-        pairs[d * kPageKeys] = d < layer_.head_dim ? key[d] : uint16_t{0};
-        pairs[d * kPageKeys + 1] = 0;
+    int64_t token = 0;
+    for (; token + 4 <= tokens_.count; token += 4) place_keys_of<4>(head, token);
+    for (; token < tokens_.count; ++token) place_keys_of<1>(head, token);
+  }
+  /// Keys of `Tokens` tokens, whose pairs lie side by side: so they are stored together.
+  template <int Tokens>
+  void place_keys_of(int64_t head, int64_t token) const {
+    const uint16_t* keys[Tokens];
+    for (int i = 0; i < Tokens; ++i) keys[i] = narrowed(token + i, head);
+    uint16_t* pairs = place(head, 0) + 2 * (tokens_.slot + token);
+    const int64_t numbers = layer_.head_dim;
+    int64_t d = 0;
+    for (; d + 2 <= numbers; d += 2) {
+      uint16_t together[Tokens][2];
+      for (int i = 0; i < Tokens; ++i) std::memcpy(together[i], keys[i] + d, sizeof together[i]);
+      std::memcpy(pairs + d * kPageKeys, together, sizeof together);
+    }
+    for (; d < padded_head_dim(numbers); d += 2) {
+      uint16_t together[Tokens][2];
+      for (int i = 0; i < Tokens; ++i) {
+        together[i][0] = d < numbers ? keys[i][d] : uint16_t{0};
+        together[i][1] = 0;
       }
+      std::memcpy(pairs + d * kPageKeys, together, sizeof together);
     }
   }
 

@@ -99,6 +99,12 @@ inline BlockRange block_range(const KeyRange* ranges, int64_t rows) {
 [[gnu::noinline]] inline void find_ranges(const AttentionTile& tile, int64_t group, KeyRange* ranges) {
   TileRow at(tile);
   KeyRange range = keys_in_group(tile, at.token(), group);
+  // Ranges move up with the token: if the last one is the first, all are.
+  const KeyRange last = keys_in_group(tile, (tile.first_row + tile.rows - 1) / tile.heads_per_kv, group);
+  if (range.first == last.first && range.end == last.end) {
+    for (int64_t row = 0; row < tile.rows; ++row) ranges[row] = range;
+    return;
+  }
   for (int64_t row = 0; row < tile.rows; ++row, at.next()) {
     if (at.head() == 0) range = keys_in_group(tile, at.token(), group);
     ranges[row] = range;
@@ -305,11 +311,17 @@ void attend_tile(const AttentionTile& tile, int64_t first_group, int64_t group_e
 void finish_attention(const AttentionTile& tile, const float* state) {
   const AttentionState from = state_parts(tile, const_cast<float*>(state));
   const int64_t stride = padded_head_dim(tile.head_dim);
+  // One division a row: a mean is two roundings away from the quotient of its sums.
+  constexpr int64_t kRows = (kMaximumUnitRows + Vec::lanes - 1) / Vec::lanes * Vec::lanes;
+  float shares[kRows];
+  for (int64_t row = 0; row < tile.rows; row += Vec::lanes) {
+    const int64_t count = tile.rows - row < Vec::lanes ? tile.rows - row : Vec::lanes;
+    Vec::store(shares + row, Vec::div(Vec::set1(1.0f), Vec::load_n(from.totals + row, count)));
+  }
   TileRow at(tile);
   for (int64_t row = 0; row < tile.rows; ++row, at.next()) {
     float* out = tile.out + at.token() * tile.out_stride + at.head() * tile.head_dim;
-    // One division a row: a mean is two roundings away from the quotient of its sums.
-    const Vec::F share = Vec::div(Vec::set1(1.0f), Vec::set1(from.totals[row]));
+    const Vec::F share = Vec::set1(shares[row]);
     for (int64_t d = 0; d < tile.head_dim; d += Vec::lanes) {
       // Adding 0 turns a -0 into 0: the sign of an underflow is all that could tell how groups were spread.
       const Vec::F mean = Vec::fma(Vec::load(from.sums + row * stride + d), share, Vec::zero());
@@ -319,6 +331,16 @@ void finish_attention(const AttentionTile& tile, const float* state) {
         Vec::store_n(out + d, mean, tile.head_dim - d);
       }
     }
+  }
+}
+
+void attend_whole_tiles(const AttentionTile* tiles, int64_t count, float* workspace) {
+  float* state = workspace;
+  workspace += attention_state_floats(kMaximumTileRows, tiles->head_dim);
+  for (int64_t i = 0; i < count; ++i) {
+    const GroupRange groups = attended_groups(tiles[i]);
+    attend_tile(tiles[i], groups.first, groups.end, state, workspace);
+    finish_attention(tiles[i], state);
   }
 }
 

@@ -87,9 +87,11 @@ inline void softmax_rows(PageRange pages, float factor, float* scores, float* ma
   for (int row = 0; row < Rows; ++row) totals[row] = sums[row];
 }
 
-/// The weights of all rows, in place of the products of their queries with a group's keys.
+/// The weights of all rows, in place of the products of their queries with a group's keys. Calls meanwhile() before
+/// every kSoftmaxRows of them.
+template <class Meanwhile>
 inline void softmax_tile(const AttentionTile& tile, int64_t group, const KeyRange* ranges, KeyRange all,
-                         PageRange pages, float* scores, float* maxima, float* totals) {
+                         PageRange pages, float* scores, float* maxima, float* totals, const Meanwhile& meanwhile) {
   if (!only_scaled(tile)) {
     for (int64_t row = 0; row < tile.rows; ++row) {
       if (ranges[row].first >= ranges[row].end) continue;
@@ -99,6 +101,7 @@ inline void softmax_tile(const AttentionTile& tile, int64_t group, const KeyRang
   mask_pages(ranges, all, pages, tile.rows, scores);
   const float factor = exponents_of_score(tile);
   for (int64_t row = 0; row < tile.rows; row += kSoftmaxRows) {
+    meanwhile();
     with_size<kSoftmaxRows>(tile.rows - row, [=](auto tag) {
       softmax_rows<decltype(tag)::size>(pages, factor, scores + row * kScoreStride, maxima + row, totals + row);
     });

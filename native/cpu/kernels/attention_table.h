@@ -18,9 +18,15 @@ void score_group(const AttentionTile& tile, int64_t group, float* scores, float*
   const auto kernel = tile.on_units ? score_amx : score_tile;
   kernel(tile, group, scores, workspace);
 }
-constexpr AttentionKernels kAttentionKernels = {attend, merge_states, finish_attention, score_group, kMaximumUnitRows};
+void attend_whole(const AttentionTile* tiles, int64_t count, float* workspace) {
+  const auto kernel = tiles->on_units ? attend_whole_amx : attend_whole_tiles;
+  kernel(tiles, count, workspace);
+}
+constexpr AttentionKernels kAttentionKernels = {attend,           attend_whole, merge_states,
+                                                finish_attention, score_group,  kMaximumUnitRows};
 #else
-constexpr AttentionKernels kAttentionKernels = {attend_tile, merge_states, finish_attention, score_tile, 0};
+constexpr AttentionKernels kAttentionKernels = {attend_tile,      attend_whole_tiles, merge_states,
+                                                finish_attention, score_tile,         0};
 #endif
 
 }  // namespace

@@ -11,6 +11,10 @@
 
 #define OCTOFORMER_TILES 1
 
+// gcc does not know that loading a tile reads memory: where it could tell what was stored before, it has to be told not
+// to move that.
+#define LET_TILES_SEE_MEMORY() __asm__ volatile("" : : : "memory")
+
 #if !defined(OCTOFORMER_EMULATE_TILES)
 #include <immintrin.h>
 #endif

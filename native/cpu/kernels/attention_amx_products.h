@@ -1,0 +1,258 @@
+// The products of attention on AMX tiles: of queries and keys, and of the softmax's weights and values. They are cut
+// into steps of some eight tile products, which another computation may lie between: a processor works on tiles and on
+// vectors at the same time if both lie within the instructions that it sees ahead.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu/kernels/amx_blocks.h"
+#include "cpu/kernels/attention_amx_softmax.h"
+
+namespace octoformer {
+namespace {
+
+static_assert(kMaximumUnitRows == 2 * kTileRow && kPageKeys == 2 * kTileColumns);
+
+constexpr int64_t kScoreBytes = kScoreStride * 4;  // from one row's scores (or weights) to the next one's
+constexpr int64_t kKeyPairBytes = kPageKeys * 4;   // from one pair of a page's keys to the next one
+
+/// Numbers of queries and keys that a step multiplies: as many as tiles hold, if that divides padded heads.
+inline int64_t step_depth(int64_t head_dim) { return padded_head_dim(head_dim) % 32 == 0 ? 32 : 16; }
+
+/// Tiles 0 to 3 hold sums, 4 and 5 the rows' factors (the first 16 rows are in 0, 1 and 4), of which a step takes
+/// `depth`; 6 and 7 hold keys or values.
+inline void configure_attention_tiles(int64_t rows, int64_t depth) {
+  const int64_t above = rows < kTileRow ? rows : kTileRow, below = rows > kTileRow ? rows - kTileRow : kTileRow;
+  const int64_t tile_rows[8] = {above, above, below, below, above, below, depth / 2, depth / 2};
+  TileConfiguration configuration;
+  for (int tile = 0; tile < 8; ++tile) {
+    configuration.row_bytes[tile] = static_cast<uint16_t>(tile == 4 || tile == 5 ? 2 * depth : kTileRowBytes);
+    configuration.rows[tile] = static_cast<uint8_t>(tile_rows[tile]);
+  }
+  TILE_CONFIGURE(configuration);
+}
+
+inline void round_queries(const AttentionTile& tile, uint16_t* queries) {
+  const int64_t depth = padded_head_dim(tile.head_dim);
+  TileRow at(tile);
+  for (int64_t row = 0; row < tile.rows; ++row, at.next(), queries += depth) {
+    const float* query = tile.query + at.token() * tile.query_stride + at.head() * tile.head_dim;
+    int64_t d = 0;
+    for (; d + 2 * Vec::lanes <= tile.head_dim; d += 2 * Vec::lanes) {
+      Bfloat16Unit::store(queries + d, Bfloat16Unit::narrow(Vec::load(query + d), Vec::load(query + d + Vec::lanes)));
+    }
+    for (; d + Vec::lanes <= tile.head_dim; d += Vec::lanes) Vec::store_bfloat16(queries + d, Vec::load(query + d));
+    for (; d < tile.head_dim; ++d) queries[d] = float_to_bfloat16(query[d]);
+    for (; d < depth; ++d) queries[d] = 0;
+  }
+}
+
+/// Bytes that are fetched into the first-level cache while others are multiplied.
+inline void fetch(const std::byte* from, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 3);
+}
+
+/// scores = queries . keys of a page, `Tall` if there are more than 16 rows.
+template <bool Tall>
+inline void multiply_page_keys(const uint16_t* queries, int64_t depth, int64_t step, const std::byte* keys,
+                               float* scores) {
+  const int64_t query_bytes = 2 * depth;
+  TILE_ZERO(0);
+  TILE_ZERO(1);
+  if constexpr (Tall) {
+    TILE_ZERO(2);
+    TILE_ZERO(3);
+  }
+  for (int64_t d = 0; d < depth; d += step, keys += step / 2 * kKeyPairBytes) {
+    TILE_LOAD(6, keys, kKeyPairBytes);
+    TILE_LOAD(4, queries + d, query_bytes);
+    TILE_MULTIPLY_BFLOAT16(0, 4, 6);
+    TILE_LOAD(7, keys + 64, kKeyPairBytes);
+    TILE_MULTIPLY_BFLOAT16(1, 4, 7);
+    if constexpr (Tall) {
+      TILE_LOAD(5, queries + kTileRow * depth + d, query_bytes);
+      TILE_MULTIPLY_BFLOAT16(2, 5, 6);
+      TILE_MULTIPLY_BFLOAT16(3, 5, 7);
+    }
+  }
+  TILE_STORE(0, scores, kScoreBytes);
+  TILE_STORE(1, scores + kTileColumns, kScoreBytes);
+  if constexpr (Tall) {
+    TILE_STORE(2, scores + kTileRow * kScoreStride, kScoreBytes);
+    TILE_STORE(3, scores + kTileRow * kScoreStride + kTileColumns, kScoreBytes);
+  }
+}
+
+/// The products of all rows and the keys of a group's pages, page by page.
+class KeyProducts {
+ public:
+  KeyProducts() = default;
+  KeyProducts(const AttentionTile& tile, int64_t group, PageRange pages, const uint16_t* queries, float* scores)
+      : tile_(&tile), first_page_(group * kGroupPages), pages_(pages), queries_(queries), scores_(scores) {}
+
+  int64_t steps_left() const { return pages_.end - pages_.first; }
+  [[gnu::noinline]] void step() {
+    LET_TILES_SEE_MEMORY();
+    const int64_t depth = padded_head_dim(tile_->head_dim), number = first_page_ + pages_.first;
+    if (tile_->rows <= kTileRow) fetch_after(number);
+    const auto multiply = tile_->rows > kTileRow ? multiply_page_keys<true> : multiply_page_keys<false>;
+    multiply(queries_, depth, step_depth(tile_->head_dim), page_keys(*tile_, number),
+             scores_ + pages_.first * kPageKeys);
+    ++pages_.first;
+  }
+
+ private:
+  /// Few rows wait for memory: a page's values and the next one's keys come while the keys are multiplied.
+  void fetch_after(int64_t number) const {
+    fetch(page_values(*tile_, number), 2 * value_numbers(tile_->head_dim));
+    if ((number + 1) * kPageKeys < tile_->keys) {
+      fetch(page_keys(*tile_, number + 1), 2 * key_numbers(tile_->form, tile_->head_dim));
+    }
+  }
+
+  const AttentionTile* tile_ = nullptr;
+  int64_t first_page_ = 0;    // of the group
+  PageRange pages_ = {0, 0};  // those left
+  const uint16_t* queries_ = nullptr;
+  float* scores_ = nullptr;
+};
+
+/// sums [rows][16, or 32 if `Wide`] = weights times the values of `count` pages, of which values_of(i) is the ith: here
+/// pages [first, end). Sums stay in the tiles until the last page.
+template <bool Tall, bool Wide, class Values>
+inline void multiply_columns(const std::byte* weights, int64_t first, int64_t end, int64_t count,
+                             const Values& values_of, int64_t columns, float* sums) {
+  const int64_t value_bytes = 4 * columns, sum_bytes = 4 * columns;
+  if (first == 0) {
+    TILE_ZERO(0);
+    if constexpr (Wide) TILE_ZERO(1);
+    if constexpr (Tall) TILE_ZERO(2);
+    if constexpr (Tall && Wide) TILE_ZERO(3);
+  }
+  weights += first * kTileRowBytes;
+  for (int64_t i = first; i < end; ++i, weights += kTileRowBytes) {
+    const std::byte* values = values_of(i);
+    TILE_LOAD(6, values, value_bytes);
+    TILE_LOAD(4, weights, kScoreBytes);
+    TILE_MULTIPLY_BFLOAT16(0, 4, 6);
+    if constexpr (Wide) {
+      TILE_LOAD(7, values + 64, value_bytes);
+      TILE_MULTIPLY_BFLOAT16(1, 4, 7);
+    }
+    if constexpr (Tall) {
+      TILE_LOAD(5, weights + kTileRow * kScoreBytes, kScoreBytes);
+      TILE_MULTIPLY_BFLOAT16(2, 5, 6);
+      if constexpr (Wide) TILE_MULTIPLY_BFLOAT16(3, 5, 7);
+    }
+  }
+  if (end < count) return;
+  TILE_STORE(0, sums, sum_bytes);
+  if constexpr (Wide) TILE_STORE(1, sums + kTileColumns, sum_bytes);
+  if constexpr (Tall) TILE_STORE(2, sums + kTileRow * columns, sum_bytes);
+  if constexpr (Tall && Wide) TILE_STORE(3, sums + kTileRow * columns + kTileColumns, sum_bytes);
+}
+
+/// sums [rows][padded head_dim] = weights times the values of some pages, two pages and up to 32 columns a step.
+class ValueProducts {
+ public:
+  ValueProducts() = default;
+  /// Pages [first_page, first_page + count) of the tile.
+  ValueProducts(const AttentionTile& tile, int64_t first_page, int64_t count, const std::byte* weights, float* sums)
+      : tile_(&tile),
+        first_page_(first_page),
+        count_(count),
+        columns_(padded_head_dim(tile.head_dim)),
+        weights_(weights),
+        sums_(sums) {}
+
+  int64_t steps_left() const {
+    return (columns_ - column_ + kStepColumns - 1) / kStepColumns * page_steps() - page_ / kStepPages;
+  }
+  [[gnu::noinline]] void step() {
+    LET_TILES_SEE_MEMORY();
+    const int64_t end = page_ + kStepPages < count_ ? page_ + kStepPages : count_;
+    multiply_values(tile_->rows, weights_, page_, end, count_, column_, columns_, sums_,
+                    [this](int64_t i) { return page_values(*tile_, first_page_ + i) + 4 * column_; });
+    page_ = end;
+    if (page_ < count_) return;
+    page_ = 0;
+    column_ += kStepColumns;
+  }
+
+  /// One step's products; values_of(i) points at the ith page's values from `column` on.
+  template <class Values>
+  static void multiply_values(int64_t rows, const std::byte* weights, int64_t first, int64_t end, int64_t count,
+                              int64_t column, int64_t columns, float* sums, const Values& values_of) {
+    const bool tall = rows > kTileRow, wide = column + kTileColumns < columns;
+    const auto multiply = tall   ? wide ? multiply_columns<true, true, Values> : multiply_columns<true, false, Values>
+                            : wide ? multiply_columns<false, true, Values>
+                                 : multiply_columns<false, false, Values>;
+    multiply(weights, first, end, count, values_of, columns, sums + column);
+  }
+
+  static constexpr int64_t kStepColumns = 2 * kTileColumns;
+
+ private:
+  static constexpr int64_t kStepPages = 2;
+  int64_t page_steps() const { return (count_ + kStepPages - 1) / kStepPages; }
+
+  const AttentionTile* tile_ = nullptr;
+  int64_t first_page_ = 0, count_ = 0, columns_ = 0;
+  const std::byte* weights_ = nullptr;
+  float* sums_ = nullptr;
+  int64_t column_ = 0, page_ = 0;  // where the next step begins
+};
+
+[[gnu::noinline]] inline bool all_finite(const uint16_t* numbers, int64_t count) {
+  uint16_t found = 0;
+  for (int64_t i = 0; i < count; ++i) found |= static_cast<uint16_t>((numbers[i] & 0x7f80) == 0x7f80);
+  return found == 0;
+}
+
+/// Whether the values of all pages are finite, but for those of keys that all rows attend to.
+inline bool finite_outside(const AttentionTile& tile, int64_t group, PageRange pages, KeyRange all) {
+  for (int64_t page = pages.first; page < pages.end; ++page) {
+    if (all.first <= page * kPageKeys && all.end >= (page + 1) * kPageKeys) continue;
+    const std::byte* values = page_values(tile, group * kGroupPages + page);
+    if (!all_finite(reinterpret_cast<const uint16_t*>(values), value_numbers(tile.head_dim))) return false;
+  }
+  return true;
+}
+
+/// Values of a page with zeros for keys outside of `range` (counted from the page's start).
+inline void clean_values(const std::byte* from, int64_t columns, KeyRange range, uint16_t* to) {
+  const auto* values = reinterpret_cast<const uint16_t*>(from);
+  for (int64_t key = 0; key < kPageKeys; ++key) {
+    for (int64_t column = 0; column < columns; ++column) {
+      const int64_t at = (key / 2 * columns + column) * 2 + key % 2;
+      to[at] = key >= range.first && key < range.end ? values[at] : uint16_t{0};
+    }
+  }
+}
+
+/// The sums where a number is not finite that some row does not attend to: row by row, over pages where there are zeros
+/// instead. A row has the bits that it would have among finite numbers. `room`: for a page's values.
+[[gnu::noinline]] inline void multiply_cleaned(const AttentionTile& tile, int64_t group, PageRange pages,
+                                               const KeyRange* ranges, const float* scores, uint16_t* room,
+                                               float* sums) {
+  const int64_t columns = padded_head_dim(tile.head_dim), count = pages.end - pages.first;
+  configure_attention_tiles(1, kPageKeys);
+  for (int64_t row = 0; row < tile.rows; ++row) {
+    const std::byte* weights = reinterpret_cast<const std::byte*>(scores + row * kScoreStride) + pages.first * 64;
+    for (int64_t column = 0; column < columns; column += ValueProducts::kStepColumns) {
+      ValueProducts::multiply_values(1, weights, 0, count, count, column, columns, sums + row * columns,
+                                     [&](int64_t i) {
+                                       const int64_t page = pages.first + i, start = page * kPageKeys;
+                                       LET_TILES_SEE_MEMORY();
+                                       clean_values(page_values(tile, group * kGroupPages + page), columns,
+                                                    {ranges[row].first - start, ranges[row].end - start}, room);
+                                       LET_TILES_SEE_MEMORY();
+                                       return reinterpret_cast<const std::byte*>(room + 2 * column);
+                                     });
+    }
+  }
+  configure_attention_tiles(tile.rows, kPageKeys);
+}
+
+}  // namespace
+}  // namespace octoformer
