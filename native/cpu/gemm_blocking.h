@@ -66,6 +66,7 @@ struct TaskShape {
   int64_t panels = 0;
   int64_t rows = 0;
   int64_t summed_rows = 0;  // rows whose partial sums wait for the next run of k
+  bool by_rows = false;     // tasks beside each other share activations, else weights
 };
 
 template <class Kernel>
@@ -95,7 +96,13 @@ TaskShape choose_task_shape(const Kernel& kernel, int64_t rows, int64_t panels, 
     task.panels = divide_up(panels, divide_up(panels, task.panels));
     const int64_t most = depth_block >= depth ? rows : choose_row_block(0, 2 * task.panels * kernel.panel, granule);
     const int64_t column_tasks = divide_up(panels, task.panels);
-    const int64_t shares = std::max(divide_up(rows, most), divide_up(wanted, column_tasks));
+    // Each thread gets rows of its own, as many as the others: so most of them are those that it has quantized, added
+    // to or activated before, and lie in its own cache. (Measured on two threads, K of 576 and 1536: 9 to 17 % faster
+    // than columns of its own; weights, which all threads read at about the same time, come from the third-level
+    // cache.)
+    task.by_rows = threads > 1;
+    const int64_t shares =
+        round_up(std::max(divide_up(rows, most), divide_up(wanted, column_tasks)), std::max(threads, 1));
     // Each task reads its weights anew, in the time of some products: for four strips at least.
     task.rows = std::max(round_up(divide_up(rows, shares), granule), std::min(4 * granule, most));
     while (count_tasks() < wanted && task.panels > 1) --task.panels;
@@ -110,6 +117,33 @@ TaskShape choose_task_shape(const Kernel& kernel, int64_t rows, int64_t panels, 
   task.summed_rows = choose_summed_rows(kernel, std::min(task.rows, rows), depth, depth_block);
   return task;
 }
+
+/// The tasks of a product of many rows, in the order in which they are given out: every thread has a run of its own.
+class BlockTasks {
+ public:
+  BlockTasks(const TaskShape& shape, int64_t rows, int64_t panels)
+      : shape_(shape),
+        rows_(rows),
+        panels_(panels),
+        row_tasks_(divide_up(rows, shape.rows)),
+        column_tasks_(divide_up(panels, shape.panels)) {}
+
+  int64_t count() const { return row_tasks_ * column_tasks_; }
+  /// Sets the block of the result.
+  template <class Task>
+  void choose(int64_t index, Task& task) const {
+    const int64_t row_task = shape_.by_rows ? index / column_tasks_ : index % row_tasks_;
+    const int64_t column_task = shape_.by_rows ? index % column_tasks_ : index / row_tasks_;
+    task.first_row = row_task * shape_.rows;
+    task.last_row = std::min(task.first_row + shape_.rows, rows_);
+    task.first_panel = column_task * shape_.panels;
+    task.last_panel = std::min(task.first_panel + shape_.panels, panels_);
+  }
+
+ private:
+  TaskShape shape_;
+  int64_t rows_, panels_, row_tasks_, column_tasks_;
+};
 
 inline int usable_threads(int threads, int64_t work, int64_t work_per_thread) {
   return static_cast<int>(std::clamp<int64_t>(work / work_per_thread, 1, threads));

@@ -287,19 +287,14 @@ void Int8LinearDriver::multiply_many_rows(const Int8Weight& weight, int64_t rows
   const int threads = usable_threads(threads_, rows * shared.out_features * shared.depth, 4 * kMultiplyAddsPerThread);
   const TaskShape shape =
       choose_task_shape(kernel, rows, panels, shared.depth, shared.depth_block, sizeof(int8_t), threads);
-  const int64_t row_tasks = divide_up(rows, shape.rows);
+  const BlockTasks tasks(shape, rows, panels);
   lend_scratch(kernel, int8_scratch_values(kernel, shape.summed_rows, shape.panels), threads);
-  // Tasks beside each other share weights.
-  ThreadPool::shared().parallel_for(threads, divide_up(panels, shape.panels) * row_tasks,
-                                    [&](int64_t index, int worker) {
-                                      Int8Task task = shared;
-                                      take_scratch(kernel, worker, task);
-                                      task.first_row = index % row_tasks * shape.rows;
-                                      task.last_row = std::min(task.first_row + shape.rows, rows);
-                                      task.first_panel = index / row_tasks * shape.panels;
-                                      task.last_panel = std::min(task.first_panel + shape.panels, panels);
-                                      kernel.many_rows(task);
-                                    });
+  ThreadPool::shared().parallel_for(threads, tasks.count(), [&](int64_t index, int worker) {
+    Int8Task task = shared;
+    take_scratch(kernel, worker, task);
+    tasks.choose(index, task);
+    kernel.many_rows(task);
+  });
 }
 
 void Int8LinearDriver::embedding(const EmbeddingArguments& arguments) const {

@@ -191,20 +191,15 @@ void LinearDriver::multiply_many_rows(Product<A, W>& product) {
       usable_threads(threads_, product.rows * shared.out_features * shared.depth, kMultiplyAddsPerThread);
   const TaskShape shape =
       choose_task_shape(kernel, product.rows, panels, shared.depth, shared.depth_block, sizeof(A), threads);
-  const int64_t row_tasks = divide_up(product.rows, shape.rows);
+  const BlockTasks tasks(shape, product.rows, panels);
   const int64_t scratch = gemm_scratch_floats(kernel, shape.summed_rows, shape.panels, shared.depth_block);
   scratch_.reserve(static_cast<size_t>(scratch * threads) * sizeof(float), "sums of a linear layer");
-  // Tasks beside each other share weights.
-  ThreadPool::shared().parallel_for(threads, divide_up(panels, shape.panels) * row_tasks,
-                                    [&](int64_t index, int worker) {
-                                      GemmTask<A, W> task = shared;
-                                      task.scratch = reinterpret_cast<float*>(scratch_.data()) + worker * scratch;
-                                      task.first_row = index % row_tasks * shape.rows;
-                                      task.last_row = std::min(task.first_row + shape.rows, product.rows);
-                                      task.first_panel = index / row_tasks * shape.panels;
-                                      task.last_panel = std::min(task.first_panel + shape.panels, panels);
-                                      kernel.many_rows(task);
-                                    });
+  ThreadPool::shared().parallel_for(threads, tasks.count(), [&](int64_t index, int worker) {
+    GemmTask<A, W> task = shared;
+    task.scratch = reinterpret_cast<float*>(scratch_.data()) + worker * scratch;
+    tasks.choose(index, task);
+    kernel.many_rows(task);
+  });
 }
 
 void LinearDriver::embedding(const EmbeddingArguments& arguments) const {
