@@ -97,7 +97,7 @@ TaskShape choose_task_shape(const Kernel& kernel, int64_t rows, int64_t panels, 
     const int64_t most = depth_block >= depth ? rows : choose_row_block(0, 2 * task.panels * kernel.panel, granule);
     const int64_t column_tasks = divide_up(panels, task.panels);
     // Each thread gets rows of its own, as many as the others: so most of them are those that it has quantized, added
-    // to or activated before, and lie in its own cache. (Measured on two threads, K of 576 and 1536: 9 to 17 % faster
+    // to or activated before, and lie in its own cache. (Measured on two threads, K of 576 and 1536: 4 to 17 % faster
     // than columns of its own; weights, which all threads read at about the same time, come from the third-level
     // cache.)
     task.by_rows = threads > 1;
