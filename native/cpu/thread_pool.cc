@@ -1,7 +1,6 @@
 #include "cpu/thread_pool.h"
 
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -10,46 +9,14 @@
 #include <thread>
 #include <utility>
 
-#if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
-#endif
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #endif
 
+#include "backend/wait_actively.h"
+
 namespace octoformer {
 namespace {
-
-void pause_briefly() {
-#if defined(__x86_64__) || defined(_M_X64)
-  _mm_pause();
-#elif defined(__aarch64__) && !defined(_MSC_VER)
-  __asm__ __volatile__("yield");
-#endif
-}
-
-// Jobs of a forward pass follow each other within microseconds, and so do the steps of a generation, whose tokens take
-// some hundred microseconds on the way through JavaScript; waking a thread takes ten, and several times that on virtual
-// machines: worth waiting for actively, but no longer, and after the first moment only while nobody else wants the
-// core.
-constexpr std::chrono::microseconds kSpinTime{20};
-constexpr std::chrono::microseconds kYieldTime{1000};
-
-/// Waits actively until ready() or for about kYieldTime; returns ready().
-template <class Ready>
-bool wait_actively(const Ready& ready) {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point start = Clock::now();
-  for (;;) {
-    for (int i = 0; i < 16; ++i) {
-      if (ready()) return true;
-      pause_briefly();
-    }
-    const Clock::duration waited = Clock::now() - start;
-    if (waited > kYieldTime) return ready();
-    if (waited > kSpinTime) std::this_thread::yield();
-  }
-}
 
 constexpr uint32_t kOpen = 1u << 31;
 

@@ -1,6 +1,8 @@
 #include "runtime/chunk_executor.h"
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 #include "backend/error.h"
 
@@ -42,6 +44,7 @@ ChunkExecutor::ChunkExecutor(const CompiledProgram& compiled, std::span<const Lo
 
 void ChunkExecutor::run(const RunState& run, int64_t first, int64_t count, RunResult& result) {
   run_ = &run;
+  wavefront_ = nullptr;
   const RunRequest& request = *run.request;
   select(first, count);
   lay_out_arena();
@@ -49,13 +52,50 @@ void ChunkExecutor::run(const RunState& run, int64_t first, int64_t count, RunRe
   int32_t last_asked = -1;
   for (const std::string& name : request.outputs)
     last_asked = std::max(last_asked, compiled_.outputs.find(name)->second);
+  const auto& ops = compiled_.program.ops;
+  auto end = static_cast<int32_t>(ops.size());
+  for (int32_t i = last_asked + 1; rows_.empty() && i < end; ++i) {
+    if (std::holds_alternative<GatherRowsOp>(ops[static_cast<size_t>(i)])) end = i;
+  }
+  run_ops(0, end, result);
+}
+
+void ChunkExecutor::run_group(const RunState& run, Wavefront& wavefront, size_t group, MatrixView gathered,
+                              RunResult& result) {
+  run_ = &run;
+  wavefront_ = &wavefront;
+  group_ = group;
+  select(wavefront.group(group).first_token, wavefront.group(group).tokens);
+  const std::vector<int32_t> wanted = std::move(rows_);
+  rows_.clear();  // the arena has no room for what follows from them
+  lay_out_arena();
   const auto ops = static_cast<int32_t>(compiled_.program.ops.size());
-  for (int32_t i = 0; i < ops; ++i) {
-    refuse_aborted(request);
-    const Op& op = compiled_.program.ops[static_cast<size_t>(i)];
-    op_ = i;
-    if (rows_.empty() && last_asked < i && std::holds_alternative<GatherRowsOp>(op)) break;
-    std::visit([&](const auto& alternative) { execute(alternative, result); }, op);
+  run_ops(0, compiled_.gather_op < 0 ? ops : compiled_.gather_op, result);
+  if (wanted.empty() || compiled_.gather_op < 0) return;
+  const ConstMatrixView source = view(gather_rows().input);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    std::copy_n(source.row(wanted[i]), source.columns, gathered.row(row_targets_[i]));
+  }
+}
+
+void ChunkExecutor::run_gathered(const RunState& run, int64_t first, ConstMatrixView gathered, RunResult& result) {
+  run_ = &run;
+  wavefront_ = nullptr;
+  select(0, 0);
+  rows_.resize(static_cast<size_t>(gathered.rows));
+  row_targets_.resize(rows_.size());
+  std::iota(row_targets_.begin(), row_targets_.end(), first);
+  lay_out_arena();
+  std::iota(rows_.begin(), rows_.end(), 0);
+  backend_.gather_rows(gathered, rows_, view(gather_rows().out));
+  run_ops(compiled_.gather_op + 1, static_cast<int32_t>(compiled_.program.ops.size()), result);
+}
+
+void ChunkExecutor::run_ops(int32_t first, int32_t end, RunResult& result) {
+  for (op_ = first; op_ < end; ++op_) {
+    refuse_aborted(*run_->request);
+    if (wavefront_ != nullptr) wavefront_->refuse_failed(group_);
+    std::visit([&](const auto& op) { execute(op, result); }, compiled_.program.ops[static_cast<size_t>(op_)]);
   }
 }
 
@@ -167,6 +207,10 @@ MatrixView ChunkExecutor::view(const Value& value) const {
 
 const float* ChunkExecutor::vector(const std::optional<int32_t>& weight) const {
   return weight ? weights_[static_cast<size_t>(*weight)].vector.data() : nullptr;
+}
+
+const GatherRowsOp& ChunkExecutor::gather_rows() const {
+  return std::get<GatherRowsOp>(compiled_.program.ops[static_cast<size_t>(compiled_.gather_op)]);
 }
 
 const LinearWeight* ChunkExecutor::linear(int32_t weight) const {

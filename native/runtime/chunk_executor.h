@@ -10,36 +10,13 @@
 #include "backend/backend.h"
 #include "runtime/arena.h"
 #include "runtime/compiler.h"
-#include "runtime/encoded_sequence.h"
 #include "runtime/relative_bias.h"
 #include "runtime/row_quantization.h"
-#include "runtime/run_request.h"
+#include "runtime/run_state.h"
+#include "runtime/wavefront.h"
 #include "runtime/weights.h"
 
 namespace octoformer {
-
-/// What all chunks of a run read.
-struct RunState {
-  struct Sequence {
-    int64_t first_token = 0;
-    int64_t count = 0;
-    int64_t past = 0;
-    size_t first_page = 0;  // in page_addresses
-    size_t pages = 0;
-  };
-  const RunRequest* request = nullptr;
-  std::span<const EncodedSequence* const> encoded;
-  std::vector<Sequence> sequences;
-  std::vector<std::byte*> page_addresses;
-  /// Whether sequences have pages of all layers. Else each chunk has whole sequences, whose keys and values are wanted
-  /// until the next layer only: the chunk keeps those of one layer in its own memory.
-  bool keeps_pages = true;
-  std::vector<int32_t> positions;
-  std::vector<int32_t> token_types;
-};
-
-/// Throws ABORTED.
-void refuse_aborted(const RunRequest& request);
 
 /// Not thread-safe: one chunk at a time. All scratch memory is kept between them, so that a step of a generation
 /// allocates little more than its result.
@@ -56,12 +33,19 @@ class ChunkExecutor {
   /// Executor::run does.
   void run(const RunState& run, int64_t first, int64_t count, RunResult& result);
 
+  /// The same in two parts, the first of which several executors work on at a time, each on a group: all ops before the
+  /// first gather_rows. The rows that it would gather go to `gathered` [request.rows, input.columns].
+  void run_group(const RunState& run, Wavefront& wavefront, size_t group, MatrixView gathered, RunResult& result);
+  /// The ops after it, which have to do with wanted rows only, for rows [first, first + gathered.rows) of them.
+  void run_gathered(const RunState& run, int64_t first, ConstMatrixView gathered, RunResult& result);
+
   size_t arena_bytes() const { return arena_->bytes() + page_memory_.bytes(); }
 
  private:
   void check_indices(std::span<const int32_t> indices, const EmbeddingOp& op) const;
   bool asks_for_cross_attention(const RunRequest& request) const;
   void select(int64_t first, int64_t count);
+  void run_ops(int32_t first, int32_t end, RunResult& result);
   void lay_out_arena();
   void lay_out_pages();
   std::span<const KeyValueLayer> key_value_layers() const { return run_->keeps_pages ? layers_ : own_layers_; }
@@ -71,6 +55,7 @@ class ChunkExecutor {
   const float* vector(const std::optional<int32_t>& weight) const;
   const LinearWeight* linear(int32_t weight) const;
   GatedActivationArguments arguments_of(const GatedActivationOp& op) const;
+  const GatherRowsOp& gather_rows() const;
 
   /// Of an op that works row by row: writes `arguments.out`, or quantized rows where plan_row_quantization() says so.
   template <class Arguments>
@@ -112,6 +97,8 @@ class ChunkExecutor {
 
   // Of the chunk.
   const RunState* run_ = nullptr;
+  Wavefront* wavefront_ = nullptr;  // null: none
+  size_t group_ = 0;                // of the wavefront
   int64_t first_token_ = 0;
   int64_t tokens_ = 0;
   std::vector<SequenceSlice> slices_;

@@ -350,6 +350,7 @@ class Compiler {
     require_symbol("out", op.out, RowSymbol::rows);
     require_equal("input's columns", op.input.columns, "out's", op.out.columns);
     read("input", op.input);
+    if (compiled_.gather_op < 0) compiled_.gather_op = index_;
     write(op.out);
   }
 

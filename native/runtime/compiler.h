@@ -27,6 +27,8 @@ struct CompiledProgram {
   std::map<std::string, int32_t, std::less<>> outputs;
   /// The op of the output `logits`, -1 when there is none.
   int32_t logits_op = -1;
+  /// The first op that gathers wanted rows, -1 when there is none.
+  int32_t gather_op = -1;
   /// Whether every attention is causal: then tokens can be run in chunks.
   bool causal = true;
   /// Whether it reads, or as an encoder makes, encoded sequences.

@@ -8,6 +8,7 @@
 
 #include "backend/error.h"
 #include "runtime/sequence_groups.h"
+#include "runtime/wavefront.h"
 
 namespace octoformer {
 
@@ -80,8 +81,8 @@ RunResult Executor::run(const RunRequest& request, std::span<const EncodedSequen
 
   allocate_outputs(request, result);
   const auto total = static_cast<int64_t>(request.input_ids.size());
-  const bool lanes_fit = only_rows && !run_.keeps_pages && !request.observe && !lanes_.empty();
-  if (!lanes_fit || !run_lanes(result)) {
+  const bool lanes_fit = only_rows && !request.observe && !lanes_.empty();
+  if (!lanes_fit || !(compiled_.causal ? run_wavefront(result) : run_lanes(result))) {
     const int64_t step = in_chunks ? chunk_tokens_ : std::max<int64_t>(total, 1);
     for (int64_t first = 0; first < total; first += step) {
       chunks_.run(run_, first, std::min(step, total - first), result);
@@ -235,14 +236,21 @@ void Executor::allocate_outputs(const RunRequest& request, RunResult& result) co
   }
 }
 
-/// Whether each thread can take sequences of its own through the Program, and its weights are few enough for all of
-/// them to stay in the third-level cache, from which every group of sequences reads them anew.
+/// Whether each thread can take tokens of its own through the Program. Where they are whole sequences, the weights must
+/// be few enough for all of them to stay in the third-level cache, from which every group of sequences reads them anew.
 bool Executor::has_lanes() const {
   const auto& buffers = compiled_.program.buffers;
   const bool only_tokens = std::all_of(buffers.begin(), buffers.end(), [](const BufferDescription& buffer) {
     return buffer.rows == RowSymbol::tokens || buffer.rows == RowSymbol::rows;
   });
-  if (compiled_.causal || compiled_.looks_across_rows || !only_tokens) return false;
+  if (compiled_.looks_across_rows || !only_tokens) return false;
+  if (compiled_.causal) {
+    return !compiled_.cross &&
+           std::all_of(compiled_.accesses.begin(), compiled_.accesses.end(), [&](const ValueAccess& access) {
+             return compiled_.gather_op < 0 || access.op <= compiled_.gather_op ||
+                    buffers[static_cast<size_t>(access.value.buffer)].rows == RowSymbol::rows;
+           });
+  }
   std::set<int32_t> read;
   for (const Op& op : compiled_.program.ops) {
     if (const auto* linear = std::get_if<LinearOp>(&op)) read.insert(linear->weight);
@@ -256,7 +264,40 @@ bool Executor::has_lanes() const {
 }
 
 /// Whether it did.
+bool Executor::run_wavefront(RunResult& result) {
+  std::vector<TokenGroup> groups =
+      cut_token_groups(run_.sequences, backend_.threads(), std::min(chunk_tokens_, kWavefrontTokens));
+  if (groups.size() < 2) return false;
+  Wavefront wavefront(std::move(groups));
+  const auto wanted = static_cast<int64_t>(run_.request->rows.size());
+  MatrixView gathered;
+  if (wanted > 0 && compiled_.gather_op >= 0) {
+    const Op& gather = compiled_.program.ops[static_cast<size_t>(compiled_.gather_op)];
+    const int64_t columns = std::get<GatherRowsOp>(gather).input.columns;
+    gathered = {gathered_.reserve(checked_floats(wanted, columns, "logits")), wanted, columns, columns};
+  }
+  backend_.for_each(static_cast<int64_t>(lanes_.size()), [&](int64_t lane) {
+    for (std::optional<size_t> group = wavefront.take(); group; group = wavefront.take()) {
+      try {
+        lanes_[static_cast<size_t>(lane)]->chunks.run_group(run_, wavefront, *group, gathered, result);
+        wavefront.finish(*group);
+      } catch (...) {
+        wavefront.end(*group, std::current_exception());
+      }
+    }
+  });
+  wavefront.rethrow_error();
+  // All threads share what is left: a few rows, and mostly the largest matrix of all.
+  for (int64_t first = 0; first < gathered.rows; first += chunk_tokens_) {
+    const int64_t count = std::min(chunk_tokens_, gathered.rows - first);
+    chunks_.run_gathered(run_, first, {gathered.row(first), count, gathered.columns, gathered.stride}, result);
+  }
+  return true;
+}
+
+/// Whether it did.
 bool Executor::run_lanes(RunResult& result) {
+  if (run_.keeps_pages) return false;
   const std::vector<SequenceGroup> groups =
       group_sequences(run_.request->lengths, backend_.threads(), std::min(chunk_tokens_, kGroupTokens));
   if (groups.empty()) return false;
@@ -270,7 +311,7 @@ bool Executor::run_lanes(RunResult& result) {
 }
 
 size_t Executor::arena_bytes() const {
-  size_t bytes = chunks_.arena_bytes();
+  size_t bytes = chunks_.arena_bytes() + gathered_.bytes();
   for (const auto& lane : lanes_) bytes += lane->chunks.arena_bytes();
   return bytes;
 }

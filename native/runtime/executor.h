@@ -33,6 +33,10 @@ class Executor {
   /// Weights for which that holds: about what a third-level cache keeps of them.
   static constexpr uint64_t kLaneWeightBytes = uint64_t{32} << 20;
 
+  /// Prompts of a causal Program are cut into groups of about so many tokens, which threads take through the Program
+  /// likewise, one behind the other (runtime/wavefront.h).
+  static constexpr int64_t kWavefrontTokens = 128;
+
   /// Everything passed must outlive the executor. `chunk_tokens` is for tests (and bounds groups, too). Executors that
   /// never run at the same time may share an arena.
   Executor(const CompiledProgram& compiled, std::span<const LoadedWeight> weights,
@@ -69,6 +73,7 @@ class Executor {
   int64_t logits_columns() const;
   bool has_lanes() const;
   bool run_lanes(RunResult& result);
+  bool run_wavefront(RunResult& result);
 
   const CompiledProgram& compiled_;
   const std::span<const LoadedWeight> weights_;
@@ -78,6 +83,7 @@ class Executor {
   const std::vector<RowQuantization> row_quantization_;  // one an op
   ChunkExecutor chunks_;
   std::vector<std::unique_ptr<Lane>> lanes_;
+  Arena gathered_;  // of a wavefront: what gather_rows would gather
   RunState run_;
 };
 

@@ -139,6 +139,7 @@ void ChunkExecutor::execute(const SinusoidalOp& op, RunResult&) {
 void ChunkExecutor::execute(const AttentionOp& op, RunResult& result) {
   const KeyValueLayer& layer = key_value_layers()[static_cast<size_t>(op.layer)];
   backend_.store_key_value({view(op.key), view(op.value), slices_, layer});
+  if (wavefront_ != nullptr) wavefront_->stored(group_, op_);
   AttentionArguments arguments;
   arguments.query = view(op.query);
   arguments.out = view(op.out);
