@@ -236,31 +236,42 @@ void Executor::allocate_outputs(const RunRequest& request, RunResult& result) co
   }
 }
 
-/// Whether each thread can take tokens of its own through the Program. Where they are whole sequences, the weights must
-/// be few enough for all of them to stay in the third-level cache, from which every group of sequences reads them anew.
+/// Whether each thread can take tokens of its own through the Program, and the weights are few enough: those of a layer
+/// where threads follow each other closely, all of them where they don't.
 bool Executor::has_lanes() const {
-  const auto& buffers = compiled_.program.buffers;
-  const bool only_tokens = std::all_of(buffers.begin(), buffers.end(), [](const BufferDescription& buffer) {
+  const Program& program = compiled_.program;
+  const auto rows_of = [&](int32_t buffer) { return program.buffers[static_cast<size_t>(buffer)].rows; };
+  const bool only_tokens = std::all_of(program.buffers.begin(), program.buffers.end(), [](const auto& buffer) {
     return buffer.rows == RowSymbol::tokens || buffer.rows == RowSymbol::rows;
   });
   if (compiled_.looks_across_rows || !only_tokens) return false;
-  if (compiled_.causal) {
-    return !compiled_.cross &&
-           std::all_of(compiled_.accesses.begin(), compiled_.accesses.end(), [&](const ValueAccess& access) {
-             return compiled_.gather_op < 0 || access.op <= compiled_.gather_op ||
-                    buffers[static_cast<size_t>(access.value.buffer)].rows == RowSymbol::rows;
-           });
+  const bool causal = compiled_.causal;
+  const int32_t end =
+      causal && compiled_.gather_op >= 0 ? compiled_.gather_op : static_cast<int32_t>(program.ops.size());
+  if (causal &&
+      (compiled_.cross || std::any_of(compiled_.accesses.begin(), compiled_.accesses.end(), [&](const auto& access) {
+         return access.op > end && rows_of(access.value.buffer) != RowSymbol::rows;
+       }))) {
+    return false;
   }
+  uint64_t most = 0;
   std::set<int32_t> read;
-  for (const Op& op : compiled_.program.ops) {
+  const auto count = [&] {
+    uint64_t bytes = 0;
+    for (const int32_t weight : read) bytes += weights_[static_cast<size_t>(weight)].bytes();
+    most = std::max(most, bytes);
+    read.clear();
+  };
+  for (int32_t i = 0; i < end; ++i) {
+    const Op& op = program.ops[static_cast<size_t>(i)];
+    if (causal && std::holds_alternative<AttentionOp>(op)) count();
     if (const auto* linear = std::get_if<LinearOp>(&op)) read.insert(linear->weight);
     if (const auto* grouped = std::get_if<GroupedLinearOp>(&op)) {
       read.insert(grouped->weights.begin(), grouped->weights.end());
     }
   }
-  uint64_t bytes = 0;
-  for (const int32_t weight : read) bytes += weights_[static_cast<size_t>(weight)].bytes();
-  return bytes <= kLaneWeightBytes;
+  count();
+  return most <= (causal ? kWavefrontLayerBytes : kLaneWeightBytes);
 }
 
 /// Whether it did.
