@@ -23,7 +23,8 @@ export async function bundle(folder) {
     target: 'node20',
     format: 'cjs',
     sourcemap: true,
-    // Names stay, for stack traces; the source map has the text.
+    sourcesContent: false,
+    // Names stay, for stack traces; source maps tell lines of the sources, which the package doesn't have.
     minifyWhitespace: true,
     minifySyntax: true,
     logLevel: 'warning',
