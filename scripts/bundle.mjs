@@ -11,8 +11,8 @@ const entries = ['index', 'cli/main'];
  */
 export async function bundle(folder) {
   // Not above: the packages may have been installed only just now.
-  const { build } = await import('esbuild');
-  await build({
+  const { buildSync } = await import('esbuild');
+  buildSync({
     absWorkingDir: root,
     entryPoints: entries.map((entry) => ({ in: join('ts', `${entry}.ts`), out: entry })),
     outdir: folder,

@@ -34,12 +34,12 @@ class Executor {
   static constexpr uint64_t kLaneWeightBytes = uint64_t{32} << 20;
 
   /// Prompts of a causal Program are cut into groups of about so many tokens, which threads take through the Program
-  /// likewise, one behind the other (runtime/wavefront.h). Groups of 256 are as fast and take twice the memory; with 64
-  /// reading the weights takes longer.
+  /// likewise, one behind the other (runtime/wavefront.h). Measured: 256 gain as much to 2 %, and take twice the
+  /// memory; 64 lose (on a busy machine only).
   static constexpr int64_t kWavefrontTokens = 128;
   /// Weights of a layer for which that holds: each group reads all of them. On AMX tiles prompts are 15 % faster with
-  /// 3.5 MB (a 135M model in int8) and as fast with 15 MB; with 35 MB they are 15 % slower, since a core multiplies 128
-  /// rows faster than the third-level cache gives it weights.
+  /// 3.5 MB (a 135M model in int8) and as fast with 15 MB; with 35 MB they are 14 % slower. The bound is between the
+  /// first two; why large layers lose was not found out.
   static constexpr uint64_t kWavefrontLayerBytes = uint64_t{8} << 20;
 
   /// Everything passed must outlive the executor. `chunk_tokens` is for tests (and bounds groups, too). Executors that

@@ -45,9 +45,23 @@ double error_in_last_places(float got, long double exact) {
   return static_cast<double>(std::fabs(static_cast<long double>(got) - exact) / unit);
 }
 
-/// The largest error over finite float32, in steps of `stride` bit patterns, both signs.
+/// From one of the bit patterns that are tried to the next.
+const uint32_t kStride = reference::slow() ? 524287 : 8191;
+
+/// visit(x, f(x), f(-x)) for finite x >= 0.
+template <class Visit>
+void for_each_magnitude(const RowKernels& kernels, Activation f, const Visit& visit) {
+  for (uint32_t bits = 0; bits < 0x7f800000u; bits += kStride) {
+    const float x[] = {float_of(bits), -float_of(bits)};
+    float y[2];
+    kernels.activation(f, x, y, 2);
+    visit(x[0], y[0], y[1]);
+  }
+}
+
+/// The largest error over finite float32, both signs.
 double largest_error(const RowKernels& kernels, const RowFunction& function, long double (*exact)(long double),
-                     uint32_t stride, float* worst) {
+                     float* worst) {
   constexpr size_t kBatch = 4096;
   std::vector<float> x, y(kBatch);
   double largest = 0.0;
@@ -62,7 +76,7 @@ double largest_error(const RowKernels& kernels, const RowFunction& function, lon
     }
     x.clear();
   };
-  for (uint64_t bits = 0; bits < 0x7f800000u; bits += stride) {
+  for (uint64_t bits = 0; bits < 0x7f800000u; bits += kStride) {
     x.push_back(float_of(static_cast<uint32_t>(bits)));
     x.push_back(float_of(static_cast<uint32_t>(bits) | 0x80000000u));
     if (x.size() == kBatch) flush();
@@ -86,11 +100,10 @@ TEST(Math, ErrorsStayWithinTheStatedBounds) {
       {"tanh", &kTanh, [](long double x) { return std::tanh(x); }, 1.5},
       {"sigmoid", &kSigmoid, exact_sigmoid, 2.5},
   };
-  const uint32_t stride = reference::slow() ? 524287 : 8191;
   for (const Isa isa : available_isas()) {
     for (const Bound& bound : bounds) {
       float worst = 0.0f;
-      const double error = largest_error(kernel_table(isa).rows, *bound.function, bound.exact, stride, &worst);
+      const double error = largest_error(kernel_table(isa).rows, *bound.function, bound.exact, &worst);
       EXPECT_LE(error, bound.last_places) << bound.name << " at " << worst << ", " << isa_name(isa);
       RecordProperty(std::string(bound.name) + "_" + std::string(isa_name(isa)), std::to_string(error));
     }
@@ -145,17 +158,14 @@ TEST(Math, GeluStaysWithinTheStatedBounds) {
     const RowKernels& kernels = kernel_table(isa).rows;
     for (const Gelu& gelu : gelus) {
       double largest = 0.0, left_of_zero = 0.0;
-      for (uint32_t bits = 0; bits < 0x7f800000u; bits += reference::slow() ? 524287 : 8191) {
-        const float x[] = {float_of(bits), -float_of(bits)};
-        float y[2];
-        kernels.activation(gelu.kind, x, y, 2);
-        const auto magnitude = static_cast<long double>(x[0]);
+      for_each_magnitude(kernels, gelu.kind, [&](float x, float at_x, float at_minus_x) {
+        const auto magnitude = static_cast<long double>(x);
         const long double left = gelu.left(magnitude);
-        largest = std::max(largest, error_in_last_places(y[0], magnitude * (1.0L - left)));
+        largest = std::max(largest, error_in_last_places(at_x, magnitude * (1.0L - left)));
         // Half of the smallest number, where the result is subnormal.
-        const long double error = std::fabs(static_cast<long double>(y[1]) + magnitude * left) - 0x1p-150L;
+        const long double error = std::fabs(static_cast<long double>(at_minus_x) + magnitude * left) - 0x1p-150L;
         if (magnitude > 0.0L) left_of_zero = std::max(left_of_zero, static_cast<double>(error / magnitude));
-      }
+      });
       EXPECT_LE(largest, 3.5) << isa_name(isa);
       EXPECT_LE(left_of_zero, 0x1p-23) << isa_name(isa);
       const std::string name = std::to_string(static_cast<int>(gelu.kind)) + "_" + std::string(isa_name(isa));
@@ -182,20 +192,17 @@ TEST(Math, SiluStaysWithinTheStatedBounds) {
     const RowKernels& kernels = kernel_table(isa).rows;
     for (const Case& c : {Case{Activation::silu, 1.0L}, Case{Activation::gelu_quick, 1.702L}}) {
       double right = 0.0, left = 0.0;
-      for (uint32_t bits = 0; bits < 0x7f800000u; bits += reference::slow() ? 524287 : 8191) {
-        const float x[] = {float_of(bits), -float_of(bits)};
-        float y[2];
-        kernels.activation(c.kind, x, y, 2);
-        const auto magnitude = static_cast<long double>(x[0]);
+      for_each_magnitude(kernels, c.kind, [&](float x, float at_x, float at_minus_x) {
+        const auto magnitude = static_cast<long double>(x);
         const long double weight = c.rate * magnitude;
-        right = std::max(right, error_in_last_places(y[0], magnitude / (1.0L + std::exp(-weight))));
+        right = std::max(right, error_in_last_places(at_x, magnitude / (1.0L + std::exp(-weight))));
         if (weight < 69.0L) {
-          left = std::max(left, error_in_last_places(y[1], -magnitude / (1.0L + std::exp(weight))) /
+          left = std::max(left, error_in_last_places(at_minus_x, -magnitude / (1.0L + std::exp(weight))) /
                                     static_cast<double>(4.0L + 2.0L * weight));
         } else {
-          ASSERT_NEAR(y[1], 0.0f, 1e-28f) << x[1] << " " << isa_name(isa);
+          ASSERT_NEAR(at_minus_x, 0.0f, 1e-28f) << -x << " " << isa_name(isa);
         }
-      }
+      });
       EXPECT_LE(right, 3.0) << isa_name(isa);
       EXPECT_LE(left, 1.0) << isa_name(isa);
       const std::string name = std::to_string(static_cast<int>(c.kind)) + "_" + std::string(isa_name(isa));
@@ -233,7 +240,7 @@ TEST(Math, PowersOf2OfASoftmaxStayWithinTheStatedBound) {
   for (const Isa isa : available_isas()) {
     const RowKernels& kernels = kernel_table(isa).rows;
     std::vector<float> x, y;
-    for (uint32_t bits = 0; float_of(bits) <= 126.0f; bits += reference::slow() ? 524287 : 8191) {
+    for (uint32_t bits = 0; float_of(bits) <= 126.0f; bits += kStride) {
       x.push_back(-float_of(bits));
     }
     y.resize(x.size());

@@ -11,42 +11,16 @@
 #include "reference/reference_backend.h"
 #include "reference/rows.h"
 #include "runtime/model.h"
-#include "runtime/tiny_llama.h"
+#include "runtime/tiny_runner.h"
 
 namespace octoformer {
 namespace {
-
-const TinyLlama& tiny() {
-  static const TinyLlama model;
-  return model;
-}
 
 std::vector<int32_t> some_ids(int32_t count, int32_t seed) {
   std::vector<int32_t> ids;
   for (int32_t i = 0; i < count; ++i) ids.push_back((i * 7 + seed * 5 + i * i) % TinyLlama::kVocabulary);
   return ids;
 }
-
-/// A compiled tiny model whose chunks can be cut small.
-class Runner {
- public:
-  explicit Runner(std::unique_ptr<Backend> backend, int64_t chunk_tokens = Executor::kChunkTokens)
-      : backend_(std::move(backend)),
-        compiled_(compile_model(parse_program(tiny().program())).main),
-        weights_(load_weights(compiled_.program.weights, tiny().checkpoint(), *backend_, {})),
-        pool_(KeyValuePagePool::create(plan_key_value_layout(compiled_.program.cache_layers, *backend_))),
-        executor_(compiled_, weights_, pool_, *backend_, chunk_tokens) {}
-
-  Executor& executor() { return executor_; }
-  std::shared_ptr<KeyValueCache> cache() const { return std::make_shared<KeyValueCache>(pool_); }
-
- private:
-  std::unique_ptr<Backend> backend_;
-  CompiledProgram compiled_;
-  std::vector<LoadedWeight> weights_;
-  std::shared_ptr<KeyValuePagePool> pool_;
-  Executor executor_;
-};
 
 RunRequest request_for(const std::vector<std::vector<int32_t>>& sequences) {
   RunRequest request;
@@ -81,7 +55,7 @@ TEST_P(ExecutorTest, GivesTheLogitsOfAStraightforwardComputation) {
   Runner runner(backend());
   for (const int32_t count : {1, 2, 31, 32, 33, 67}) {
     const std::vector<int32_t> ids = some_ids(count, 3);
-    const RunResult result = runner.executor().run(request_for({ids}));
+    const RunResult result = runner.run(request_for({ids}));
     const auto expected = tiny().logits(ids);
     const std::vector<float>& logits = result.outputs.at("logits");
     ASSERT_EQ(logits.size(), ids.size() * TinyLlama::kVocabulary);
@@ -97,11 +71,11 @@ TEST_P(ExecutorTest, ASequenceInABatchHasTheBitsItHasAlone) {
   Runner runner(backend());
   const std::vector<std::vector<int32_t>> sequences = {some_ids(5, 1), some_ids(1, 2), some_ids(70, 3),
                                                        some_ids(33, 4)};
-  const RunResult together = runner.executor().run(request_for(sequences));
+  const RunResult together = runner.run(request_for(sequences));
   size_t first = 0;
   for (const auto& ids : sequences) {
     const size_t floats = ids.size() * TinyLlama::kVocabulary;
-    const RunResult alone = runner.executor().run(request_for({ids}));
+    const RunResult alone = runner.run(request_for({ids}));
     EXPECT_EQ(slice(together.outputs.at("logits"), first, floats), alone.outputs.at("logits"));
     first += floats;
   }
@@ -112,7 +86,7 @@ TEST_P(ExecutorTest, ScoresItsRowsInAnyOrderAndCutIntoChunks) {
   request.rows = {39, 0, 1, 2, 36, 12, 12, 20, 19};
   request.log_probabilities = 0;
   Runner runner(backend());
-  const RunResult whole = runner.executor().run(request);
+  const RunResult whole = runner.run(request);
   const std::vector<float>& logits = whole.outputs.at("logits");
   const size_t columns = TinyLlama::kVocabulary;
   ASSERT_EQ(whole.log_probabilities.size(), request.rows.size() * columns);
@@ -130,7 +104,7 @@ TEST_P(ExecutorTest, ScoresItsRowsInAnyOrderAndCutIntoChunks) {
     Runner chunked(backend(), chunk);
     for (const int32_t count : {0, 1, 5, 29, 1000}) {
       request.log_probabilities = count;
-      const RunResult found = chunked.executor().run(request);
+      const RunResult found = chunked.run(request);
       EXPECT_EQ(found.outputs, whole.outputs);
       if (count == 0) {
         EXPECT_EQ(found.log_probabilities, whole.log_probabilities);
@@ -151,10 +125,10 @@ TEST_P(ExecutorTest, ChunksGiveTheSameBits) {
   RunRequest request = request_for(sequences);
   request.rows = {100, 0, 36, 37, 100, 64};  // any order, one twice
   request.outputs = {"logits", "hidden_states.1"};
-  const RunResult whole = Runner(backend()).executor().run(request);
+  const RunResult whole = Runner(backend()).run(request);
   for (const int64_t chunk : {1, 7, 32, 100}) {
     Runner runner(backend(), chunk);
-    const RunResult chunked = runner.executor().run(request);
+    const RunResult chunked = runner.run(request);
     EXPECT_EQ(chunked.outputs, whole.outputs) << "chunks of " << chunk;
   }
 }
@@ -162,14 +136,14 @@ TEST_P(ExecutorTest, ChunksGiveTheSameBits) {
 TEST_P(ExecutorTest, StepsWithACacheHaveTheBitsOfOneRun) {
   Runner runner(backend());
   const std::vector<int32_t> ids = some_ids(75, 6);
-  const std::vector<float> whole = runner.executor().run(request_for({ids})).outputs.at("logits");
+  const std::vector<float> whole = runner.run(request_for({ids})).outputs.at("logits");
   const auto cache = runner.cache();
   size_t done = 0;
   for (const size_t count : {1, 1, 29, 1, 1, 40, 2}) {
     RunRequest step = request_for(
         {{ids.begin() + static_cast<std::ptrdiff_t>(done), ids.begin() + static_cast<std::ptrdiff_t>(done + count)}});
     step.caches = {cache};
-    const std::vector<float> logits = runner.executor().run(step).outputs.at("logits");
+    const std::vector<float> logits = runner.run(step).outputs.at("logits");
     EXPECT_EQ(logits, slice(whole, done * TinyLlama::kVocabulary, count * TinyLlama::kVocabulary)) << "from " << done;
     done += count;
     EXPECT_EQ(cache->length(), static_cast<int64_t>(done));
@@ -182,10 +156,10 @@ TEST_P(ExecutorTest, ForksGoTheirOwnWays) {
   const auto step = [&](const std::shared_ptr<KeyValueCache>& cache, const std::vector<int32_t>& ids) {
     RunRequest request = request_for({ids});
     request.caches = {cache};
-    return runner.executor().run(request).outputs.at("logits");
+    return runner.run(request).outputs.at("logits");
   };
   const auto alone = [&](std::vector<int32_t> ids, size_t tail) {
-    const std::vector<float> logits = runner.executor().run(request_for({ids})).outputs.at("logits");
+    const std::vector<float> logits = runner.run(request_for({ids})).outputs.at("logits");
     return slice(logits, (ids.size() - tail) * TinyLlama::kVocabulary, tail * TinyLlama::kVocabulary);
   };
   const auto joined = [](std::vector<int32_t> a, const std::vector<int32_t>& b) {
@@ -209,20 +183,20 @@ TEST_P(ExecutorTest, ForksOfOneRunHaveTheBitsThatTheyHaveAlone) {
     const auto first = runner.cache();
     RunRequest prefix = request_for({some_ids(40, round)});
     prefix.caches = {first};
-    runner.executor().run(prefix);
+    runner.run(prefix);
     std::vector<std::vector<int32_t>> tokens;
     for (int32_t i = 0; i < 9; ++i) tokens.push_back({i});
     RunRequest together = request_for(tokens);
     together.caches = {first};
     while (together.caches.size() < tokens.size()) together.caches.push_back(first->fork());
-    const std::vector<float> logits = runner.executor().run(together).outputs.at("logits");
+    const std::vector<float> logits = runner.run(together).outputs.at("logits");
     for (size_t i = 0; i < tokens.size(); ++i) {
       std::vector<int32_t> whole = some_ids(40, round);
       whole.insert(whole.end(), tokens[i].begin(), tokens[i].end());
       RunRequest alone = request_for({whole});
       alone.rows = {40};
       EXPECT_EQ(slice(logits, i * TinyLlama::kVocabulary, TinyLlama::kVocabulary),
-                runner.executor().run(alone).outputs.at("logits"));
+                runner.run(alone).outputs.at("logits"));
       EXPECT_EQ(together.caches[i]->length(), 41);
     }
   }
@@ -232,7 +206,7 @@ TEST_P(ExecutorTest, AttentionProbabilitiesAreAskedForByName) {
   Runner runner(backend(), 16);
   RunRequest request = request_for({some_ids(20, 1), some_ids(3, 2)});
   request.outputs = {"attentions.1"};
-  const std::vector<float> probabilities = runner.executor().run(request).outputs.at("attentions.1");
+  const std::vector<float> probabilities = runner.run(request).outputs.at("attentions.1");
   ASSERT_EQ(probabilities.size(), 3u * (20 * 20 + 3 * 3));
   for (size_t row = 0; row < 60; ++row) {
     double sum = 0;
@@ -266,7 +240,7 @@ TEST(ExecutorRequest, WrongOnesAreRefusedByName) {
                           ErrorCode code = ErrorCode::invalid_argument) {
     RunRequest request = request_for({{1, 2, 3}, {4}});
     change(request);
-    expect_error(code, parts, [&] { runner.executor().run(request); });
+    expect_error(code, parts, [&] { runner.run(request); });
   };
   const auto cache = runner.cache();
   refuse({"lengths add up to 5", "4 input_ids"}, [](RunRequest& r) { r.lengths[1] = 2; });
@@ -294,18 +268,18 @@ TEST(ExecutorRequest, AFailedOrAbortedRunLeavesItsCachesAsTheyWere) {
   const auto cache = runner.cache();
   RunRequest request = request_for({some_ids(40, 1)});
   request.caches = {cache};
-  runner.executor().run(request);
+  runner.run(request);
   const size_t bytes = cache->bytes();
 
   RunRequest bad = request_for({some_ids(40, 2)});
   bad.caches = {cache};
   bad.input_ids[39] = 99;
-  expect_error(ErrorCode::invalid_argument, {"token id 99"}, [&] { runner.executor().run(bad); });
+  expect_error(ErrorCode::invalid_argument, {"token id 99"}, [&] { runner.run(bad); });
   const std::atomic<bool> abort = true;
   RunRequest aborted = request_for({some_ids(40, 2)});
   aborted.caches = {cache};
   aborted.abort_all = &abort;
-  expect_error(ErrorCode::aborted, {"aborted"}, [&] { runner.executor().run(aborted); });
+  expect_error(ErrorCode::aborted, {"aborted"}, [&] { runner.run(aborted); });
   EXPECT_EQ(cache->length(), 40);
   EXPECT_EQ(cache->bytes(), bytes);
 
@@ -313,9 +287,8 @@ TEST(ExecutorRequest, AFailedOrAbortedRunLeavesItsCachesAsTheyWere) {
   next.caches = {cache};
   std::vector<int32_t> ids = some_ids(40, 1);
   ids.push_back(5);
-  const std::vector<float> whole = runner.executor().run(request_for({ids})).outputs.at("logits");
-  EXPECT_EQ(runner.executor().run(next).outputs.at("logits"),
-            slice(whole, 40 * TinyLlama::kVocabulary, TinyLlama::kVocabulary));
+  const std::vector<float> whole = runner.run(request_for({ids})).outputs.at("logits");
+  EXPECT_EQ(runner.run(next).outputs.at("logits"), slice(whole, 40 * TinyLlama::kVocabulary, TinyLlama::kVocabulary));
 }
 
 /// Raises the flag in the n-th product.
@@ -339,7 +312,7 @@ TEST(ExecutorRequest, AnAbortIsNoticedBeforeTheNextOp) {
   RunRequest request = request_for({some_ids(4, 1)});
   request.caches = {runner.cache()};
   request.abort = &flag;
-  expect_error(ErrorCode::aborted, {"aborted"}, [&] { runner.executor().run(request); });
+  expect_error(ErrorCode::aborted, {"aborted"}, [&] { runner.run(request); });
   EXPECT_EQ(request.caches[0]->length(), 0);
 }
 
@@ -348,7 +321,7 @@ TEST(ExecutorRequest, SamplersChooseFromTheirRows) {
   RunRequest request = request_for({some_ids(6, 1), some_ids(4, 2)});
   request.rows = {9, 5};
   for (int i = 0; i < 2; ++i) request.samplers.push_back(std::make_shared<Sampler>(SamplerOptions{}));
-  const RunResult result = runner.executor().run(request);
+  const RunResult result = runner.run(request);
   const std::vector<float>& logits = result.outputs.at("logits");
   ASSERT_EQ(result.sampled.size(), 2u);
   for (size_t i = 0; i < 2; ++i) {
@@ -360,11 +333,11 @@ TEST(ExecutorRequest, SamplersChooseFromTheirRows) {
 TEST(ExecutorRequest, NothingToDoGivesNothing) {
   Runner runner(reference());
   RunRequest empty = request_for({});
-  EXPECT_TRUE(runner.executor().run(empty).outputs.at("logits").empty());
+  EXPECT_TRUE(runner.run(empty).outputs.at("logits").empty());
   RunRequest no_rows = request_for({some_ids(3, 1)});
   no_rows.rows.clear();
   no_rows.caches = {runner.cache()};
-  EXPECT_TRUE(runner.executor().run(no_rows).outputs.at("logits").empty());
+  EXPECT_TRUE(runner.run(no_rows).outputs.at("logits").empty());
   EXPECT_EQ(no_rows.caches[0]->length(), 3);
 }
 
@@ -372,11 +345,11 @@ TEST(ExecutorMemory, TheArenaDoesNotGrowInSteadySteps) {
   Runner runner(reference());
   RunRequest request = request_for({{1}});
   request.caches = {runner.cache()};
-  runner.executor().run(request);
-  const size_t bytes = runner.executor().arena_bytes();
+  runner.run(request);
+  const size_t bytes = runner.arena_bytes();
   EXPECT_GT(bytes, 0u);
-  for (int i = 0; i < 100; ++i) runner.executor().run(request);
-  EXPECT_EQ(runner.executor().arena_bytes(), bytes);
+  for (int i = 0; i < 100; ++i) runner.run(request);
+  EXPECT_EQ(runner.arena_bytes(), bytes);
   EXPECT_EQ(request.caches[0]->length(), 101);
 }
 
@@ -385,10 +358,10 @@ TEST(ExecutorMemory, ALongPromptTakesTheArenaOfAChunk) {
   RunRequest request = request_for({some_ids(200, 1)});
   request.rows = {199};
   request.outputs.clear();
-  chunked.executor().run(request);
+  chunked.run(request);
   Runner whole(reference());
-  whole.executor().run(request);
-  EXPECT_LT(chunked.executor().arena_bytes() * 10, whole.executor().arena_bytes());
+  whole.run(request);
+  EXPECT_LT(chunked.arena_bytes() * 10, whole.arena_bytes());
 }
 
 }  // namespace

@@ -8,8 +8,7 @@
 #include "backend/error.h"
 #include "cpu/cpu_backend.h"
 #include "reference/reference_backend.h"
-#include "runtime/executor.h"
-#include "runtime/tiny_llama.h"
+#include "runtime/tiny_runner.h"
 
 namespace octoformer {
 namespace {
@@ -44,60 +43,30 @@ TEST(SequenceGroups, AreNotMadeWhereThreadsWouldWait) {
   EXPECT_EQ(group_sequences(std::vector<int32_t>(32, 128), 2, 256).size(), 16u);
 }
 
-/// A tiny model in which every token sees all of its sequence.
-class Runner {
- public:
-  Runner(std::unique_ptr<Backend> backend, int64_t group_tokens)
-      : backend_(std::move(backend)),
-        compiled_(compile_model(parse_program(program())).main),
-        weights_(load_weights(compiled_.program.weights, tiny().checkpoint(), *backend_, {})),
-        pool_(KeyValuePagePool::create(plan_key_value_layout(compiled_.program.cache_layers, *backend_))),
-        executor_(compiled_, weights_, pool_, *backend_, group_tokens) {}
-
-  RunResult run(const RunRequest& request) { return executor_.run(request); }
-  std::shared_ptr<KeyValueCache> cache() const { return std::make_shared<KeyValueCache>(pool_); }
-  size_t page_bytes() const { return pool_->bytes(); }
-
- private:
-  static const TinyLlama& tiny() {
-    static const TinyLlama model;
-    return model;
+/// The tiny model, in which every token sees all of its sequence.
+std::string full_program() {
+  std::string text = tiny().program();
+  const std::string causal = R"("kind":"causal")", full = R"("kind":"full")";
+  for (size_t at = text.find(causal); at != std::string::npos; at = text.find(causal, at)) {
+    text.replace(at, causal.size(), full);
   }
-  static std::string program() {
-    std::string text = tiny().program();
-    const std::string causal = R"("kind":"causal")", full = R"("kind":"full")";
-    for (size_t at = text.find(causal); at != std::string::npos; at = text.find(causal, at)) {
-      text.replace(at, causal.size(), full);
-    }
-    return text;
-  }
-
-  std::unique_ptr<Backend> backend_;
-  CompiledProgram compiled_;
-  std::vector<LoadedWeight> weights_;
-  std::shared_ptr<KeyValuePagePool> pool_;
-  Executor executor_;
-};
-
-/// Sequences of these lengths, with the logits of their rows, the last ones first.
-RunRequest request_for(const std::vector<int32_t>& lengths) {
-  RunRequest request;
-  request.lengths = lengths;
-  request.caches.resize(lengths.size());
-  const int32_t total = std::accumulate(lengths.begin(), lengths.end(), 0);
-  for (int32_t i = 0; i < total; ++i) request.input_ids.push_back((i * 7 + i * i) % TinyLlama::kVocabulary);
-  for (int32_t i = total; i-- > 0;) request.rows.push_back(i);
-  request.outputs = {"logits", "hidden_states.1"};
-  return request;
+  return text;
 }
+
+/// On one backend.
+Runner full_runner(std::unique_ptr<Backend> backend, int64_t group_tokens) {
+  return Runner(std::move(backend), group_tokens, full_program());
+}
+
+RunRequest request_for(const std::vector<int32_t>& lengths) { return request_of_lengths(lengths, 1); }
 
 TEST(SequenceLanes, GiveTheBitsOfOneRunForAnyThreadsAndGroups) {
   RunRequest request = request_for({5, 70, 0, 33, 64, 1, 20, 37, 40, 12});
-  const RunResult whole = Runner(make_cpu_backend({1, ""}), 1'000'000).run(request);
+  const RunResult whole = full_runner(make_cpu_backend({1, ""}), 1'000'000).run(request);
   ASSERT_EQ(whole.outputs.at("logits").size(), request.rows.size() * TinyLlama::kVocabulary);
   for (const int threads : {1, 2, 3}) {
     for (const int64_t tokens : {1, 16, 64, 100}) {
-      Runner runner(make_cpu_backend({threads, ""}), tokens);
+      Runner runner = full_runner(make_cpu_backend({threads, ""}), tokens);
       EXPECT_EQ(runner.run(request).outputs, whole.outputs) << threads << " threads, groups of " << tokens;
       EXPECT_EQ(runner.page_bytes(), 0u);  // nothing of it is kept
       RunRequest kept = request;           // the way over pages of a cache
@@ -111,15 +80,15 @@ TEST(SequenceLanes, GiveTheBitsOfOneRunForAnyThreadsAndGroups) {
 TEST(SequenceLanes, AgreeWithTheReference) {
   const RunRequest request = request_for({33, 5, 64, 20, 40, 12});
   const std::vector<float> expected =
-      Runner(std::make_unique<ReferenceBackend>(), 1'000'000).run(request).outputs.at("logits");
-  const std::vector<float> logits = Runner(make_cpu_backend({2, ""}), 32).run(request).outputs.at("logits");
+      full_runner(std::make_unique<ReferenceBackend>(), 1'000'000).run(request).outputs.at("logits");
+  const std::vector<float> logits = full_runner(make_cpu_backend({2, ""}), 32).run(request).outputs.at("logits");
   ASSERT_EQ(logits.size(), expected.size());
   // As in executor_test.cc: some hundred roundings of 2^-24.
   for (size_t i = 0; i < logits.size(); ++i) EXPECT_NEAR(logits[i], expected[i], 5e-5 * std::max(1.0f, expected[i]));
 }
 
 TEST(SequenceLanes, AWrongIdOrAnAbortEndsTheRunOfAllThreads) {
-  Runner runner(make_cpu_backend({2, ""}), 16);
+  Runner runner = full_runner(make_cpu_backend({2, ""}), 16);
   RunRequest request = request_for(std::vector<int32_t>(20, 8));
   request.input_ids[100] = TinyLlama::kVocabulary;
   EXPECT_THROW(runner.run(request), Error);

@@ -10,8 +10,7 @@
 #include "backend/error.h"
 #include "cpu/cpu_backend.h"
 #include "reference/reference_backend.h"
-#include "runtime/executor.h"
-#include "runtime/tiny_llama.h"
+#include "runtime/tiny_runner.h"
 
 namespace octoformer {
 namespace {
@@ -115,42 +114,7 @@ TEST(Wavefront, TheErrorOfTheFirstGroupThatFailsCounts) {
   }
 }
 
-const TinyLlama& tiny() {
-  static const TinyLlama model;
-  return model;
-}
-
-class Runner {
- public:
-  explicit Runner(std::unique_ptr<Backend> backend, int64_t chunk_tokens = Executor::kChunkTokens)
-      : backend_(std::move(backend)),
-        compiled_(compile_model(parse_program(tiny().program())).main),
-        weights_(load_weights(compiled_.program.weights, tiny().checkpoint(), *backend_, {})),
-        pool_(KeyValuePagePool::create(plan_key_value_layout(compiled_.program.cache_layers, *backend_))),
-        executor_(compiled_, weights_, pool_, *backend_, chunk_tokens) {}
-
-  RunResult run(const RunRequest& request) { return executor_.run(request); }
-  std::shared_ptr<KeyValueCache> cache() const { return std::make_shared<KeyValueCache>(pool_); }
-  size_t arena_bytes() const { return executor_.arena_bytes(); }
-
- private:
-  std::unique_ptr<Backend> backend_;
-  CompiledProgram compiled_;
-  std::vector<LoadedWeight> weights_;
-  std::shared_ptr<KeyValuePagePool> pool_;
-  Executor executor_;
-};
-
-RunRequest request_for(const std::vector<int32_t>& lengths) {
-  RunRequest request;
-  request.lengths = lengths;
-  request.caches.resize(lengths.size());
-  const int32_t total = std::accumulate(lengths.begin(), lengths.end(), 0);
-  for (int32_t i = 0; i < total; ++i) request.input_ids.push_back((i * 7 + i % 31 * i) % TinyLlama::kVocabulary);
-  for (int32_t i = total - 1; i >= 0; i -= 3) request.rows.push_back(i);
-  request.outputs = {"logits", "hidden_states.1"};
-  return request;
-}
+RunRequest request_for(const std::vector<int32_t>& lengths) { return request_of_lengths(lengths, 3); }
 
 TEST(WavefrontRun, GivesTheBitsOfChunksForAnyThreads) {
   // Statistics are asked of runs that go op by op.
