@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "addon/free_memory.h"
 #include "addon/model_object.h"
 
 namespace octoformer {
@@ -24,6 +25,7 @@ void LoadModelTask::work() {
   model_ = Model::load(std::move(program_), *checkpoint_, make_cpu_backend(options_), std::move(options),
                        std::move(packed_));
   checkpoint_.reset();
+  return_free_memory();
 }
 
 Napi::Value LoadModelTask::result(Napi::Env env) {

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { OctoformerError } from '../binding/error';
 import { type Perplexity, perplexity as scoreText } from '../evaluate/perplexity';
 import { AutoModelForCausalLM } from '../generation/auto_model';
+import { readFile } from '../hub/files';
 import { AutoTokenizer } from '../models/auto_tokenizer';
 import type { LoadOptions } from '../models/load_options';
 import type { Tokenizer } from '../tokenization';

@@ -11,7 +11,7 @@ import { processorChain } from './processors/chain';
 import type { Processor } from './processors/processor';
 import { checkPrompt, forgetOutdated, type Lane, planStep, type RaggedStep } from './ragged_step';
 import { uniformDraw } from './random';
-import { RunClock } from './run_clock';
+import { milliseconds, RunClock } from './run_clock';
 
 interface BeamLane extends Lane {
   readonly processors: Processor;
@@ -160,7 +160,7 @@ export class BeamRun implements GenerationRun {
 
   async step(): Promise<number> {
     throwIfAborted(this.#settings.signal, 'the generation');
-    const began = performance.now();
+    const began = milliseconds();
     const open = this.#groups.filter(({ search }) => !search.done);
     const step = planStep(
       open.flatMap(({ lanes }) => lanes),

@@ -7,6 +7,7 @@ import { BeamRun } from './beam_run';
 import type { FinishReason } from './ending';
 import type { GenerationExtras, GenerationRun, GenerationStatistics } from './generation_run';
 import { type GenerateOptions, type GenerationSettings, generationSettings } from './options';
+import { milliseconds } from './run_clock';
 import type { Seq2SeqLanguageModel } from './seq2seq_model';
 import { TokenRun } from './token_run';
 
@@ -98,7 +99,7 @@ export class Seq2SeqRun implements GenerationRun {
   async step(most = 1): Promise<number> {
     if (this.#encoded === this.#inputs.length) return this.#decoding.step(most);
     throwIfAborted(this.#settings.signal, 'the generation');
-    const began = performance.now();
+    const began = milliseconds();
     let end = this.#encoded;
     let tokens = 0;
     do tokens += this.#inputs[end++]?.length ?? 0;
@@ -118,7 +119,7 @@ export class Seq2SeqRun implements GenerationRun {
     );
     this.#encoded = end;
     this.#encodedTokens += tokens;
-    this.#encodingMilliseconds += performance.now() - began;
+    this.#encodingMilliseconds += milliseconds() - began;
     return 0;
   }
 

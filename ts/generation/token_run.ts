@@ -9,7 +9,7 @@ import type { GenerationExtras, GenerationRun, GenerationStatistics } from './ge
 import type { GenerationSettings } from './options';
 import { lookUpContinuation } from './prompt_lookup';
 import { checkPrompt, forgetOutdated, type Lane, planStep, stepsUntilOutdated } from './ragged_step';
-import { RunClock } from './run_clock';
+import { milliseconds, RunClock } from './run_clock';
 import { type TokenChoice, tokenChoice, usesProcessors } from './token_choice';
 
 interface Sequence extends Lane {
@@ -145,7 +145,7 @@ export class TokenRun implements GenerationRun {
   async step(most = 1): Promise<number> {
     throwIfAborted(this.#settings.signal, 'the generation');
     const first = this.#sequences[0]?.ids.length ?? 0;
-    const began = performance.now();
+    const began = milliseconds();
     if (this.#decoding) {
       for (const [index, sequence] of this.#active.entries()) {
         this.#decoding.input_ids[index] = sequence.ids[sequence.computed] ?? 0;

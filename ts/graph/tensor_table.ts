@@ -27,6 +27,8 @@ const integerDtypes: ReadonlySet<string> = new Set(['I8', 'U8', 'I16', 'I32', 'I
 export class TensorTable {
   readonly #tensors: ReadonlyMap<string, NativeTensorInfo>;
   readonly #rule: NameRule;
+  // A name is looked up up to eight times while its module is built, and a rule may try several patterns.
+  readonly #found = new Map<string, FoundTensor | undefined>();
 
   constructor(tensors: readonly NativeTensorInfo[], rule: NameRule = (name) => [{ tensor: name }]) {
     this.#tensors = new Map(tensors.map((info) => [info.name, info]));
@@ -39,6 +41,11 @@ export class TensorTable {
 
   /** The tensor, or undefined where the checkpoint has none of that name. */
   find(name: string): FoundTensor | undefined {
+    if (!this.#found.has(name)) this.#found.set(name, this.#search(name));
+    return this.#found.get(name);
+  }
+
+  #search(name: string): FoundTensor | undefined {
     for (const place of this.#rule(name)) {
       const info = this.#tensors.get(place.tensor);
       if (info) return { ...place, info };

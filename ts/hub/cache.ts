@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import * as fs from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { OctoformerError } from '../binding/error';
 import { isFile } from './file_listing';
+import * as fs from './files';
 import { isRecord } from './record';
 import { isCommit, quote, type Repository } from './repository_id';
 

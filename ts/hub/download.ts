@@ -1,10 +1,10 @@
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import * as fs from 'node:fs/promises';
+import { createReadStream, promises } from 'node:fs';
 import { dirname } from 'node:path';
 import { OctoformerError } from '../binding/error';
 import { errorCode, type RepositoryCache } from './cache';
 import { isFile } from './file_listing';
+import * as fs from './files';
 import type { HubClient, Opened, StallTimer } from './hub_client';
 import { explainConnection, TransientError } from './hub_error';
 import { withLock } from './lock';
@@ -160,7 +160,7 @@ class Download {
   ): Promise<void> {
     let loaded = start;
     this.onProgress(loaded, total ?? 0);
-    const output = await fs.open(partial, start > 0 ? 'a' : 'w');
+    const output = await promises.open(partial, start > 0 ? 'a' : 'w');
     try {
       for await (const chunk of chunksOf(response, stall)) {
         loaded += chunk.length;

@@ -1,6 +1,6 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OctoformerError } from '../binding/error';
+import { readdir, readFile, stat } from './files';
 import { quote } from './repository_id';
 
 /** Where files may lie: a folder, or a repository of the hub. */

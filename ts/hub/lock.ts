@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import * as fs from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from './cache';
+import * as fs from './files';
 import { isRecord } from './record';
 
 // A holder touches its lock every 2 s; one that is not touched for 20 s belongs to a process that is gone or asleep. Ten

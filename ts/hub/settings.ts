@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { OctoformerError } from '../binding/error';
+import { readFile } from './files';
 
 /** What the environment says about the hub, read as Python's huggingface_hub reads it, so that both share one cache. */
 export interface HubSettings {

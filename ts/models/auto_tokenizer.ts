@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { OctoformerError } from '../binding/error';
 import { callNative, nativeAddon } from '../binding/load';
 import { checkOptions } from '../binding/options';
 import { type ModelFiles, resolveModelFiles } from '../hub';
+import { readFile } from '../hub/files';
 import { MergeTable, Tokenizer, TokenTable, tokenizerFromGguf } from '../tokenization';
 import { parseJsonObject, readJsonObject } from './json_file';
 import type { LoadProgress } from './load_options';

@@ -1,9 +1,10 @@
-import { mkdir, open, writeFile } from 'node:fs/promises';
+import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { OctoformerError } from '../binding/error';
 import { checkNumber, checkOptions } from '../binding/options';
 import { GraphBuilder } from '../graph/builder';
 import { type FoundTensor, TensorTable } from '../graph/tensor_table';
+import { mkdir, writeFile } from '../hub/files';
 import { floatKeeping } from '../quantization/float_policy';
 import type { ConfigValues } from './config';
 import { findArchitecture } from './registry';
@@ -83,7 +84,7 @@ async function writeTensors(
   const text = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
-  const file = await open(path, 'w');
+  const file = await fs.open(path, 'w');
   try {
     await file.write(Buffer.concat([length, text]));
     for (const [name, shape] of tensors) {

@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises';
 import { OctoformerError } from '../binding/error';
+import { readFile, stat } from '../hub/files';
 import type { ConfigValues } from './config';
 
 // Configurations are a few kilobytes; those with a label for every class of a large vocabulary reach a few megabytes.
@@ -47,20 +47,13 @@ function parse(text: string, path: string, code: InvalidCode): unknown {
 }
 
 async function readText(path: string, code: InvalidCode): Promise<string> {
-  let file: Awaited<ReturnType<typeof open>>;
+  const most = code === 'INVALID_TOKENIZER' ? maxTokenizerBytes : maxConfigBytes;
+  let size: number;
   try {
-    file = await open(path, 'r');
+    ({ size } = await stat(path));
+    if (size <= most) return await readFile(path, 'utf8');
   } catch (cause) {
     throw new OctoformerError('NOT_FOUND', `${path} can't be read: ${(cause as Error).message}`, { cause });
   }
-  try {
-    const { size } = await file.stat();
-    const most = code === 'INVALID_TOKENIZER' ? maxTokenizerBytes : maxConfigBytes;
-    if (size > most) {
-      throw new OctoformerError(code, `${path} has ${size} bytes; such a file has at most ${most}`);
-    }
-    return await file.readFile('utf8');
-  } finally {
-    await file.close();
-  }
+  throw new OctoformerError(code, `${path} has ${size} bytes; such a file has at most ${most}`);
 }

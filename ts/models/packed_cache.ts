@@ -1,10 +1,10 @@
-import { mkdir, readdir, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { OctoformerError } from '../binding/error';
 import { callNative } from '../binding/load';
 import type { NativeModel } from '../binding/native';
 import { describeValue } from '../binding/options';
+import { mkdir, readdir, rm, stat, statfs, utimes } from '../hub/files';
 import { expandHome } from '../hub/settings';
 
 /** Where packed weights are kept from start to start, and which. */

@@ -1,4 +1,3 @@
-import { readdir, readFile, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { throwIfAborted } from '../binding/abort';
 import { OctoformerError } from '../binding/error';
@@ -7,6 +6,7 @@ import { checkNumber, checkOptions, describeValue } from '../binding/options';
 import { walkModules } from '../graph/module_tree';
 import type { Int8Settings } from '../graph/program';
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, QUANTIZATION_FILE, SINGLE_WEIGHTS_FILE } from '../hub';
+import { readdir, readFile, realpath } from '../hub/files';
 import { type Calibration, formatNotes } from '../quantization/calibration';
 import { bitsandbytesConfig, type OutlierFeatures } from '../quantization/int8_options';
 import { paperThreshold } from '../quantization/int8_schemes';

@@ -1,6 +1,7 @@
-import { copyFile, type FileHandle, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
+import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { OctoformerError } from '../binding/error';
+import { copyFile, mkdir, rename, rm } from '../hub/files';
 
 /**
  * A folder that gets all of its new files at once: they are written under other names, which are deleted when anything fails, and
@@ -23,9 +24,9 @@ export class StagedFolder {
   }
 
   /** @throws OctoformerError INVALID_ARGUMENT where it can't be written; what `body` throws */
-  async write(name: string, body: (file: FileHandle) => Promise<void>): Promise<void> {
+  async write(name: string, body: (file: fs.FileHandle) => Promise<void>): Promise<void> {
     const partial = this.#stage(name);
-    const file = await explain(`${join(this.folder, name)} can't be written`, open(partial, 'w'));
+    const file = await explain(`${join(this.folder, name)} can't be written`, fs.open(partial, 'w'));
     try {
       await explain(`${join(this.folder, name)} can't be written`, body(file));
       await file.sync();
@@ -52,7 +53,7 @@ export class StagedFolder {
   async discard(): Promise<void> {
     for (const partial of this.#written.values()) await rm(partial, { force: true });
     // Only what was made for this, and only while it is empty.
-    if (this.made !== undefined) await rmdir(this.folder).catch(() => undefined);
+    if (this.made !== undefined) await fs.rmdir(this.folder).catch(() => undefined);
   }
 
   #stage(name: string): string {

@@ -1,7 +1,7 @@
-import { access } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { callNative, nativeAddon } from '../binding/load';
 import { type ModelFiles, TOKENIZER_FILES } from '../hub';
+import { access } from '../hub/files';
 import { tokenizerFilesFromGguf } from '../tokenization';
 
 /** A file of a tokenizer: one that is there, or the text of a new one. */
