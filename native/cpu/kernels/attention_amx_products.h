@@ -19,17 +19,62 @@ constexpr int64_t kKeyPairBytes = kPageKeys * 4;   // from one pair of a page's 
 /// Numbers of queries and keys that a step multiplies: as many as tiles hold, if that divides padded heads.
 inline int64_t step_depth(int64_t head_dim) { return padded_head_dim(head_dim) % 32 == 0 ? 32 : 16; }
 
-/// Tiles 0 to 3 hold sums, 4 and 5 the rows' factors (the first 16 rows are in 0, 1 and 4), of which a step takes
-/// `depth`; 6 and 7 hold keys or values.
+/// Tiles 0 and 1 hold sums (of the first 16 rows and of the others), 2 and 4 the rows' factors, of which a step takes
+/// `depth`; 3 holds keys or values. As few tiles are used as do the work (amx_blocks.h): eight of them, which need a
+/// load less for each product, took 1.5 to 2 times as long in busy phases. With 32 rows 2 serves for all.
 inline void configure_attention_tiles(int64_t rows, int64_t depth) {
   const int64_t above = rows < kTileRow ? rows : kTileRow, below = rows > kTileRow ? rows - kTileRow : kTileRow;
-  const int64_t tile_rows[8] = {above, above, below, below, above, below, depth / 2, depth / 2};
+  const int64_t tile_rows[5] = {above, below, above, depth / 2, below};
   TileConfiguration configuration;
-  for (int tile = 0; tile < 8; ++tile) {
-    configuration.row_bytes[tile] = static_cast<uint16_t>(tile == 4 || tile == 5 ? 2 * depth : kTileRowBytes);
+  for (int tile = 0; tile < 5; ++tile) {
+    configuration.row_bytes[tile] = static_cast<uint16_t>(tile == 2 || tile == 4 ? 2 * depth : kTileRowBytes);
     configuration.rows[tile] = static_cast<uint8_t>(tile_rows[tile]);
   }
   TILE_CONFIGURE(configuration);
+}
+
+/// How many of a tile's rows there are, as far as it decides which tiles multiply.
+enum class UnitRows { upto_16, upto_31, all_32 };
+
+/// Calls body(tag of the number of rows).
+template <UnitRows Rows>
+struct UnitRowsTag {
+  static constexpr UnitRows rows = Rows;
+};
+template <class Body>
+inline void with_unit_rows(int64_t rows, const Body& body) {
+  if (rows <= kTileRow) return body(UnitRowsTag<UnitRows::upto_16>{});
+  if (rows < kMaximumUnitRows) return body(UnitRowsTag<UnitRows::upto_31>{});
+  body(UnitRowsTag<UnitRows::all_32>{});
+}
+
+/// One step: 16 keys or columns of `right`. `left`: the first row's factors, `below` bytes before those of the 17th.
+template <UnitRows Rows>
+inline void multiply_rows(const void* left, int64_t left_stride, int64_t below, const std::byte* right,
+                          int64_t right_stride) {
+  TILE_LOAD(3, right, right_stride);
+  TILE_LOAD(2, left, left_stride);
+  TILE_MULTIPLY_BFLOAT16(0, 2, 3);
+  if constexpr (Rows == UnitRows::upto_31) {
+    TILE_LOAD(4, static_cast<const std::byte*>(left) + below, left_stride);
+    TILE_MULTIPLY_BFLOAT16(1, 4, 3);
+  } else if constexpr (Rows == UnitRows::all_32) {
+    TILE_LOAD(2, static_cast<const std::byte*>(left) + below, left_stride);
+    TILE_MULTIPLY_BFLOAT16(1, 2, 3);
+  }
+}
+
+template <UnitRows Rows>
+inline void clear_sums() {
+  TILE_ZERO(0);
+  if constexpr (Rows != UnitRows::upto_16) TILE_ZERO(1);
+}
+
+/// Stores sums, 16 columns of `to`, whose rows are `stride` bytes apart.
+template <UnitRows Rows>
+inline void store_sums(float* to, int64_t stride) {
+  TILE_STORE(0, to, stride);
+  if constexpr (Rows != UnitRows::upto_16) TILE_STORE(1, reinterpret_cast<std::byte*>(to) + kTileRow * stride, stride);
 }
 
 inline void round_queries(const AttentionTile& tile, uint16_t* queries) {
@@ -52,34 +97,16 @@ inline void fetch(const std::byte* from, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 3);
 }
 
-/// scores = queries . keys of a page, `Tall` if there are more than 16 rows.
-template <bool Tall>
+/// scores = queries . keys of a page
+template <UnitRows Rows>
 inline void multiply_page_keys(const uint16_t* queries, int64_t depth, int64_t step, const std::byte* keys,
                                float* scores) {
-  const int64_t query_bytes = 2 * depth;
-  TILE_ZERO(0);
-  TILE_ZERO(1);
-  if constexpr (Tall) {
-    TILE_ZERO(2);
-    TILE_ZERO(3);
-  }
-  for (int64_t d = 0; d < depth; d += step, keys += step / 2 * kKeyPairBytes) {
-    TILE_LOAD(6, keys, kKeyPairBytes);
-    TILE_LOAD(4, queries + d, query_bytes);
-    TILE_MULTIPLY_BFLOAT16(0, 4, 6);
-    TILE_LOAD(7, keys + 64, kKeyPairBytes);
-    TILE_MULTIPLY_BFLOAT16(1, 4, 7);
-    if constexpr (Tall) {
-      TILE_LOAD(5, queries + kTileRow * depth + d, query_bytes);
-      TILE_MULTIPLY_BFLOAT16(2, 5, 6);
-      TILE_MULTIPLY_BFLOAT16(3, 5, 7);
+  for (int64_t key = 0; key < kPageKeys; key += kTileColumns, keys += 4 * kTileColumns) {
+    clear_sums<Rows>();
+    for (int64_t d = 0; d < depth; d += step) {
+      multiply_rows<Rows>(queries + d, 2 * depth, kTileRow * 2 * depth, keys + d / 2 * kKeyPairBytes, kKeyPairBytes);
     }
-  }
-  TILE_STORE(0, scores, kScoreBytes);
-  TILE_STORE(1, scores + kTileColumns, kScoreBytes);
-  if constexpr (Tall) {
-    TILE_STORE(2, scores + kTileRow * kScoreStride, kScoreBytes);
-    TILE_STORE(3, scores + kTileRow * kScoreStride + kTileColumns, kScoreBytes);
+    store_sums<Rows>(scores + key, kScoreBytes);
   }
 }
 
@@ -95,9 +122,10 @@ class KeyProducts {
     LET_TILES_SEE_MEMORY();
     const int64_t depth = padded_head_dim(tile_->head_dim), number = first_page_ + pages_.first;
     if (tile_->rows <= kTileRow) fetch_after(number);
-    const auto multiply = tile_->rows > kTileRow ? multiply_page_keys<true> : multiply_page_keys<false>;
-    multiply(queries_, depth, step_depth(tile_->head_dim), page_keys(*tile_, number),
-             scores_ + pages_.first * kPageKeys);
+    with_unit_rows(tile_->rows, [&](auto tag) {
+      multiply_page_keys<tag.rows>(queries_, depth, step_depth(tile_->head_dim), page_keys(*tile_, number),
+                                   scores_ + pages_.first * kPageKeys);
+    });
     ++pages_.first;
   }
 
@@ -117,42 +145,19 @@ class KeyProducts {
   float* scores_ = nullptr;
 };
 
-/// sums [rows][16, or 32 if `Wide`] = weights times the values of `count` pages, of which values_of(i) is the ith: here
-/// pages [first, end). Sums stay in the tiles until the last page.
-template <bool Tall, bool Wide, class Values>
+/// 16 columns of sums [rows][columns] = weights times the values of `count` pages, of which values_of(i) is the ith:
+/// here pages [first, end). Sums stay in the tiles until the last page.
+template <UnitRows Rows, class Values>
 inline void multiply_columns(const std::byte* weights, int64_t first, int64_t end, int64_t count,
                              const Values& values_of, int64_t columns, float* sums) {
-  const int64_t value_bytes = 4 * columns, sum_bytes = 4 * columns;
-  if (first == 0) {
-    TILE_ZERO(0);
-    if constexpr (Wide) TILE_ZERO(1);
-    if constexpr (Tall) TILE_ZERO(2);
-    if constexpr (Tall && Wide) TILE_ZERO(3);
+  if (first == 0) clear_sums<Rows>();
+  for (int64_t i = first; i < end; ++i) {
+    multiply_rows<Rows>(weights + i * kTileRowBytes, kScoreBytes, kTileRow * kScoreBytes, values_of(i), 4 * columns);
   }
-  weights += first * kTileRowBytes;
-  for (int64_t i = first; i < end; ++i, weights += kTileRowBytes) {
-    const std::byte* values = values_of(i);
-    TILE_LOAD(6, values, value_bytes);
-    TILE_LOAD(4, weights, kScoreBytes);
-    TILE_MULTIPLY_BFLOAT16(0, 4, 6);
-    if constexpr (Wide) {
-      TILE_LOAD(7, values + 64, value_bytes);
-      TILE_MULTIPLY_BFLOAT16(1, 4, 7);
-    }
-    if constexpr (Tall) {
-      TILE_LOAD(5, weights + kTileRow * kScoreBytes, kScoreBytes);
-      TILE_MULTIPLY_BFLOAT16(2, 5, 6);
-      if constexpr (Wide) TILE_MULTIPLY_BFLOAT16(3, 5, 7);
-    }
-  }
-  if (end < count) return;
-  TILE_STORE(0, sums, sum_bytes);
-  if constexpr (Wide) TILE_STORE(1, sums + kTileColumns, sum_bytes);
-  if constexpr (Tall) TILE_STORE(2, sums + kTileRow * columns, sum_bytes);
-  if constexpr (Tall && Wide) TILE_STORE(3, sums + kTileRow * columns + kTileColumns, sum_bytes);
+  if (end == count) store_sums<Rows>(sums, 4 * columns);
 }
 
-/// sums [rows][padded head_dim] = weights times the values of some pages, two pages and up to 32 columns a step.
+/// sums [rows][padded head_dim] = weights times the values of some pages, four pages and 16 columns a step.
 class ValueProducts {
  public:
   ValueProducts() = default;
@@ -183,17 +188,15 @@ class ValueProducts {
   template <class Values>
   static void multiply_values(int64_t rows, const std::byte* weights, int64_t first, int64_t end, int64_t count,
                               int64_t column, int64_t columns, float* sums, const Values& values_of) {
-    const bool tall = rows > kTileRow, wide = column + kTileColumns < columns;
-    const auto multiply = tall   ? wide ? multiply_columns<true, true, Values> : multiply_columns<true, false, Values>
-                            : wide ? multiply_columns<false, true, Values>
-                                 : multiply_columns<false, false, Values>;
-    multiply(weights, first, end, count, values_of, columns, sums + column);
+    with_unit_rows(rows, [&](auto tag) {
+      multiply_columns<tag.rows>(weights, first, end, count, values_of, columns, sums + column);
+    });
   }
 
-  static constexpr int64_t kStepColumns = 2 * kTileColumns;
+  static constexpr int64_t kStepColumns = kTileColumns;
 
  private:
-  static constexpr int64_t kStepPages = 2;
+  static constexpr int64_t kStepPages = 4;
   int64_t page_steps() const { return (count_ + kStepPages - 1) / kStepPages; }
 
   const AttentionTile* tile_ = nullptr;
