@@ -73,7 +73,7 @@ TEST(KeyValueForms, AttentionIsTheDefinitionsOverTheKeptNumbers) {
                               {.softcap = 1.5f, .alibi = true},
                               {.causal = false, .window = 5, .distances = true},
                               {.window = 9, .sparse = {.sinks = 3}}};
-  reference::CaseFilter cases(3);
+  reference::CaseFilter cases(5);
   for (const KeyValueForm form : kForms) {
     SCOPED_TRACE(name_of(form));
     for (const Shape& shape : kShapes) {
@@ -96,7 +96,7 @@ TEST(KeyValueForms, TheBitsAreTheSameInPrefillInChunksInDecodeAndInBatches) {
   constexpr int64_t kLength = 281;  // more than one group of 256 keys
   const Pattern patterns[] = {{}, {.window = 37, .alibi = true}, {.window = 70, .sparse = {.sinks = 40}}};
   for (const Isa isa : available_isas()) {
-    reference::CaseFilter cases(5);
+    reference::CaseFilter cases(7);
     for (const KeyValueForm form : kForms) {
       for (const Shape& shape : {Shape{3, 1, 64}, Shape{4, 2, 13}, Shape{2, 2, 48}}) {
         for (const Pattern& pattern : patterns) {
