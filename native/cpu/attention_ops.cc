@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "cpu/aligned_memory.h"
 #include "cpu/attention_pattern.h"
 #include "cpu/attention_tasks.h"
 #include "cpu/parallel_rows.h"
@@ -16,11 +15,9 @@ namespace {
 // attended to by few threads while others wait.
 constexpr int64_t kTilesPerThread = 4;
 
-/// Of the calling thread, kept between ops: a step of decoding allocates nothing.
-float* scratch_floats(int64_t count) {
-  thread_local AlignedMemory scratch;
-  scratch.reserve(static_cast<size_t>(count) * sizeof(float), "attention workspace");
-  return reinterpret_cast<float*>(scratch.data());
+float* floats_of(AlignedMemory& workspace, int64_t count) {
+  workspace.reserve(static_cast<size_t>(count) * sizeof(float), "attention workspace");
+  return reinterpret_cast<float*>(workspace.data());
 }
 
 /// Several tiles a task: those of one head share its keys and values, and a processor's units of different kinds work
@@ -29,11 +26,12 @@ constexpr int64_t kTilesPerTask = 8;
 /// But as many tasks for each thread, so that none waits for long in the end.
 constexpr int64_t kTasksPerThread = 16;
 
-void attend_by_tiles(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks) {
+void attend_by_tiles(const AttentionKernels& kernels, int threads, AlignedMemory& workspace,
+                     const AttentionTasks& tasks) {
   const int64_t tiles = tasks.size(), tasks_wanted = threads > 1 ? kTasksPerThread * threads : 1;
   const int64_t per_task = std::clamp<int64_t>(tiles / tasks_wanted, 1, kTilesPerTask);
   const int64_t worker_floats = tasks.workspace_floats();
-  float* memory = scratch_floats(threads * worker_floats);
+  float* memory = floats_of(workspace, threads * worker_floats);
   ThreadPool::shared().parallel_for(threads, (tiles + per_task - 1) / per_task, [&](int64_t task, int worker) {
     AttentionTile of_task[kTilesPerTask];
     const int64_t first = task * per_task, count = std::min(per_task, tiles - first);
@@ -43,7 +41,8 @@ void attend_by_tiles(const AttentionKernels& kernels, int threads, const Attenti
 }
 
 /// Every group of every tile on its own, then merged in order: what `attend` does for a whole tile.
-void attend_by_groups(const AttentionKernels& kernels, int threads, const AttentionTasks& tasks) {
+void attend_by_groups(const AttentionKernels& kernels, int threads, AlignedMemory& workspace,
+                      const AttentionTasks& tasks) {
   struct Part {
     AttentionTile tile;
     int64_t group;
@@ -67,7 +66,7 @@ void attend_by_groups(const AttentionKernels& kernels, int threads, const Attent
     wholes.push_back({first_part, parts.size()});
   }
   const int64_t worker_floats = tasks.workspace_floats();
-  float* memory = scratch_floats(floats + threads * worker_floats);
+  float* memory = floats_of(workspace, floats + threads * worker_floats);
   ThreadPool::shared().parallel_for(threads, static_cast<int64_t>(parts.size()), [&](int64_t index, int worker) {
     const Part& part = parts[static_cast<size_t>(index)];
     kernels.attend(part.tile, part.group, part.group + 1, memory + part.state,
@@ -84,14 +83,15 @@ void attend_by_groups(const AttentionKernels& kernels, int threads, const Attent
 
 }  // namespace
 
-void run_attention(const AttentionKernels& kernels, int threads, const AttentionArguments& arguments) {
+void run_attention(const AttentionKernels& kernels, int threads, AlignedMemory& workspace,
+                   const AttentionArguments& arguments) {
   const AttentionTasks tasks(kernels, arguments);
   if (tasks.size() == 0) return;
   if (tasks.products() + kTileProducts * static_cast<double>(tasks.size()) < kMinimumParallelProducts) threads = 1;
   if (threads > 1 && tasks.size() < kTilesPerThread * threads) {
-    attend_by_groups(kernels, threads, tasks);
+    attend_by_groups(kernels, threads, workspace, tasks);
   } else {
-    attend_by_tiles(kernels, threads, tasks);
+    attend_by_tiles(kernels, threads, workspace, tasks);
   }
 }
 

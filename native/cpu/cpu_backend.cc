@@ -87,7 +87,10 @@ class CpuBackend final : public Backend {
     run_store_key_value(kernels_, threads_, arguments);
   }
   void attention(const AttentionArguments& arguments) override {
-    run_attention(kernels_.attention, threads_, arguments);
+    {
+      const std::lock_guard lock(attention_in_use_);
+      run_attention(kernels_.attention, threads_, attention_workspace_, arguments);
+    }
     if (arguments.probabilities != nullptr) {
       run_attention_probabilities(kernels_.attention, kernels_.rows, threads_, arguments);
     }
@@ -142,6 +145,8 @@ class CpuBackend final : public Backend {
   Int8LinearDriver int8_linear_;
   ExpertGroups expert_groups_;
   std::mutex linear_in_use_;  // their workspaces serve one call at a time
+  AlignedMemory attention_workspace_;
+  std::mutex attention_in_use_;  // likewise
 };
 
 }  // namespace
