@@ -45,7 +45,8 @@ function chosenTasks(all) {
     [decoderTasks, encoderTasks, translationTasks].flatMap((tasks) => Object.keys(tasks)),
     'task',
   );
-  return Object.fromEntries(Object.entries(all).filter(([name]) => asked.includes(name)));
+  const isAsked = ([name, { onlyNamed }]) => asked.includes(name) && (options.tasks || !onlyNamed);
+  return Object.fromEntries(Object.entries(all).filter(isAsked));
 }
 
 function tellMissing(missing) {

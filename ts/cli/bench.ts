@@ -7,13 +7,14 @@ import { formatBytes, formatCount, type Terminal, table } from './terminal';
 
 const DEFAULT_ROUNDS = 5;
 const MOST_ROUNDS = 1000;
+const MOST_PROMPT_TOKENS = 2 ** 24;
 
 export const bench: Command = {
   name: 'bench',
   operands: '',
   summary: 'how fast a model runs on this machine, and how far from its limits',
   description:
-    'Measures a model: of decoders reading a prompt of 512 tokens and making 64 for 1, 8 and 32 sequences; of encoders 32 sequences of 128\n' +
+    'Measures a model: of decoders reading a prompt of 512 tokens (--prompts) and making 64 for 1, 8 and 32 sequences; of encoders 32 sequences of 128\n' +
     'tokens, and 32 of 8 to 256; time to load, and memory. Rates are tokens/s of all sequences, median (least to most) of the rounds. Decoding\n' +
     'reads every matrix for each token: its fraction of the memory bandwidth, measured in the same run, tells what is left.',
   options: {
@@ -24,10 +25,16 @@ export const bench: Command = {
       placeholder: 'N',
       help: `times that everything is measured (default ${DEFAULT_ROUNDS})`,
     },
+    prompts: {
+      kind: 'text',
+      placeholder: 'N,...',
+      help: 'tokens of the prompts that decoders read (default 512); long ones show what attention costs',
+    },
     json: { kind: 'flag', help: 'print JSON' },
   },
   examples: [
     'octoformer bench -m HuggingFaceTB/SmolLM2-135M-Instruct --quantization int8',
+    'octoformer bench -m HuggingFaceTB/SmolLM2-135M-Instruct --quantization int8 --prompts 512,2048,8192 --rounds 1',
     'octoformer bench -m sentence-transformers/all-MiniLM-L6-v2 --threads 1 --rounds 11 --json',
   ],
   run: runBench,
@@ -38,6 +45,7 @@ async function runBench(given: ParsedArguments, terminal: Terminal): Promise<voi
   if (given.operands.length > 0) throw new UsageError(`bench takes no operand, but got '${given.operands[0]}'`);
   const rounds = given.number('rounds') ?? DEFAULT_ROUNDS;
   if (rounds < 1 || rounds > MOST_ROUNDS) throw new UsageError(`--rounds must be 1 to ${MOST_ROUNDS}, not ${rounds}`);
+  const prompts = promptsOf(given);
   using interrupt = new Interrupt();
   const progress = new ProgressBar(terminal);
   const line = new ProgressLine(terminal);
@@ -45,6 +53,7 @@ async function runBench(given: ParsedArguments, terminal: Terminal): Promise<voi
   try {
     result = await benchmark(source, {
       rounds,
+      ...(prompts ? { prompts } : {}),
       load: { ...loadOptions(given), onProgress: progress.update },
       signal: interrupt.signal,
       onMeasure(name, round) {
@@ -61,6 +70,19 @@ async function runBench(given: ParsedArguments, terminal: Terminal): Promise<voi
   } else {
     await terminal.line(describe(result));
   }
+}
+
+function promptsOf(given: ParsedArguments): number[] | undefined {
+  return given
+    .text('prompts')
+    ?.split(',')
+    .map((text) => {
+      const tokens = Number(text);
+      if (Number.isInteger(tokens) && tokens >= 1 && tokens <= MOST_PROMPT_TOKENS) return tokens;
+      throw new UsageError(
+        `--prompts takes numbers of tokens from 1 to ${MOST_PROMPT_TOKENS} with commas between, not '${text}'`,
+      );
+    });
 }
 
 /** What is being measured, on the messages' stream where that is a terminal. */

@@ -42,12 +42,14 @@ export interface Benchmark {
 
 export interface BenchmarkOptions {
   readonly rounds: number;
+  /** Tokens of the prompts that a decoder reads, each at most what the model's positions leave; 512 by default. */
+  readonly prompts?: readonly number[];
   readonly load: LoadOptions;
   readonly signal: AbortSignal;
   readonly onMeasure: (name: string, round: number) => void;
 }
 
-const promptTokens = 512;
+const defaultPrompts: readonly number[] = [512];
 const shortPrompt = 16;
 const newTokens = 64;
 const batches = [8, 32] as const;
@@ -81,7 +83,13 @@ export async function benchmark(source: string, options: BenchmarkOptions): Prom
     const opener = task === 'causal-lm' ? AutoModelForCausalLM : AutoModelForSeq2SeqLM;
     await using model = await opener.from_pretrained(source, { ...load, signal });
     const kind = task === 'causal-lm' ? 'decoder' : 'encoder-decoder';
-    return await measure(kind, model, generationTasks(model, task === 'causal-lm', signal), begun, options);
+    return await measure(
+      kind,
+      model,
+      generationTasks(model, task === 'causal-lm' ? (options.prompts ?? defaultPrompts) : [], signal),
+      begun,
+      options,
+    );
   }
   await using model = await AutoModel.from_pretrained(source, { ...load, signal });
   const embed = async (sequences: readonly (readonly number[])[]) => {
@@ -113,8 +121,8 @@ export async function benchmark(source: string, options: BenchmarkOptions): Prom
 /** RoBERTa's positions begin at 2, so that many of the configured ones are no tokens. */
 const specialPositions = 2;
 
-/** Reading of a long prompt (of a decoder alone), and greedy generation of 1, 8 and 32 sequences. */
-function generationTasks(model: Generator, reads: boolean, signal: AbortSignal): Task[] {
+/** Reading of prompts (of a decoder alone), and greedy generation of 1, 8 and 32 sequences. */
+function generationTasks(model: Generator, prompts: readonly number[], signal: AbortSignal): Task[] {
   const ids = idsBelow('encoderVocabularySize' in model ? model.encoderVocabularySize : model.vocabularySize);
   const { context } = model.lengthLimits;
   const made = Math.max(2, Math.min(newTokens, Math.floor(context / 2)));
@@ -124,17 +132,17 @@ function generationTasks(model: Generator, reads: boolean, signal: AbortSignal):
     const options = { max_new_tokens: count, do_sample: false, eos_token_id: null, signal };
     return (await model.generate({ input_ids }, options)).statistics;
   };
-  const prompt: Task = {
+  const prefill = (length: number): Task => ({
     name: 'prefill',
     sequences: 1,
-    tokens: fitting(promptTokens),
+    tokens: fitting(length),
     newTokens: 0,
     readsAllWeightsEach: false,
     async run(round) {
-      const statistics = await generate(1, fitting(promptTokens), 1, round);
+      const statistics = await generate(1, fitting(length), 1, round);
       return rate(statistics.promptTokens, statistics.promptMilliseconds);
     },
-  };
+  });
   const decode = (name: string, sequences: number): Task => ({
     name,
     sequences,
@@ -147,7 +155,7 @@ function generationTasks(model: Generator, reads: boolean, signal: AbortSignal):
     },
   });
   return [
-    ...(reads ? [prompt] : []),
+    ...prompts.map(prefill),
     decode('decode', 1),
     ...batches.map((count) => decode(`decode ${count} sequences`, count)),
   ];

@@ -56,9 +56,14 @@ test('a decoder: prompt, generation, batches, and the fraction of the memory tha
   for (const { tokens, new_tokens } of found.measures) expect(tokens + new_tokens).toBeLessThanOrEqual(limit);
 });
 
-test('experts are chosen by token, so that no fraction of the memory is told', async () => {
-  const found = await measured('mixtral');
+test('experts are chosen by token, so that no fraction of the memory is told; prompts of several lengths', async () => {
+  const found = await measured('mixtral', '--prompts', '5,9');
   expectPlausible(found);
+  const prompts = found.measures.filter(({ name }) => name === 'prefill');
+  expect(prompts.map(({ tokens, new_tokens }) => [tokens, new_tokens])).toEqual([
+    [5, 0],
+    [9, 0],
+  ]);
   expect(found.bytes_per_token).toBeNull();
   expect(found.measures.every(({ fraction_of_memory: fraction }) => fraction === undefined)).toBe(true);
 });
@@ -104,6 +109,10 @@ test('the table, and wrong usage', async () => {
   expect(await runCli([...given, '--rounds', '0'])).toMatchObject({
     status: 2,
     stderr: expect.stringContaining('--rounds must be 1 to 1000, not 0'),
+  });
+  expect(await runCli([...given, '--prompts', '512,0'])).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining("not '0'"),
   });
   expect(await runCli(['bench'])).toMatchObject({ status: 2, stderr: expect.stringContaining('--model is missing') });
   expect(await runCli([...given, 'words'])).toMatchObject({
