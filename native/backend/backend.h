@@ -218,6 +218,9 @@ class Backend {
   /// that it makes: quantized as quantize_rows() does. Neither `out` need be written. No residual.
   virtual void gated_linear_to_quantized(const LinearArguments& arguments, const GatedActivationArguments& gated,
                                          const LinearWeight& reader, QuantizedRows& rows);
+  /// The first column of the largest number of each row that linear() would write, where that can be told without
+  /// writing them. False where it can't, or a row has a NaN or nothing above -infinity: `columns` mean nothing then.
+  virtual bool largest_columns(const LinearArguments& arguments, std::span<int32_t> columns);
   virtual void embedding(const EmbeddingArguments& arguments) = 0;
   virtual void norm(const NormArguments& arguments) = 0;
   virtual void rope(const RopeArguments& arguments) = 0;

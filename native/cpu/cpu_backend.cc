@@ -72,6 +72,11 @@ class CpuBackend final : public Backend {
     const std::lock_guard lock(linear_in_use_);
     int8_linear_.gated_linear_to_quantized(kernels_.rows, arguments, gated, reader, rows);
   }
+  bool largest_columns(const LinearArguments& arguments, std::span<int32_t> columns) override {
+    if (!quantizes_rows(*arguments.weight)) return false;
+    const std::lock_guard lock(linear_in_use_);
+    return int8_linear_.largest_columns(kernels_.rows, arguments, columns);
+  }
   void embedding(const EmbeddingArguments& arguments) override {
     if (is_int8(*arguments.table)) return int8_linear_.embedding(arguments);
     linear_.embedding(arguments);

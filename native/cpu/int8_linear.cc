@@ -29,7 +29,16 @@ Int8Task rows_of(const Int8Task& whole, const Int8Kernel& kernel, int64_t first,
   return task;
 }
 
-/// The task of panels [first, first + count) of another, numbered from 0. No residual.
+/// Rows that both kernels begin tiles with.
+int64_t common_granule(const Int8Kernel& one, const Int8Kernel& other) {
+  const auto granule_of = [](const Int8Kernel& kernel) {
+    return std::lcm<int64_t>(kernel.row_tile, kernel.row_granule);
+  };
+  return std::lcm(granule_of(one), granule_of(other));
+}
+
+}  // namespace
+
 Int8Task panels_of(const Int8Task& whole, const Int8Kernel& kernel, int64_t first, int64_t count) {
   const int64_t column = first * kernel.panel;
   Int8Task task = whole;
@@ -46,16 +55,6 @@ Int8Task panels_of(const Int8Task& whole, const Int8Kernel& kernel, int64_t firs
   if (epilogue.output.bias != nullptr) epilogue.output.bias += column;
   return task;
 }
-
-/// Rows that both kernels begin tiles with.
-int64_t common_granule(const Int8Kernel& one, const Int8Kernel& other) {
-  const auto granule_of = [](const Int8Kernel& kernel) {
-    return std::lcm<int64_t>(kernel.row_tile, kernel.row_granule);
-  };
-  return std::lcm(granule_of(one), granule_of(other));
-}
-
-}  // namespace
 
 std::unique_ptr<LinearWeight> Int8LinearDriver::pack(const LinearWeightDescription& description, const RowSource& rows,
                                                      const std::atomic<bool>* abort) const {
@@ -189,6 +188,10 @@ void Int8LinearDriver::gated_linear_to_quantized(const RowKernels& row_kernels, 
   const int64_t rows = arguments.input.rows, columns = gated.gate.columns;
   const int64_t gate = gated.gate.data - arguments.out.data, up = gated.up.data - arguments.out.data;
   const bool whole_panels = gate % kernel.panel == 0 && up % kernel.panel == 0 && columns % kernel.panel == 0;
+  if (whole_panels && rows > 1 && takes_few_rows_at_once(weight, rows)) {
+    multiply_few_gated_rows(row_kernels, weight, begin(arguments), gated, gate / kernel.panel, up / kernel.panel);
+    return quantize_rows(row_kernels, {ConstMatrixView(gated.out), &reader, &out});
+  }
   const int64_t block = whole_panels ? gated_block_rows(weight, next, rows, columns) : 0;
   if (block == 0) {
     linear(arguments);
@@ -199,9 +202,9 @@ void Int8LinearDriver::gated_linear_to_quantized(const RowKernels& row_kernels, 
   const int64_t width = panels_at_once * kernel.panel, up_floats = block * width;
   const int64_t summed_rows = choose_summed_rows(kernel, block, whole.depth, whole.depth_block);
   lend_scratch(kernel, int8_scratch_values(kernel, summed_rows, panels_at_once), threads_);
-  up_blocks_.reserve(static_cast<size_t>(up_floats * threads_) * sizeof(float), "what gates multiply");
+  results_.reserve(static_cast<size_t>(up_floats * threads_) * sizeof(float), "what gates multiply");
   const auto make = [&](const Int8Activations::Block& part) {
-    float* const ups = reinterpret_cast<float*>(up_blocks_.data()) + part.worker * up_floats;
+    float* const ups = results_of(part.worker, up_floats);
     Int8Task of_rows = rows_of(whole, kernel, part.first_row, part.rows);
     take_scratch(kernel, part.worker, of_rows);
     const auto multiply = [&](int64_t first, int64_t count, float* to, int64_t stride) {
@@ -237,47 +240,8 @@ void Int8LinearDriver::take_scratch(const Int8Kernel& kernel, int worker, Int8Ta
   task.floats = reinterpret_cast<float*>(own) + scratch_sums_;
 }
 
-const Int8LinearDriver::Place& Int8LinearDriver::next_after(const Int8Weight& weight) {
-  next_weights_[last_weights_] = {weight.values(), weight.panels(), weight.panel_stride()};
-  last_weights_ = weight.values();
-  return next_weights_[last_weights_];
-}
-
-/// In the last task of a thread: its first task of the next layer is fetched meanwhile, and the others while ops of the
-/// calling thread leave it without work.
-void Int8LinearDriver::fetch_next(const Place& next, const FewRowTasks& tasks, int worker, Int8Task& task) {
-  const auto begin = [&](int64_t index) { return tasks.first_panel(index) * next.panel_stride; };
-  const int64_t first = tasks.first_of(worker), last = tasks.first_of(worker + 1);
-  task.ahead = next.values + begin(first);
-  task.ahead_bytes = begin(first + 1) - begin(first);
-  static const CacheSizes caches = cache_sizes();
-  const int64_t kept = std::min<int64_t>(begin(last) - begin(first), caches.second_level / 2);
-  if (worker > 0) ThreadPool::shared().fetch_when_idle(worker, task.ahead, kept);
-}
-
-void Int8LinearDriver::multiply_few_rows(const Int8Weight& weight, int64_t rows, const Int8Task& shared) {
-  const Int8Kernel& kernel = weight.kernel();
-  const FewRowTasks tasks(weight.panels(), weight.panel_stride(), rows, threads_);
-  const Place& next = next_after(weight);
-  const FewRowTasks next_tasks(next.panels, next.panel_stride, rows, threads_);
-  lend_scratch(kernel, int8_scratch_values(kernel, kernel.row_tile, 2), tasks.threads());
-  ThreadPool::shared().parallel_for(tasks.threads(), tasks.count(), [&](int64_t index, int worker) {
-    Int8Task task = shared;
-    take_scratch(kernel, worker, task);
-    task.first_panel = tasks.first_panel(index);
-    task.last_panel = tasks.first_panel(index + 1);
-    if (tasks.goes_on(index)) {
-      task.ahead = task.weights + task.last_panel * task.panel_stride;
-      task.ahead_bytes = (tasks.first_panel(index + 2) - task.last_panel) * task.panel_stride;
-    } else if (next.panels > 0 && tasks.is_own(index, worker) && worker < next_tasks.threads()) {
-      fetch_next(next, next_tasks, worker, task);
-    }
-    for (int64_t row = 0; row < rows; row += kernel.few_rows_limit) {  // more than once only if K is 0
-      task.first_row = row;
-      task.last_row = std::min(row + kernel.few_rows_limit, rows);
-      kernel.few_rows(task);
-    }
-  });
+float* Int8LinearDriver::results_of(int worker, int64_t floats) const {
+  return reinterpret_cast<float*>(results_.data()) + worker * floats;
 }
 
 void Int8LinearDriver::multiply_many_rows(const Int8Weight& weight, int64_t rows, const Int8Task& shared) {

@@ -92,6 +92,7 @@ void ChunkExecutor::run_gathered(const RunState& run, int64_t first, ConstMatrix
 }
 
 void ChunkExecutor::run_ops(int32_t first, int32_t end, RunResult& result) {
+  sampled_ = false;
   for (op_ = first; op_ < end; ++op_) {
     refuse_aborted(*run_->request);
     if (wavefront_ != nullptr) wavefront_->refuse_failed(group_);

@@ -79,6 +79,8 @@ class ChunkExecutor {
   void execute(const WeightedSumOp& op, RunResult& result);
   void execute(const GatherRowsOp& op, RunResult& result);
   void execute(const OutputOp& op, RunResult& result);
+  bool only_largest_counts(const LinearOp& op) const;
+  bool sample_largest(const LinearArguments& arguments, RunResult& result);
   void sample(const Value& logits, RunResult& result);
   void score(const Value& logits, RunResult& result);
 
@@ -106,9 +108,11 @@ class ChunkExecutor {
   std::vector<int64_t> slice_lengths_;       // past and all new tokens of the run, chunked or not
   std::vector<int32_t> rows_;                // within the chunk
   std::vector<int64_t> row_targets_;         // their index in request.rows
+  std::vector<int32_t> largest_;             // tokens with the largest logits of these
   float* memory_ = nullptr;
   std::array<int64_t, kRowSymbols> class_starts_ = {};  // floats
   int32_t op_ = 0;                                      // that is executed
+  bool sampled_ = false;                                // the rows' tokens are chosen, and there are no logits
   RelativeBiasSpreads bias_spreads_;
   std::vector<float> frequency_scratch_;
   std::vector<int32_t> index_scratch_;

@@ -92,6 +92,7 @@ void ChunkExecutor::execute(const LinearOp& op, RunResult& result) {
     return backend_.gated_linear_to_quantized(arguments, arguments_of(gated), *linear(next.reader),
                                               *quantized_rows_[static_cast<size_t>(next.slot)]);
   }
+  if (only_largest_counts(op) && sample_largest(arguments, result)) return;
   if (plan.out_slot < 0) return backend_.linear(arguments);
   QuantizedRows& made = *quantized_rows_[static_cast<size_t>(plan.out_slot)];
   if (!run_->request->observe) return backend_.linear_to_quantized(arguments, *linear(plan.out_reader), made);
@@ -216,7 +217,7 @@ void ChunkExecutor::execute(const GatherRowsOp& op, RunResult&) {
 }
 
 void ChunkExecutor::execute(const OutputOp& op, RunResult& result) {
-  if (op.name == kLogitsOutput && !run_->request->samplers.empty()) sample(op.input, result);
+  if (op.name == kLogitsOutput && !run_->request->samplers.empty() && !sampled_) sample(op.input, result);
   if (op.name == kLogitsOutput && run_->request->log_probabilities) score(op.input, result);
   const auto asked = result.outputs.find(op.name);
   if (asked == result.outputs.end()) return;
@@ -226,6 +227,32 @@ void ChunkExecutor::execute(const OutputOp& op, RunResult& result) {
     const int64_t target = symbol == RowSymbol::rows ? row_targets_[static_cast<size_t>(row)] : first_token_ + row;
     std::copy(source.row(row), source.row(row) + source.columns, asked->second.data() + target * source.columns);
   }
+}
+
+/// Whether the op makes logits of which nobody looks at more than the largest.
+bool ChunkExecutor::only_largest_counts(const LinearOp& op) const {
+  if (compiled_.logits_op < 0) return false;
+  const RunRequest& request = *run_->request;
+  const auto& output = std::get<OutputOp>(compiled_.program.ops[static_cast<size_t>(compiled_.logits_op)]);
+  if (!same(output.input, op.out) || request.samplers.empty() || request.log_probabilities || request.observe ||
+      std::find(request.outputs.begin(), request.outputs.end(), kLogitsOutput) != request.outputs.end()) {
+    return false;
+  }
+  for (const ValueAccess& access : compiled_.accesses) {
+    if (access.op > op_ && access.op != compiled_.logits_op && overlap(access.value, op.out)) return false;
+  }
+  return std::all_of(row_targets_.begin(), row_targets_.end(),
+                     [&](int64_t row) { return request.samplers[static_cast<size_t>(row)]->takes_likeliest(); });
+}
+
+/// Whether it could: else the logits are needed, if only to tell what is wrong with them.
+bool ChunkExecutor::sample_largest(const LinearArguments& arguments, RunResult& result) {
+  largest_.resize(row_targets_.size());
+  sampled_ = backend_.largest_columns(arguments, largest_);
+  for (size_t row = 0; sampled_ && row < largest_.size(); ++row) {
+    result.sampled[static_cast<size_t>(row_targets_[row])] = largest_[row];
+  }
+  return sampled_;
 }
 
 void ChunkExecutor::sample(const Value& value, RunResult& result) {

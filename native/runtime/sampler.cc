@@ -100,10 +100,14 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
 int32_t Sampler::choose(std::span<const float> logits, int64_t row) {
   const Largest largest = find_largest(logits);
   if (largest.nan) fail_for_nan(logits, row);
-  const bool forbids_ending = accepted_ < options_.min_new_tokens && !options_.eos_token_ids.empty();
-  if (!options_.do_sample && said_.empty() && !forbids_ending) return likeliest(logits, largest, row);
+  if (takes_likeliest()) return likeliest(logits, largest, row);
   adjust(logits);
   return options_.do_sample ? draw(row) : likeliest(scores_, find_largest(scores_), row);
+}
+
+bool Sampler::takes_likeliest() const {
+  const bool forbids_ending = accepted_ < options_.min_new_tokens && !options_.eos_token_ids.empty();
+  return !options_.do_sample && said_.empty() && !forbids_ending;
 }
 
 void Sampler::accept(int32_t token) {

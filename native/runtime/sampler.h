@@ -31,6 +31,8 @@ class Sampler {
   /// INTERNAL for a NaN among the logits or when every token is excluded, INVALID_ARGUMENT for an id of the options
   /// beyond the logits.
   int32_t choose(std::span<const float> logits, int64_t row);
+  /// Whether choose() gives the first of the largest logits now, whatever they are.
+  bool takes_likeliest() const;
   /// Adds a choice to the history.
   void accept(int32_t token);
 
@@ -40,7 +42,6 @@ class Sampler {
     int32_t token;
   };
 
-  /// The first of the largest scores.
   void adjust(std::span<const float> logits);
   int32_t draw(int64_t row);
   void keep_top_k();

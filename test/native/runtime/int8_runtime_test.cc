@@ -2,6 +2,7 @@
 // not.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <regex>
 
@@ -72,7 +73,7 @@ class Runner {
     request.caches = std::move(caches);
     request.rows.resize(request.input_ids.size());
     std::iota(request.rows.begin(), request.rows.end(), 0);
-    request.outputs = {"logits"};
+    if (request.samplers.empty()) request.outputs = {"logits"};
     return executor_.run(request);
   }
 
@@ -96,6 +97,26 @@ std::vector<int32_t> some_ids(int32_t count, int32_t seed) {
   std::vector<int32_t> ids;
   for (int32_t i = 0; i < count; ++i) ids.push_back((i * 7 + seed * 5 + i * i) % TinyLlama::kVocabulary);
   return ids;
+}
+
+TEST(GreedyChoices, AreTheLargestLogitsWhereNobodyLooksAtTheseEither) {
+  Runner runner(int8_program());
+  for (const size_t count : {1, 2, 9}) {
+    std::vector<std::vector<int32_t>> sequences;
+    RunRequest request;
+    for (size_t i = 0; i < count; ++i) {
+      sequences.push_back(some_ids(1, static_cast<int32_t>(i)));
+      request.samplers.push_back(std::make_shared<Sampler>(SamplerOptions{}));
+    }
+    const std::vector<float> logits = runner.run(sequences);
+    const RunResult chosen = runner.run(request, sequences);
+    EXPECT_TRUE(chosen.outputs.empty());
+    ASSERT_EQ(chosen.sampled.size(), count);
+    for (size_t i = 0; i < count; ++i) {
+      const float* const row = logits.data() + i * TinyLlama::kVocabulary;
+      EXPECT_EQ(chosen.sampled[i], std::max_element(row, row + TinyLlama::kVocabulary) - row);
+    }
+  }
 }
 
 TEST(RowQuantization, EveryNormAndActivationOfALlamaIsFused) {
