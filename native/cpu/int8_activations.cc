@@ -19,6 +19,8 @@ namespace {
 /// Values that are worth a thread of their own: they take longer than handing work to one that waits.
 constexpr int64_t kValuesPerThread = 4 * 1024;
 
+constexpr int64_t kFloatsPerLine = 16;
+
 /// Values of the rows that go through the steps side by side, so that a processor that waits for the range of one row
 /// has the others to work on: half of the smallest first-level cache.
 constexpr int64_t kValuesAtOnce = 4 * 1024;
@@ -180,7 +182,8 @@ class Int8Activations::Call {
                                                           owner_.block_stride_, task_.depth_block)
                                       : first_row * owner_.row_stride_);
     for (size_t i = 0; i < rows; ++i, bytes += tiled_ ? tile_depth_ : owner_.row_stride_) {
-      quantize(first + i, worker.x[i], worker.grids[i], found.of_row(first_listed + i), bytes);
+      quantize(first + i, worker.x[i], row_after(first_row + static_cast<int64_t>(i)), worker.grids[i],
+               found.of_row(first_listed + i), bytes);
     }
   }
 
@@ -226,6 +229,14 @@ class Int8Activations::Call {
     return own;
   }
 
+  /// The row that follows, if it has to be read from far away: where K is in blocks, rows of floats are longer than
+  /// what the first-level cache holds, and most likely all of them longer than the second-level cache.
+  const float* row_after(int64_t row) const {
+    const auto* floats = std::get_if<ConstMatrixView>(&source_.rows);
+    const bool far = task_.depth_block < task_.depth && floats != nullptr && row + 1 < rows_;
+    return far ? floats->row(row + 1) : nullptr;
+  }
+
   void list_outliers(int64_t index, Worker& worker) {
     Int8OutlierTile& view = owner_.tile_views_[static_cast<size_t>(index)];
     view = {};
@@ -243,8 +254,9 @@ class Int8Activations::Call {
     view = list.view();
   }
 
-  /// `entries`: what counts as 0. `block`: where the row's bytes of the first block of k lie.
-  void quantize(size_t row, const float* x, const Int8Grid& grid, std::span<const Int8Entry> entries,
+  /// `next`: a row to fetch meanwhile, or null. `entries`: what counts as 0. `block`: where the row's bytes of the
+  /// first block of k lie.
+  void quantize(size_t row, const float* x, const float* next, const Int8Grid& grid, std::span<const Int8Entry> entries,
                 uint8_t* block) const {
     owner_.scale_[row] = grid.scale;
     owner_.zero_[row] = grid.zero_point + (flip_ != 0 ? 128 : 0);
@@ -263,6 +275,7 @@ class Int8Activations::Call {
     for (int64_t first = 0; first < task_.depth; first += task_.depth_block, block += owner_.block_stride_) {
       const int64_t count = std::min(task_.depth_block, task_.depth - first);
       const int64_t given = std::clamp<int64_t>(columns_ - first, 0, count);
+      for (int64_t k = 0; next != nullptr && k < given; k += kFloatsPerLine) __builtin_prefetch(next + first + k, 0, 2);
       if (grid.scale > 0.0f) {
         kernels_.quantize_row(x + first, given, {grid.multiplier, grid.step, grid.zero_point, grid.least, flip_}, block,
                               stride);

@@ -16,11 +16,15 @@
 namespace octoformer {
 namespace {
 
+/// Bytes of activations that come later and are fetched with every step, if any are: all of them with eight panels.
+/// One line is asked for; the processor brings the one beside it (measured: 2 to 5 % faster than asking for both).
+constexpr int64_t kActivationsAhead = 128;
+
 /// Halves of panels that follow each other.
 struct PanelSteps {
   int64_t halves;
   int64_t panel_bytes;  // of weights, from a panel to the next
-  int64_t ahead_bytes;  // fetched with half a panel
+  int64_t ahead_bytes;  // of weights, fetched with half a panel
 };
 
 /// The products of 32 rows, or of 16, with half a panel over some steps of k.
@@ -35,6 +39,7 @@ struct HalfPanel {
   bool finished;
   const uint8_t* ahead;  // weights that come later: so many bytes are fetched with every step
   int64_t ahead_bytes;
+  const uint8_t* activations_ahead;  // left halves fetch those of 16 rows, right ones of the 16 below; null: none
 
   /// To the next half, but for `out`.
   [[gnu::always_inline]] void advance(const PanelSteps& panels, bool left) {
@@ -53,7 +58,7 @@ struct FinishedRows {
 };
 
 /// Calls finish() in the first `finishing` steps: the tiles compute on their own meanwhile.
-template <class Product, bool Tall, class Finish>
+template <class Product, bool Tall, bool Fetches = false, class Finish>
 [[gnu::always_inline]] inline void multiply_half_panel(const HalfPanel<Product>& half, int64_t finishing,
                                                        const Finish& finish) {
   constexpr int kTile = kTileRow * kTileColumns;
@@ -64,7 +69,7 @@ template <class Product, bool Tall, class Finish>
     TILE_LOAD(0, half.begin, kTileRowBytes);
     if constexpr (Tall) TILE_LOAD(1, half.begin + kTile, kTileRowBytes);
   }
-  const uint8_t *a = half.a, *weights = half.weights, *ahead = half.ahead;
+  const uint8_t *a = half.a, *weights = half.weights, *ahead = half.ahead, *activations_ahead = half.activations_ahead;
   const int64_t a_below = half.a_below, ahead_bytes = half.ahead_bytes;
   const auto step = [&](const auto& meanwhile) __attribute__((always_inline)) {
     TILE_LOAD(3, weights, kTileRowBytes);
@@ -79,6 +84,10 @@ template <class Product, bool Tall, class Finish>
     __builtin_prefetch(ahead + 64, 0, 2);
     for (int64_t more = 128; more < ahead_bytes; more += 64) __builtin_prefetch(ahead + more, 0, 2);  // few rows
     ahead += ahead_bytes;
+    if constexpr (Fetches) {
+      __builtin_prefetch(activations_ahead, 0, 2);
+      activations_ahead += kActivationsAhead;
+    }
     a += kTileBytes;
     weights += kPanelStepBytes;
   };
@@ -95,22 +104,27 @@ template <class Product, bool Tall, class Finish>
 
 /// Many halves without anything to finish, with all that they need in registers: a call for each half, whose arguments
 /// are read from memory while tiles are stored, costs more than its instructions (measured: 60 cycles of 480).
-template <class Product, bool Tall>
+template <class Product, bool Tall, bool Fetches>
 [[gnu::noinline]] void multiply_halves(HalfPanel<Product> half, const PanelSteps& panels) {
   const PanelSteps steps = panels;
   for (int64_t i = 0; i < steps.halves; ++i) {
-    multiply_half_panel<Product, Tall>(half, 0, [] {});
+    multiply_half_panel<Product, Tall, Fetches>(half, 0, [] {});
     half.advance(steps, i % 2 == 0);
+    if constexpr (Fetches) {
+      half.activations_ahead += i % 2 == 0 ? half.a_below : half.steps * kActivationsAhead - half.a_below;
+    }
     half.out += kStripSums / 2;
   }
 }
 
 template <class Product>
 inline void multiply_only(const HalfPanel<Product>& half, const PanelSteps& steps) {
-  if (half.tall) {
-    multiply_halves<Product, true>(half, steps);
+  if (half.tall && half.activations_ahead != nullptr) {
+    multiply_halves<Product, true, true>(half, steps);
+  } else if (half.tall) {
+    multiply_halves<Product, true, false>(half, steps);
   } else {
-    multiply_halves<Product, false>(half, steps);
+    multiply_halves<Product, false, false>(half, steps);
   }
 }
 
@@ -272,6 +286,11 @@ void many_rows_amx(const typename Product::Task& task, typename Product::Sum* pa
         half.finished = last_block && part == parts - 1;
         half.weights = weights + first_step * kPanelStepBytes;
         half.ahead = next_weights + (strip * 2 * steps + first_step) * half.ahead_bytes;
+        // Where K is in blocks, activations that were read for the panels before have left the cache since.
+        half.activations_ahead = only_block           ? nullptr
+                                 : part + 1 < parts   ? half.a + half.steps * kTileBytes
+                                 : strip + 1 < strips ? a_block + (strip + 1) * 2 * group_bytes
+                                                      : a_block + block_bytes;
         typename Product::Sum* const partial = partial_sums + (only_block ? 0 : strip * panels * kStripSums);
         half.begin = first == 0 && part == 0 ? nullptr : partial;
         half.out = partial;
