@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/half.h"
+#include "cpu/aligned_memory.h"
 #include "cpu/attention_ops.h"
 #include "cpu/cpu_backend.h"
 #include "cpu/isa_dispatch.h"
@@ -168,7 +169,8 @@ class Layer {
     if (attention_ == nullptr) {
       backend_->attention(arguments);
     } else {
-      run_attention(*attention_, backend_->threads(), arguments);
+      AlignedMemory workspace;
+      run_attention(*attention_, backend_->threads(), workspace, arguments);
       if (probabilities != nullptr) {
         run_attention_probabilities(*attention_, *rows_, backend_->threads(), arguments);
       }
