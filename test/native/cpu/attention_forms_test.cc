@@ -131,29 +131,36 @@ TEST(KeyValueForms, TheBitsAreTheSameInPrefillInChunksInDecodeAndInBatches) {
 }
 
 TEST(KeyValueForms, NumbersThatAreNotFinitePoisonWhoSeesThem) {
-  constexpr int64_t kLength = 70, kPoisoned = 40, kWindow = 9;
+  constexpr int64_t kLength = 70;
+  struct Case {
+    int64_t place, window;
+  };
+  // In the second one all rows of the tile see keys of the same page before that one.
+  constexpr Case kCases[] = {{40, 9}, {55, kLength}};
   const Shape shape{4, 2, 20};
   const int64_t columns = shape.heads * shape.head_dim;
   for (const Isa isa : available_isas()) {
-    for (const KeyValueForm form : kForms) {
+    for (size_t number = 0; number < std::size(kForms) * std::size(kCases); ++number) {
+      const KeyValueForm form = kForms[number / std::size(kCases)];
+      const auto [place, window] = kCases[number % std::size(kCases)];
       const Tokens tokens(shape, kLength, 24);
-      Layer layer(isa, 2, shape, {.window = kWindow}, form);
+      Layer layer(isa, 2, shape, {.window = window}, form);
       const PagedSequence pages = layer.pages(kLength), again = layer.pages(kLength);
       const std::vector<float> clean = layer.run({{&tokens, &pages, 0, kLength}});
       for (const float poison : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
         Tokens poisoned = tokens;
         const int64_t key_columns = shape.kv_heads * shape.head_dim;
         for (int64_t head = 0; head < shape.kv_heads; ++head) {
-          poisoned.key[static_cast<size_t>(kPoisoned * key_columns + head * shape.head_dim + 3)] = poison;
+          poisoned.key[static_cast<size_t>(place * key_columns + head * shape.head_dim + 3)] = poison;
         }
         for (int64_t i = 0; i < key_columns; ++i) {
-          poisoned.value[static_cast<size_t>(kPoisoned * key_columns + i)] = poison;
+          poisoned.value[static_cast<size_t>(place * key_columns + i)] = poison;
         }
         const std::vector<float> out = layer.run({{&poisoned, &again, 0, kLength}});
         for (int64_t i = 0; i < kLength * columns; ++i) {
           const int64_t row = i / columns;
           const auto at = static_cast<size_t>(i);
-          if (row < kPoisoned || row >= kPoisoned + kWindow) {
+          if (row < place || row >= place + window) {
             ASSERT_EQ(out[at], clean[at]) << "row " << row << " " << isa_name(isa) << " " << name_of(form);
           } else if (form == KeyValueForm::int8) {  // all of a head's numbers share the scale
             ASSERT_TRUE(std::isnan(out[at])) << "row " << row << " hides " << poison;
