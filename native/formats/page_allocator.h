@@ -1,7 +1,9 @@
-// Memory for lists that are dropped when loading has ended: large ones get pages of their own, which the operating
-// system has back at once. Each thread's part of glibc's heap keeps what was freed in it, and a header of GGUF with its
-// megabytes of tokens is read on a thread that needs none of that ever again.
+// Memory for lists that are dropped when loading has ended, and for keys and values: large ones get pages of their own,
+// which the operating system has back at once. Each thread's part of glibc's heap keeps what was freed in it, and a
+// header of GGUF with its megabytes of tokens is read on a thread that needs none of that ever again. And glibc adds a
+// header to each, for which a whole number of pages takes one page more.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <new>
 
@@ -29,7 +31,7 @@ struct PageAllocator {
       return static_cast<T*>(pages);
     }
 #endif
-    return static_cast<T*>(::operator new(bytes));
+    return static_cast<T*>(::operator new(bytes, kAlignment));
   }
 
   void deallocate(T* memory, [[maybe_unused]] size_t count) noexcept {
@@ -39,7 +41,7 @@ struct PageAllocator {
       return;
     }
 #endif
-    ::operator delete(memory);
+    ::operator delete(memory, kAlignment);
   }
 
   bool operator==(const PageAllocator&) const { return true; }
@@ -47,6 +49,7 @@ struct PageAllocator {
  private:
   /// At most a sixteenth is lost to a page that is not full.
   static constexpr size_t kPagesFrom = 64 * 1024;
+  static constexpr std::align_val_t kAlignment{std::max<size_t>(alignof(T), __STDCPP_DEFAULT_NEW_ALIGNMENT__)};
 };
 
 }  // namespace octoformer

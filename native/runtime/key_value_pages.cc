@@ -4,12 +4,24 @@
 #include <new>
 
 #include "backend/error.h"
+#include "formats/page_allocator.h"
 
 namespace octoformer {
 
 namespace {
-constexpr std::align_val_t kPageAlignment{64};  // a cache line, and the widest vector
+
+/// And the widest vector. Pages are a whole number of them.
+struct alignas(64) CacheLine {
+  std::byte bytes[64];
+};
+
+size_t lines_of(size_t bytes) { return (bytes + sizeof(CacheLine) - 1) / sizeof(CacheLine); }
+
+void free_page(std::byte* page, size_t bytes) {
+  PageAllocator<CacheLine>().deallocate(reinterpret_cast<CacheLine*>(page), lines_of(bytes));
 }
+
+}  // namespace
 
 KeyValueLayout plan_key_value_layout(std::span<const CacheLayerDescription> layers, const Backend& backend) {
   KeyValueLayout layout;
@@ -28,7 +40,7 @@ std::shared_ptr<KeyValuePagePool> KeyValuePagePool::create(KeyValueLayout layout
 KeyValuePagePool::~KeyValuePagePool() { free_idle(); }
 
 void KeyValuePagePool::free_idle() {
-  for (std::byte* page : idle_) ::operator delete(page, kPageAlignment);
+  for (std::byte* page : idle_) free_page(page, layout_.page_bytes);
   pages_ -= idle_.size();
   idle_.clear();
 }
@@ -52,13 +64,15 @@ std::byte* KeyValuePagePool::take() {
     return page;
   }
   idle_.reserve(pages_ + 1);  // here, so that give_back can't fail
-  void* memory = ::operator new(layout_.page_bytes, kPageAlignment, std::nothrow);
-  if (memory == nullptr) {
+  CacheLine* memory = nullptr;
+  try {
+    memory = PageAllocator<CacheLine>().allocate(lines_of(layout_.page_bytes));
+  } catch (const std::bad_alloc&) {
     fail(ErrorCode::out_of_memory, "no memory for a page of ", layout_.page_bytes, " bytes of keys and values beside ",
          pages_, " others; dispose caches that are no longer needed, or run fewer or shorter sequences");
   }
   ++pages_;
-  return static_cast<std::byte*>(memory);
+  return reinterpret_cast<std::byte*>(memory);
 }
 
 void KeyValuePagePool::give_back(std::byte* page) noexcept {
@@ -66,7 +80,7 @@ void KeyValuePagePool::give_back(std::byte* page) noexcept {
   if (!closed_ && (idle_.size() + 1) * layout_.page_bytes <= kIdleBytes) {
     idle_.push_back(page);
   } else {
-    ::operator delete(page, kPageAlignment);
+    free_page(page, layout_.page_bytes);
     --pages_;
   }
 }
