@@ -24,6 +24,10 @@ inline constexpr int64_t kMaximumTileRows = 24;
 /// The same of layers that run on bfloat16 units (AttentionKernels::unit_rows): two AMX tiles of rows.
 inline constexpr int64_t kMaximumUnitRows = 32;
 
+/// Tiles that one call of AttentionKernels::attend_whole takes at most. Those of one head share its keys and values,
+/// and a processor's units of different kinds work on two neighbours at once (kernels/attention_amx.h).
+inline constexpr int64_t kMaximumWholeTiles = 8;
+
 /// Floats from one row's scores to the next one's: not a power of two, which would crowd all rows into few cache sets.
 inline constexpr int64_t kScoreStride = kGroupKeys + 16;
 
@@ -113,16 +117,19 @@ static constexpr int64_t attention_workspace_floats(int64_t head_dim, bool posit
          value_numbers(head_dim) + (positions ? position_products_floats() : 0);
 }
 
-/// The same where tiles are `on_units`, of which one is begun before others are done.
+/// The same where tiles are `on_units`: states and queries in bfloat16 of all tiles of a call; scores and states of two
+/// groups, of which one is begun before the other is done; a page's values.
 static constexpr int64_t unit_workspace_floats(int64_t head_dim) {
-  return kMaximumUnitRows * (padded_head_dim(head_dim) / 2 + 2 * kScoreStride) +
-         4 * attention_state_floats(kMaximumUnitRows, head_dim) + value_numbers(head_dim) / 2;
+  return (kMaximumWholeTiles + 2) * attention_state_floats(kMaximumUnitRows, head_dim) +
+         kMaximumUnitRows * (kMaximumWholeTiles * padded_head_dim(head_dim) / 2 + 2 * kScoreStride) +
+         value_numbers(head_dim) / 2;
 }
 
 struct AttentionKernels {
   /// Overwrites `state` with groups [first_group, group_end) merged in order. Both pointers 64-byte aligned.
   void (*attend)(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace);
-  /// All groups of some tiles of one layer, each of which attends to some: writes their rows of `out`.
+  /// All groups of 1 ... kMaximumWholeTiles tiles of one layer, each of which attends to some: writes their rows of
+  /// `out`.
   void (*attend_whole)(const AttentionTile* tiles, int64_t count, float* workspace);
   /// Merges the state of one later group into `state`; both are of the same tile.
   void (*merge)(const AttentionTile& tile, int64_t group, float* state, const float* later);

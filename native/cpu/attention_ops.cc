@@ -20,20 +20,17 @@ float* floats_of(AlignedMemory& workspace, int64_t count) {
   return reinterpret_cast<float*>(workspace.data());
 }
 
-/// Several tiles a task: those of one head share its keys and values, and a processor's units of different kinds work
-/// on two neighbours at once (kernels/attention_amx.h).
-constexpr int64_t kTilesPerTask = 8;
-/// But as many tasks for each thread, so that none waits for long in the end.
+/// A task is several tiles, but there are as many tasks for each thread, so that none waits for long in the end.
 constexpr int64_t kTasksPerThread = 16;
 
 void attend_by_tiles(const AttentionKernels& kernels, int threads, AlignedMemory& workspace,
                      const AttentionTasks& tasks) {
   const int64_t tiles = tasks.size(), tasks_wanted = threads > 1 ? kTasksPerThread * threads : 1;
-  const int64_t per_task = std::clamp<int64_t>(tiles / tasks_wanted, 1, kTilesPerTask);
+  const int64_t per_task = std::clamp<int64_t>(tiles / tasks_wanted, 1, kMaximumWholeTiles);
   const int64_t worker_floats = tasks.workspace_floats();
   float* memory = floats_of(workspace, threads * worker_floats);
   ThreadPool::shared().parallel_for(threads, (tiles + per_task - 1) / per_task, [&](int64_t task, int worker) {
-    AttentionTile of_task[kTilesPerTask];
+    AttentionTile of_task[kMaximumWholeTiles];
     const int64_t first = task * per_task, count = std::min(per_task, tiles - first);
     for (int64_t i = 0; i < count; ++i) of_task[i] = tasks.task(first + i).tile;
     kernels.attend_whole(of_task, count, memory + worker * worker_floats);

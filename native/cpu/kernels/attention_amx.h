@@ -1,8 +1,10 @@
 // Attention on AMX tiles, where pages keep bfloat16: queries and the weights of the softmax are rounded to bfloat16, 16
 // or 32 rows of them at a time, products are summed in float32, and the softmax between them is that of float32.
 //
-// Tiles of rows go through it group by group, each overlapped with its neighbours: while the softmax of one group takes
-// vectors, the values of the one before and the keys of the one after are multiplied.
+// Tiles of rows go through it group by group of keys, each overlapped with its neighbours: while the softmax of one
+// group takes vectors, the values of the one before and the keys of the one after are multiplied. Where a head's keys
+// and values are more than the second-level cache holds, all tiles of a call take a group before any takes the next
+// one.
 //
 // A key outside of a row's range has weight 0 here. What lies there has no effect all the same: numbers that are not
 // finite, which 0 would not silence, are taken out before (multiply_cleaned).
@@ -18,25 +20,26 @@ namespace octoformer {
 namespace {
 
 /// What a worker needs, in this order in its workspace (unit_workspace_floats). There is room for two wherever one
-/// group's neighbour is under way beside it.
+/// group's neighbour is under way beside it, and for all tiles where they come again with the next group.
 struct UnitWorkspace {
-  float* tile_states[2];
+  float* tile_states[kMaximumWholeTiles];
   float* group_states[2];
-  float* scores[2];   // [rows][kScoreStride]; a row's weights, bfloat16, take their place from the start of the row on
-  uint16_t* queries;  // [rows][padded_head_dim]
-  uint16_t* page;     // values of one page
+  float* scores[2];  // [rows][kScoreStride]; a row's weights, bfloat16, take their place from the start of the row on
+  uint16_t* queries[kMaximumWholeTiles];  // [rows][padded_head_dim]
+  uint16_t* page;                         // values of one page
 
   UnitWorkspace(int64_t head_dim, float* memory) {
-    for (int i = 0; i < 2; ++i) {
-      tile_states[i] = memory;
-      memory += attention_state_floats(kMaximumUnitRows, head_dim);
-      group_states[i] = memory;
-      memory += attention_state_floats(kMaximumUnitRows, head_dim);
-      scores[i] = memory;
-      memory += kMaximumUnitRows * kScoreStride;
-    }
-    queries = reinterpret_cast<uint16_t*>(memory);
-    page = queries + kMaximumUnitRows * padded_head_dim(head_dim);
+    const auto take = [&](int64_t floats) {
+      float* taken = memory;
+      memory += floats;
+      return taken;
+    };
+    for (float*& state : tile_states) state = take(attention_state_floats(kMaximumUnitRows, head_dim));
+    for (float*& state : group_states) state = take(attention_state_floats(kMaximumUnitRows, head_dim));
+    for (float*& of_group : scores) of_group = take(kMaximumUnitRows * kScoreStride);
+    const auto take_halves = [&](int64_t count) { return reinterpret_cast<uint16_t*>(take(count / 2)); };
+    for (uint16_t*& of_tile : queries) of_tile = take_halves(kMaximumUnitRows * padded_head_dim(head_dim));
+    page = take_halves(value_numbers(head_dim));
   }
 };
 
@@ -51,7 +54,10 @@ inline void fetch_rows(const AttentionTile& tile, const float* matrix, int64_t s
   }
 }
 
-/// Some tiles of the same layer, one group of keys after another.
+/// Half of what the second-level cache of a processor with AMX holds: the other half is others'.
+constexpr int64_t kManyBytes = 1 << 20;
+
+/// Some tiles of the same layer (kMaximumWholeTiles at most), one group of keys after another.
 class UnitPipeline {
  public:
   UnitPipeline(const AttentionTile* tiles, int64_t count, const UnitWorkspace& work)
@@ -63,11 +69,13 @@ class UnitPipeline {
   void run(const GroupsOf& groups_of, const Finish& finish) {
     Step steps[3];
     Step *before = &steps[0], *now = &steps[1], *after = &steps[2];  // groups that follow each other
-    if (!find_next(*now, groups_of)) return;
+    for (int64_t tile = 0; tile < count_; ++tile) groups_[tile] = groups_of(tiles_[tile]);
+    begin_tiles(0);
+    if (!find_next(*now)) return;
     begin(*now);
     multiply_all(keys_);
     for (bool any_before = false;; any_before = true) {
-      const bool any_after = find_next(*after, groups_of);
+      const bool any_after = find_next(*after);
       // Other numbers of rows need tiles of other sizes, which can't change under way.
       const bool together = any_after && after->tile->rows == now->tile->rows && !changes_tiles(*after->tile);
       if (together) begin(*after);
@@ -95,8 +103,9 @@ class UnitPipeline {
   struct Step {
     const AttentionTile* tile;
     int64_t group;
-    bool first, last;   // of the tile's groups
-    float* tile_state;  // of all groups so far
+    bool first, last;         // of the tile's groups
+    float* tile_state;        // of all groups so far
+    const uint16_t* queries;  // rounded
     AttentionState out;
     float* scores;
     PageRange pages;
@@ -106,18 +115,35 @@ class UnitPipeline {
 
   static bool changes_tiles(const AttentionTile& tile) { return step_depth(tile.head_dim) != kPageKeys; }
 
-  template <class GroupsOf>
-  bool find_next(Step& step, const GroupsOf& groups_of) {
-    const bool next_tile = groups_.first >= groups_.end;
-    if (next_tile) {
-      if (tile_ + 1 >= count_) return false;
-      groups_ = groups_of(tiles_[++tile_]);
+  /// Takes tiles from `first` on, that go through the groups together.
+  void begin_tiles(int64_t first) {
+    const int64_t bytes = tiles_->keys * padded_head_dim(tiles_->head_dim) * 2 * 2;  // of keys and values
+    first_tile_ = first;
+    tile_end_ = bytes >= kManyBytes ? count_ : first + 1;
+    tile_ = first - 1;
+    group_ = groups_[first].first;
+    group_end_ = groups_[first].end;
+    for (int64_t tile = first + 1; tile < tile_end_; ++tile) {
+      if (groups_[tile].first < group_) group_ = groups_[tile].first;
+      if (groups_[tile].end > group_end_) group_end_ = groups_[tile].end;
     }
+  }
+
+  bool find_next(Step& step) {
+    do {
+      if (++tile_ < tile_end_) continue;
+      tile_ = first_tile_;
+      if (++group_ < group_end_) continue;
+      if (tile_end_ >= count_) return false;
+      begin_tiles(tile_end_);
+      ++tile_;
+    } while (group_ < groups_[tile_].first || group_ >= groups_[tile_].end);
     step.tile = &tiles_[tile_];
-    step.first = next_tile;
-    step.group = groups_.first++;
-    step.last = groups_.first >= groups_.end;
-    step.tile_state = work_.tile_states[tile_ % 2];
+    step.group = group_;
+    step.first = group_ == groups_[tile_].first;
+    step.last = group_ + 1 == groups_[tile_].end;
+    step.tile_state = work_.tile_states[tile_];
+    step.queries = work_.queries[tile_];
     parity_ = 1 - parity_;
     step.out = state_parts(*step.tile, step.first ? step.tile_state : work_.group_states[parity_]);
     step.scores = work_.scores[parity_];
@@ -132,15 +158,15 @@ class UnitPipeline {
     step.pages = pages_of(block.any);
     step.all = block.all;
     if (step.first) {
-      round_queries(tile, work_.queries);
+      round_queries(tile, work_.queries[tile_]);
       if (tile_ + 1 < count_) fetch_next(tiles_[tile_ + 1]);
-      fetch_rows<1>(tile, tile.out, tile.out_stride);
     }
+    if (step.last) fetch_rows<1>(tile, tile.out, tile.out_stride);
     if (tile.rows != configured_rows_ || changes_tiles(tile)) {
       configure_attention_tiles(tile.rows, step_depth(tile.head_dim));
       configured_rows_ = tile.rows;
     }
-    keys_ = KeyProducts(tile, step.group, step.pages, work_.queries, step.scores);
+    keys_ = KeyProducts(tile, step.group, step.pages, step.queries, step.scores);
   }
 
   static void fetch_next(const AttentionTile& tile) {
@@ -196,8 +222,9 @@ class UnitPipeline {
   const AttentionTile* const tiles_;
   const int64_t count_;
   const UnitWorkspace& work_;
-  int64_t tile_ = -1;
-  GroupRange groups_ = {0, 0};  // those left of tile_
+  GroupRange groups_[kMaximumWholeTiles];
+  int64_t first_tile_ = 0, tile_end_ = 0, group_end_ = 0;  // those that go through the groups together
+  int64_t tile_ = 0, group_ = 0;                           // the step found last
   int64_t configured_rows_ = 0;
   int parity_ = 0;
   KeyProducts keys_;
@@ -221,9 +248,9 @@ void score_amx(const AttentionTile& tile, int64_t group, float* scores, float* w
   const UnitWorkspace work(tile.head_dim, workspace);
   KeyRange ranges[kMaximumUnitRows];
   find_ranges(tile, group, ranges);
-  round_queries(tile, work.queries);
+  round_queries(tile, work.queries[0]);
   configure_attention_tiles(tile.rows, step_depth(tile.head_dim));
-  KeyProducts keys(tile, group, pages_of(block_range(ranges, tile.rows).any), work.queries, scores);
+  KeyProducts keys(tile, group, pages_of(block_range(ranges, tile.rows).any), work.queries[0], scores);
   while (keys.steps_left() > 0) keys.step();
   TILE_RELEASE();
   LET_TILES_SEE_MEMORY();

@@ -36,11 +36,12 @@ inline void configure_attention_tiles(int64_t rows, int64_t depth) {
 /// How many of a tile's rows there are, as far as it decides which tiles multiply.
 enum class UnitRows { upto_16, upto_31, all_32 };
 
-/// Calls body(tag of the number of rows).
 template <UnitRows Rows>
 struct UnitRowsTag {
   static constexpr UnitRows rows = Rows;
 };
+
+/// Calls body(UnitRowsTag) of the number of rows.
 template <class Body>
 inline void with_unit_rows(int64_t rows, const Body& body) {
   if (rows <= kTileRow) return body(UnitRowsTag<UnitRows::upto_16>{});

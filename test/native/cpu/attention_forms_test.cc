@@ -130,6 +130,28 @@ TEST(KeyValueForms, TheBitsAreTheSameInPrefillInChunksInDecodeAndInBatches) {
   }
 }
 
+// From 1024 keys of 256 numbers on, the tiles of a call take each group of keys one after the other
+// (kernels/attention_amx.h): the whole does here, its parts don't, but for the last one.
+TEST(KeyValueForms, TilesThatTakeGroupsTogetherHaveTheBitsOfThoseThatDont) {
+  constexpr int64_t kLength = 1100, kPart = 275;
+  const Shape shape{1, 1, 256};
+  for (const Isa isa : available_isas()) {
+    if (!on_bfloat16_units(isa, KeyValueForm::bfloat16)) continue;  // others have one order for all
+    for (const Pattern& pattern : {Pattern{}, Pattern{.window = 300}}) {
+      const Tokens tokens(shape, kLength, 29);
+      Layer layer(isa, 1, shape, pattern, KeyValueForm::bfloat16);
+      const PagedSequence pages = layer.pages(kLength), again = layer.pages(kLength);
+      const std::vector<float> whole = layer.run({{&tokens, &pages, 0, kLength}});
+      std::vector<float> parts;
+      for (int64_t past = 0; past < kLength; past += kPart) {
+        const std::vector<float> rows = layer.run({{&tokens, &again, past, kPart}});
+        parts.insert(parts.end(), rows.begin(), rows.end());
+      }
+      EXPECT_EQ(parts, whole);
+    }
+  }
+}
+
 TEST(KeyValueForms, NumbersThatAreNotFinitePoisonWhoSeesThem) {
   constexpr int64_t kLength = 70;
   struct Case {
