@@ -38,7 +38,7 @@ struct Int8Settings {
   Int8Mapping activations = Int8Mapping::absmax;
   /// `tensor`: one scale for all rows of the call.
   Int8Granularity activation_scales = Int8Granularity::row;
-  /// Activations of at least this magnitude are multiplied in float32; 0: none.
+  /// Activations of at least this magnitude are outliers, in float32 unless outliers_are_integers(); 0: none.
   float threshold = 0.0f;
   ThresholdUnit threshold_unit = ThresholdUnit::absolute;
   OutlierRule outliers = OutlierRule::token;
@@ -55,7 +55,7 @@ struct Int8Settings {
   /// weights with a scale a row only, from float rows.
   int64_t wide_features = 0;
 
-  /// Counts the entries multiplied in float, by feature, while the model runs.
+  /// Counts outliers and kept features' entries, by feature, while the model runs.
   bool count_outliers = false;
 
   bool operator==(const Int8Settings&) const = default;

@@ -31,18 +31,34 @@ struct Int8OutlierTile {
   const int32_t* feature_begin = nullptr;  // [rows + 1]: so many features do the rows before r have
 };
 
+/// A number of a row that its byte has only the rest of: it is 256 digit + byte.
+struct Int8Digit {
+  int32_t weights = 0;  // where a panel has the four weights of its feature and those beside it, of the first vector
+  int32_t digits = 0;   // four signed bytes, one for each of them: the digit, and zeros
+};
+
+/// The digits of a row.
+struct Int8DigitRow {
+  int32_t count = 0;
+  int32_t sum = 0;  // of the digits
+};
+
 /// out = activation(x + outliers + bias) + residual, where
-///   x = (sum - row_zero column_sum - column_zero row_sum) * row_scale * column_scale
+///   x = (sum + 256 digits - row_zero column_sum - column_zero row_sum) * row_scale * column_scale
+///   digits = the sum of digit * weight over the row's Int8Digit
 ///   outliers = the chain of fused multiply-adds value * weight over increasing features, from -0
 /// Integers are exact; rows without outliers add -0, which changes nothing. Arrays over output features are filled up
 /// to whole panels.
 struct Int8Epilogue {
-  const float* row_scale = nullptr;           // [rows]
-  const int32_t* row_zero = nullptr;          // [rows]: the stored byte's value that stands for 0
-  const int32_t* row_sum = nullptr;           // [rows]: sum over k of (stored - row_zero); null if column_zero is
-  const float* column_scale = nullptr;        // [out_features]
-  const int32_t* column_sum = nullptr;        // [out_features]: sum over k of the weights
-  const int32_t* column_zero = nullptr;       // [out_features]: zero points of the weights; null: all 0
+  const float* row_scale = nullptr;          // [rows]
+  const int32_t* row_zero = nullptr;         // [rows]: the stored byte's value that stands for 0
+  const int32_t* row_sum = nullptr;          // [rows]: sum over k of (stored - row_zero); null if column_zero is
+  const float* column_scale = nullptr;       // [out_features]
+  const int32_t* column_sum = nullptr;       // [out_features]: sum over k of the weights
+  const int32_t* column_zero = nullptr;      // [out_features]: zero points of the weights; null: all 0
+  const Int8DigitRow* digit_rows = nullptr;  // [rows]; null: no row has any
+  const Int8Digit* digits = nullptr;         // [rows][digits_stride]
+  int64_t digits_stride = 0;
   const Int8OutlierTile* outliers = nullptr;  // [tiles of rows]; null: none
   const float* float_weights = nullptr;       // [panel][K][panel columns] for the outliers; null: dequantized int8
   const uint16_t* kept_weights = nullptr;     // [panel][kept][panel columns], bfloat16

@@ -65,6 +65,10 @@ class Int8Activations final : public QuantizedRows {
   };
   class Call;
 
+  Int8Digit* digits_of(size_t row) const {
+    return reinterpret_cast<Int8Digit*>(digits_.data()) + static_cast<int64_t>(row) * digits_stride_;
+  }
+
   /// Memory for `rows` rows.
   void prepare(int threads, const Int8Weight& weight, int64_t rows, const Int8Task& task);
 
@@ -76,6 +80,9 @@ class Int8Activations final : public QuantizedRows {
   std::vector<float> scale_;
   std::vector<int32_t> zero_;
   std::vector<int32_t> sum_;
+  std::vector<Int8DigitRow> digit_rows_;
+  AlignedMemory digits_;  // Int8Digit [rows][digits_stride_]
+  int64_t digits_stride_ = 0;
   std::vector<Int8OutlierList> outliers_;  // of each tile
   std::vector<Int8Entries> parts_;         // of each part of each tile
   std::vector<Int8OutlierTile> tile_views_;

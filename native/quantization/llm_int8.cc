@@ -1,5 +1,6 @@
 #include "quantization/llm_int8.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "backend/error.h"
@@ -58,9 +59,22 @@ LlmInt8Activations quantize_llm_int8(ConstMatrixView a, const LlmInt8Options& op
                                                                           : is_outlier(a.row(m)[k], limits[m]);
       if (!left_out) range.include(a.row(m)[k]);
     }
+    const bool any = std::any_of(in_float.begin() + m * a.columns, in_float.begin() + (m + 1) * a.columns,
+                                 [](uint8_t entry) { return entry != 0; });
+    if (options.outliers_are_integers && any)
+      range = range_beside_integers(range, sum_of_squares(a.row(m), a.columns), a.columns);
     const Int8Grid grid = int8_grid(range, options.mapping, absmax_factor(options.outliers, options.threshold));
     out.a.scale.push_back(grid.scale);
     if (options.mapping == Int8Mapping::zeropoint) out.a.zero_point.push_back(grid.zero_point);
+    if (options.outliers_are_integers) {
+      for (int64_t k = 0; k < a.columns; ++k) {
+        const int32_t integer =
+            in_float[m * a.columns + k] ? grid.integer(a.row(m)[k]) : int32_t{grid.quantize(a.row(m)[k])};
+        out.integers.push_back(integer);
+        out.a.data[m * a.columns + k] = static_cast<int8_t>(integer & 255);
+      }
+      continue;
+    }
     // What goes to the float product stands for 0 here: the zero point itself, so that centered sums leave it out.
     for (int64_t k = 0; k < a.columns; ++k)
       out.a.data[m * a.columns + k] =
@@ -69,9 +83,32 @@ LlmInt8Activations quantize_llm_int8(ConstMatrixView a, const LlmInt8Options& op
   return out;
 }
 
+namespace {
+
+std::vector<float> integer_product(const LlmInt8Activations& activations, const QuantizedMatrix& w, const float* bias) {
+  const QuantizedMatrix& a = activations.a;
+  std::vector<float> out;
+  for (int64_t m = 0; m < a.rows; ++m)
+    for (int64_t n = 0; n < w.rows; ++n) {
+      int64_t sum = 0;
+      for (int64_t k = 0; k < a.columns; ++k)
+        sum += int64_t{activations.integers[m * a.columns + k] - a.row_zero_point(m)} *
+               int64_t{w.row(n)[k] - w.row_zero_point(n)};
+      if (sum < INT32_MIN || sum > INT32_MAX)
+        fail(ErrorCode::invalid_argument, "int8 product: the centered sum of row ", m, " and row ", n,
+             " leaves int32; split the product along its inner size ", a.columns);
+      const float scaled = static_cast<float>(sum) * a.row_scale(m) * w.row_scale(n);
+      out.push_back(bias ? scaled + bias[n] : scaled);
+    }
+  return out;
+}
+
+}  // namespace
+
 std::vector<float> llm_int8_product(ConstMatrixView a, const QuantizedMatrix& w, const float* outlier_weights,
                                     const float* bias, const LlmInt8Options& options) {
   const LlmInt8Activations activations = quantize_llm_int8(a, options);
+  if (options.outliers_are_integers) return integer_product(activations, w, bias);
   const std::vector<uint8_t> in_float = float_entries(a, options, activations.outlier_columns);
   std::vector<float> out = scaled_int8_product(activations.a, w, nullptr);
   for (int64_t m = 0; m < a.rows; ++m)

@@ -1,5 +1,6 @@
 // Scale and zero point of one range of values: where every scheme starts. Shared by the reference's files.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -33,12 +34,32 @@ inline float sum_of_squares(const float* row, int64_t columns) {
   return chain[0];
 }
 
+/// Squares of magnitudes below this vanish or round coarsely in float32.
+inline constexpr float kLeastSquares = 1e-30f;
+
 /// From which magnitude on the entries of a row are outliers where the threshold counts in the row's root mean square;
-/// 0: none are, as in a row of zeros or in one whose squares overflow.
+/// 0: none are, as in a row of zeros, or in one whose squares overflow or vanish.
 inline float row_rms_limit(float threshold, float squares, int64_t columns) {
-  if (columns == 0) return 0.0f;
+  if (columns == 0 || squares < kLeastSquares) return 0.0f;
   const float limit = threshold * std::sqrt(squares / static_cast<float>(columns));
   return std::isfinite(limit) ? limit : 0.0f;
+}
+
+/// Whether outliers stay integers, steps of their row as all its numbers but of more than a byte, instead of float32:
+/// those by token, whose threshold counts in root mean squares, with int8 weights.
+inline bool outliers_are_integers(const Int8Settings& settings) {
+  return settings.threshold > 0.0f && settings.threshold_unit == ThresholdUnit::row_rms &&
+         settings.outliers == OutlierRule::token && !settings.float_outlier_weights;
+}
+
+/// That of a row whose outliers are integers of the same steps: `rest`, the range without them, but 2.5 root mean
+/// squares of the row at least. No number of a row of K is larger than sqrt(K) of these, 255 sqrt(K) / 2.5 < 127 * 256
+/// steps, so that it is a byte and a digit of another one; all magnitudes add up to no more than K of them, 102 K
+/// steps, so that sums stay within what those of K bytes reach.
+inline ValueRange range_beside_integers(ValueRange rest, float squares, int64_t columns) {
+  constexpr float kLeastRange = 2.5f;
+  rest.high = std::max(rest.high, rest.low + kLeastRange * std::sqrt(squares / static_cast<float>(columns)));
+  return rest;
 }
 
 /// x -> clamp(rint(x * multiplier) + zero_point): the multiplication by the float32 quotient comes first and decides
@@ -50,12 +71,18 @@ struct Int8Grid {
   int32_t zero_point = 0;
   int32_t least = -127;
 
+  /// Before bounds.
+  float scaled(float value) const {
+    return step > 0.0f ? std::rint(value / step) + static_cast<float>(zero_point) : std::rint(value * multiplier);
+  }
+  /// Without bounds: of values whose integer is below 2^24.
+  int32_t integer(float value) const { return scale > 0.0f ? static_cast<int32_t>(scaled(value)) : 0; }
+
   int8_t quantize(float value) const {
     if (!(scale > 0.0f)) return 0;  // zeros, or poisoned by NaN
-    const float scaled =
-        step > 0.0f ? std::rint(value / step) + static_cast<float>(zero_point) : std::rint(value * multiplier);
-    if (scaled <= static_cast<float>(least)) return static_cast<int8_t>(least);
-    return scaled >= 127.0f ? int8_t{127} : static_cast<int8_t>(scaled);
+    const float number = scaled(value);
+    if (number <= static_cast<float>(least)) return static_cast<int8_t>(least);
+    return number >= 127.0f ? int8_t{127} : static_cast<int8_t>(number);
   }
 };
 

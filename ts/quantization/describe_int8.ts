@@ -33,7 +33,8 @@ function describeOutliers(settings: Int8Settings): string[] {
     outlier_features = [],
     wide_features = 0,
   } = settings;
-  const met = float_outlier_weights ? 'float32 weights' : 'dequantized weights';
+  const integers = threshold_unit === 'row-rms' && outliers === 'token' && !float_outlier_weights;
+  const form = integers ? 'in 16 bits' : `in float32 with ${float_outlier_weights ? 'float32' : 'dequantized'} weights`;
   const taken = {
     token: 'those entries alone',
     column: 'their features for all tokens of the call',
@@ -41,9 +42,7 @@ function describeOutliers(settings: Int8Settings): string[] {
   }[outliers];
   const from = threshold_unit === 'absolute' ? `${threshold}` : `${threshold} root mean squares of their token`;
   return [
-    threshold > 0
-      ? `inputs of magnitude ${from} and above in float32 with ${met}, ${taken}`
-      : 'no input is left out for its size',
+    threshold > 0 ? `inputs of magnitude ${from} and above ${form}, ${taken}` : 'no input is left out for its size',
     ...(wide_features > 0
       ? [
           `${wide_features} feature(s) with the largest weights (1 in 32 at most) in float32 always, with bfloat16 weights`,

@@ -71,7 +71,7 @@ export interface LlmInt8Options {
   /** What the threshold counts in: absolute values (default), or root mean squares of the row. */
   readonly thresholdUnit?: (typeof thresholdUnits)[number];
   /**
-   * `token` (default): outliers alone are multiplied in float32. `column`: their columns, in all rows (bitsandbytes). `whole-column`: the
+   * `token` (default): outliers alone are multiplied in float32 (with `row-rms` and int8 weights: stay integers of 16 bits). `column`: their columns, in all rows (bitsandbytes). `whole-column`: the
    * same, and the columns take no part in the rows' ranges (the paper).
    */
   readonly outliers?: (typeof outlierRules)[number];

@@ -7,7 +7,11 @@ import { type Int8Scheme, int8SchemeNames, int8Schemes, int8Tables, paperThresho
 export interface QuantizationOptions {
   /** `none`: the weights stay float. May be left out beside `kvCache`: the weights are as the checkpoint has them then. */
   readonly scheme?: Int8Scheme | 'none';
-  /** Activations of at least this magnitude are multiplied in float32; 0: none. The scheme's own by default. */
+  /**
+   * Activations of at least this magnitude are outliers; 0: none. The scheme's own by default. They are multiplied in float32; but where the
+   * threshold counts in `row-rms` and `outliers` is `token`, they stay integers of their row's steps, of 16 bits instead of 8, unless
+   * `outlierWeights` is `float32`.
+   */
   readonly threshold?: number;
   /** What the threshold counts in: `absolute` activations, or root mean squares of the token's row (`row-rms`). The scheme's own by default. */
   readonly thresholdUnit?: (typeof thresholdUnits)[number];
@@ -28,7 +32,7 @@ export interface QuantizationOptions {
   readonly skipModules?: readonly string[];
   /**
    * The table of tokens and the output projection are int8 too, a scale a row. By default where the scheme is `int8`, whose output projection
-   * multiplies inputs from 2.5 root mean squares of their row on in float32 (unless `threshold` or `thresholdUnit` is given), and keeps the
+   * takes inputs from 2.5 root mean squares of their row on in 16 bits (unless `threshold` or `thresholdUnit` is given), and keeps the
    * weights of the 8 input features where they are largest in bfloat16; but not where `skipModules` names `lm_head`. `false`: they stay float, as `dtype` says.
    */
   readonly embeddings?: boolean;
@@ -37,7 +41,7 @@ export interface QuantizationOptions {
    * left beside the weights, if it did; `none`: not even those.
    */
   readonly outlierFeatures?: 'stored' | 'none' | OutlierFeatures;
-  /** Count what is multiplied in float while the model runs, for `quantizationReport()`. */
+  /** Count outliers, and what else is multiplied in float, while the model runs, for `quantizationReport()`. */
   readonly countOutliers?: boolean;
   /**
    * How attention keeps keys and values: `float32`, `bfloat16`, or `int8` with a scale for the key and one for the value of each token and

@@ -159,19 +159,14 @@ template <class Product, int RowsAStep>
                                finished.next_column);
   int row = 0;
   with_plain_ending(Product::epilogue(task), [&](auto ending) __attribute__((always_inline)) {
-    const auto run = [&](auto outliers) __attribute__((always_inline)) {
+    rows.with_added([&](auto added) __attribute__((always_inline)) {
       multiply_half_panel<Product, true>(half, kTileRow / RowsAStep, [&]() __attribute__((always_inline)) {
 #pragma GCC unroll 1
         for (int i = 0; i < RowsAStep; ++i) {
-          rows.template finish_row<decltype(ending), decltype(outliers)::value>(row++);
+          rows.template finish_row<decltype(ending), decltype(added)>(row++);
         }
       });
-    };
-    if (rows.has_outliers()) {
-      run(std::true_type{});
-    } else {
-      run(std::false_type{});
-    }
+    });
   });
 }
 

@@ -23,8 +23,11 @@ struct PlainTileRows {
   PlainTileRows(const Task& task, const float* first, int64_t row, int64_t column, int64_t next_row,
                 int64_t next_column)
       : sums(first), output(task.epilogue, row, column, next_row, next_column) {}
-  bool has_outliers() const { return false; }
-  template <class Ending, bool Outliers>
+  template <class Run>
+  [[gnu::always_inline]] void with_added(const Run& run) const {
+    run(std::false_type{});
+  }
+  template <class Ending, class Added>
   [[gnu::always_inline]] void finish_row(int) {
     output.write_row<Ending>([&](int v) __attribute__((always_inline)) { return Vec::load(sums + v * Vec::lanes); });
     sums += kTilePanel;

@@ -4,30 +4,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <type_traits>
+
 #include "cpu/gemm_int8_kernels.h"
 #include "cpu/kernels/epilogue.h"
+#include "cpu/kernels/gemm_int8_digits.h"
 #include "cpu/kernels/gemm_int8_outliers.h"
 #include "cpu/kernels/gemm_tile.h"
 
 namespace octoformer {
 namespace {
 
-/// x = (sum - row_zero column_sum - column_zero row_sum) * row_scale * column_scale of the rows from `row`;
-/// `WeightZeros`: whether there is a column_zero; `Outliers`: whether their products are added.
+/// x = (sum + 256 digits - row_zero column_sum - column_zero row_sum) * row_scale * column_scale of the rows from
+/// `row`; `WeightZeros`: whether there is a column_zero; `Outliers`: whether their products are added.
 template <int Panel, bool WeightZeros, bool Outliers>
 struct ScaledSums {
   static constexpr int kVectors = Panel / Vec::lanes;
   const Int8Epilogue& epilogue;
   const int32_t* sums;
   int64_t row, column;
+  DigitRows<Panel> digits;
   OutlierRows outliers;
   Vec::F column_scale[kVectors];
   IntVec::I shift[kVectors];  // -row_zero column_sum, kept while rows have the same zero
   int32_t row_zero;
 
-  ScaledSums(const Int8Epilogue& from, const int32_t* first, int64_t first_row, int64_t first_column,
+  ScaledSums(const Int8Task& task, const int32_t* first, int64_t first_row, int64_t first_column,
              const OutlierRows& of_rows)
-      : epilogue(from), sums(first), row(first_row), column(first_column), outliers(of_rows) {
+      : epilogue(task.epilogue),
+        sums(first),
+        row(first_row),
+        column(first_column),
+        digits(task, first_row, first_column),
+        outliers(of_rows) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) column_scale[v] = Vec::load(epilogue.column_scale + column + v * Vec::lanes);
     take_zero(epilogue.row_zero[row]);
@@ -49,8 +58,14 @@ struct ScaledSums {
       Vec::F values[kVectors];
     } added = {};
     if constexpr (Outliers) outliers.sum(r, added.values);
+    struct Total {
+      IntVec::I values[kVectors];
+    } totals;
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) totals.values[v] = IntVec::add(shift[v], IntVec::load(sum + v * Vec::lanes));
+    if (digits.rows != nullptr) digits.add(r, totals.values);
     return [=, this](int v) __attribute__((always_inline)) {
-      IntVec::I total = IntVec::add(shift[v], IntVec::load(sum + v * Vec::lanes));
+      IntVec::I total = totals.values[v];
       if constexpr (WeightZeros) {
         total = IntVec::sub(total, IntVec::mul(IntVec::load(epilogue.column_zero + column + v * Vec::lanes), row_sum));
       }
@@ -73,6 +88,7 @@ struct PlainInt8Rows {
   PlainRows<Panel> output;
   FeatureWeights<Panel, false> weights;
   IntVec::I column_sum[kVectors];
+  DigitRows<Panel> digits;
   const Int8OutlierTile* tile;  // null: no outliers
   float* table;                 // as that of OutlierRows
 
@@ -83,6 +99,7 @@ struct PlainInt8Rows {
         row_zero(task.epilogue.row_zero + row),
         output(task.epilogue.output, row, column, next_row, next_column),
         weights(task, column),
+        digits(task, row, column),
         tile(tile_of(task, row)),
         table(task.floats) {
 #pragma GCC unroll 8
@@ -105,25 +122,44 @@ struct PlainInt8Rows {
     return tile == nullptr ||
            (tile->count <= kOutlierFeatures && tile->kept == nullptr && epilogue.float_weights == nullptr);
   }
-  bool has_outliers() const { return tile != nullptr; }
+  /// run(what is added to the sums).
+  struct Nothing {};
+  struct Digits {};
+  struct Outliers {};
+  template <class Run>
+  [[gnu::always_inline]] void with_added(const Run& run) const {
+    if (tile != nullptr) {
+      run(Outliers{});
+    } else if (digits.rows != nullptr) {
+      run(Digits{});
+    } else {
+      run(Nothing{});
+    }
+  }
 
   /// Row `r`: they come in order, from 0 on.
-  template <class Ending, bool Outliers>
+  template <class Ending, class Added>
   [[gnu::always_inline]] void finish_row(int r) {
-    struct Added {
+    constexpr bool kOutliers = std::is_same_v<Added, Outliers>;
+    struct Products {
       Vec::F values[kVectors];
     } added = {};
-    if constexpr (Outliers) {
+    if constexpr (kOutliers) {
       const int64_t known = tile->feature_begin[r], all = tile->feature_begin[r + 1];
       weights.dequantize(tile->features + known, all - known, table + (1 + known) * Panel);
       OutlierRows{table, tile->entries, tile->row_begin}.sum(r, added.values);
     }
     const Vec::F scale = Vec::set1(row_scale[r]);
     const IntVec::I zero = IntVec::set1(row_zero[r]);
+    IntVec::I total[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      total[v] = IntVec::sub(IntVec::load(sums + v * Vec::lanes), IntVec::mul(zero, column_sum[v]));
+    }
+    if constexpr (std::is_same_v<Added, Digits>) digits.add(r, total);
     output.template write_row<Ending>([&](int v) __attribute__((always_inline)) {
-      const IntVec::I total = IntVec::sub(IntVec::load(sums + v * Vec::lanes), IntVec::mul(zero, column_sum[v]));
-      const Vec::F x = Vec::mul(Vec::mul(IntVec::to_float(total), scale), weights.scale[v]);
-      if constexpr (Outliers) return Vec::add(x, added.values[v]);
+      const Vec::F x = Vec::mul(Vec::mul(IntVec::to_float(total[v]), scale), weights.scale[v]);
+      if constexpr (kOutliers) return Vec::add(x, added.values[v]);
       return x;
     });
     sums += Panel;
@@ -141,14 +177,14 @@ template <int Panel>
   };
   if (outliers == nullptr) {
     if (epilogue.column_zero == nullptr) {
-      finish(ScaledSums<Panel, false, false>(epilogue, sums, row, column, {}));
+      finish(ScaledSums<Panel, false, false>(task, sums, row, column, {}));
     } else {
-      finish(ScaledSums<Panel, true, false>(epilogue, sums, row, column, {}));
+      finish(ScaledSums<Panel, true, false>(task, sums, row, column, {}));
     }
   } else if (epilogue.column_zero == nullptr) {
-    finish(ScaledSums<Panel, false, true>(epilogue, sums, row, column, *outliers));
+    finish(ScaledSums<Panel, false, true>(task, sums, row, column, *outliers));
   } else {
-    finish(ScaledSums<Panel, true, true>(epilogue, sums, row, column, *outliers));
+    finish(ScaledSums<Panel, true, true>(task, sums, row, column, *outliers));
   }
 }
 

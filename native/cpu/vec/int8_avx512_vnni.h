@@ -20,6 +20,13 @@ struct DotInt8Unit {
   }
   static inline Sum accumulate(Activation a, Weights w, Sum sum) { return _mm512_dpbusd_epi32(sum, a, w); }
   static inline IntVec::I total(Sum sum) { return sum; }
+  /// Of an Int8Digit: signed digits by weights + 128, which are unsigned. That is 128 times the digits too many, which
+  /// the sums begin with.
+  static inline IntVec::I begin_digits(int32_t sum) { return _mm512_set1_epi32(-128 * sum); }
+  static inline IntVec::I add_digits(IntVec::I sum, const int8_t* w, int32_t digits) {
+    const __m512i weights = _mm512_xor_si512(load(w), _mm512_set1_epi8(static_cast<char>(0x80)));
+    return _mm512_dpbusd_epi32(sum, weights, _mm512_set1_epi32(digits));
+  }
 };
 
 using Int8Unit = DotInt8Unit;

@@ -19,6 +19,7 @@ struct IntVec {
   static inline I add(I a, I b) { return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); }
   static inline I sub(I a, I b) { return static_cast<int32_t>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b)); }
   static inline I mul(I a, I b) { return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b)); }
+  static inline I times_256(I a) { return static_cast<int32_t>(static_cast<uint32_t>(a) << 8); }
   static inline Vec::F to_float(I a) { return static_cast<float>(a); }
   /// Byte `index` of each group of four at p, sign-extended.
   static inline I byte_of_four(const int8_t* p, int index) { return p[index]; }

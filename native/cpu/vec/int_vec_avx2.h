@@ -15,6 +15,7 @@ struct IntVec {
   static inline I add(I a, I b) { return _mm256_add_epi32(a, b); }
   static inline I sub(I a, I b) { return _mm256_sub_epi32(a, b); }
   static inline I mul(I a, I b) { return _mm256_mullo_epi32(a, b); }
+  static inline I times_256(I a) { return _mm256_slli_epi32(a, 8); }
   static inline Vec::F to_float(I a) { return _mm256_cvtepi32_ps(a); }
   static inline I byte_of_four(const int8_t* p, int index) {
     const __m256i quads = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

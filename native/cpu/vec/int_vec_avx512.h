@@ -15,6 +15,7 @@ struct IntVec {
   static inline I add(I a, I b) { return _mm512_add_epi32(a, b); }
   static inline I sub(I a, I b) { return _mm512_sub_epi32(a, b); }
   static inline I mul(I a, I b) { return _mm512_mullo_epi32(a, b); }
+  static inline I times_256(I a) { return _mm512_slli_epi32(a, 8); }
   static inline Vec::F to_float(I a) { return _mm512_cvtepi32_ps(a); }
   static inline I byte_of_four(const int8_t* p, int index) {
     const __m512i quads = _mm512_loadu_si512(p);

@@ -15,6 +15,7 @@ struct IntVec {
   static inline I add(I a, I b) { return vaddq_s32(a, b); }
   static inline I sub(I a, I b) { return vsubq_s32(a, b); }
   static inline I mul(I a, I b) { return vmulq_s32(a, b); }
+  static inline I times_256(I a) { return vshlq_n_s32(a, 8); }
   static inline Vec::F to_float(I a) { return vcvtq_f32_s32(a); }
   static inline I byte_of_four(const int8_t* p, int index) {
     const int32x4_t quads = vreinterpretq_s32_s8(vld1q_s8(p));

@@ -1,12 +1,14 @@
 // The int8 linear op under every ISA of the machine, against the scalar reference of native/quantization, bit for bit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "backend/error.h"
 #include "int8_linear_testing.h"
 #include "quantization/llm_int8.h"
+#include "quantization/row_range.h"
 #include "reference/effort.h"
 
 namespace octoformer {
@@ -61,6 +63,9 @@ const std::vector<Scheme>& schemes() {
       {"llm.int8 whole columns, float", scheme(absmax, row, absmax, row, 2.5f, OutlierRule::whole_column, true)},
       {"llm.int8 zeropoint whole columns", scheme(zeropoint, row, zeropoint, row, 2.5f, OutlierRule::whole_column)},
       {"affine, token, row rms", scheme(absmax, row, zeropoint, row, 1.5f, OutlierRule::token, false, rms)},
+      {"absmax, token, row rms", scheme(absmax, row, absmax, row, 2.5f, OutlierRule::token, false, rms)},
+      {"zero points, token, row rms", scheme(zeropoint, row, zeropoint, row, 2.0f, OutlierRule::token, false, rms)},
+      {"token, row rms, float", scheme(absmax, row, zeropoint, row, 2.0f, OutlierRule::token, true, rms)},
       {"column, row rms", scheme(absmax, row, absmax, row, 2.0f, OutlierRule::column, false, rms)},
       {"every entry an outlier", scheme(absmax, row, absmax, row, std::numeric_limits<float>::denorm_min())},
   };
@@ -77,6 +82,7 @@ Matrix expected_product(const Matrix& a, const Matrix& w, const float* bias, con
     options.threshold_unit = settings.threshold_unit;
     options.outliers = settings.outliers;
     options.mapping = settings.activations;
+    options.outliers_are_integers = outliers_are_integers(settings);
     out.values =
         llm_int8_product(view(a), qw, settings.float_outlier_weights ? w.values.data() : nullptr, bias, options);
   } else {
@@ -99,7 +105,10 @@ TEST_P(Int8Linear, EverySchemeIsTheReferenceBitForBit) {
   for (const Shape& shape : kShapes) {
     if (!reference::tries_product(shape.rows, shape.out_features, shape.in_features)) continue;
     Matrix a = random_matrix(shape.rows, shape.in_features, 1);
-    for (float& value : a.values) value = 3.0f * value + 0.2f;  // of which a fifth reaches the threshold of 2.5
+    for (size_t i = 0; i < a.values.size(); ++i) {
+      // A fifth of them reaches the threshold of 2.5, a few any threshold in root mean squares.
+      a.values[i] = (i % 41 == 7 ? 30.0f : 3.0f) * a.values[i] + 0.2f;
+    }
     const Matrix w = random_matrix(shape.out_features, shape.in_features, 2);
     const Matrix bias = random_matrix(1, shape.out_features, 3);
     for (const Scheme& scheme : schemes()) {
@@ -220,6 +229,49 @@ TEST_P(Int8Linear, ExtremesAtTheLargestDepthAreExact) {
         for (const float y : out.values) ASSERT_EQ(y, expected) << static_cast<int>(extreme) << ", " << rows;
       }
     }
+  }
+}
+
+// Outliers of as many steps as there can be, one a row or thousands of one sign, at the largest K.
+TEST_P(Int8Linear, IntegersOfOutliersAtTheLargestDepthAreExact) {
+  constexpr int64_t kDepth = kLargestInt8Depth;
+  Int8Settings settings;
+  settings.activations = Int8Mapping::zeropoint;
+  settings.threshold = 2.0f;
+  settings.threshold_unit = ThresholdUnit::row_rms;
+  settings.count_outliers = true;
+  QuantizedMatrix w{2, kDepth, Int8Mapping::absmax, Int8Granularity::row, {}, {1.0f, 1.0f}, {}};
+  w.data.assign(static_cast<size_t>(2 * kDepth), -128);
+  for (int64_t k = 0; k < kDepth; ++k) w.data[static_cast<size_t>(kDepth + k)] = k % 3 == 0 ? 127 : -127;
+  Matrix a(17, kDepth);
+  for (int64_t m = 0; m < a.rows; ++m) {
+    const float sign = m % 2 == 0 ? 1.0f : -1.0f;
+    for (int64_t k = 0; k < kDepth; ++k) a.at(m, k) = sign * (m < 4 ? 0.0f : m < 8 ? 1e-4f : 0.2f);
+    if (m < 8) {
+      a.at(m, m * 8224) = (m % 3 == 0 ? -1.0f : 1.0f) * 3.0f;
+    } else {
+      for (int64_t k = m; k < kDepth; k += m) a.at(m, k) = sign * 5.0f;
+    }
+  }
+  LlmInt8Options options;
+  options.threshold = settings.threshold;
+  options.threshold_unit = settings.threshold_unit;
+  options.outliers = OutlierRule::token;
+  options.mapping = settings.activations;
+  options.outliers_are_integers = true;
+  const std::vector<float> expected = llm_int8_product(view(a), w, nullptr, nullptr, options);
+  const std::vector<int32_t> integers = quantize_llm_int8(view(a), options).integers;
+  EXPECT_GT(*std::max_element(integers.begin(), integers.end()), 26000);
+  EXPECT_LT(*std::min_element(integers.begin(), integers.end()), -26000);
+  const GivenInt8Rows rows(w.data, {127.0f, 127.0f});
+  const auto weight = driver_.pack({"w", 2, kDepth, WeightForm::int8, ComputeType::float32, settings}, rows, nullptr);
+  EXPECT_EQ(multiply(driver_, a, *weight).values, expected);
+  const OutlierCounts counts = weight->outlier_counts();
+  EXPECT_EQ(counts.rows, 17u);
+  EXPECT_EQ(counts.entries_by_feature[8224], 2u);  // of the second row, and of the 16th, 16 * 514
+  for (int64_t m = 0; m < a.rows; m += 5) {
+    const Matrix alone = multiply(driver_, row_of(a, m), *weight);
+    EXPECT_TRUE(std::equal(alone.values.begin(), alone.values.end(), expected.begin() + 2 * m)) << m;
   }
 }
 

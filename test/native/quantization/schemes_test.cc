@@ -8,6 +8,7 @@
 #include "backend/error.h"
 #include "quantization/llm_int8.h"
 #include "quantization/quantized_matrix.h"
+#include "quantization/row_range.h"
 
 namespace octoformer {
 namespace {
@@ -142,6 +143,35 @@ TEST(LlmInt8, AThresholdInRootMeanSquaresFollowsItsRow) {
   const LlmInt8Options lower{
       .threshold = 1.5f, .threshold_unit = ThresholdUnit::row_rms, .outliers = OutlierRule::token};
   EXPECT_EQ(quantize_llm_int8(view(a, 3), lower).outlier_columns, (std::vector<int64_t>{0, 1}));
+}
+
+TEST(LlmInt8, OutliersCanStayIntegersOfTheirRowsSteps) {
+  // A root mean square is 2.5, of which -9.5 is more than two. The others, from -1 to 2, are closer together than two
+  // and a half of it, 6.25: the range ends at 5.25.
+  std::vector<float> a(16, 0.0f);
+  a[0] = -9.5f, a[1] = 2.0f, a[2] = -1.0f, a[3] = std::sqrt(3.0f), a[4] = std::sqrt(1.75f);
+  const float squares = sum_of_squares(a.data(), 16), least = 2.5f * std::sqrt(squares / 16.0f);
+  const LlmInt8Options options{.threshold = 2.0f,
+                               .threshold_unit = ThresholdUnit::row_rms,
+                               .outliers = OutlierRule::token,
+                               .mapping = Int8Mapping::zeropoint,
+                               .outliers_are_integers = true};
+  const LlmInt8Activations parts = quantize_llm_int8(view(a, 1), options);
+  EXPECT_EQ(parts.outlier_columns, (std::vector<int64_t>{0}));
+  const float step = parts.a.scale[0];
+  EXPECT_FLOAT_EQ(step, least / 255.0f);
+  const int32_t zero = parts.a.zero_point[0];
+  EXPECT_EQ(zero, static_cast<int32_t>(std::rint(-128.0f + 1.0f / step)));
+  for (size_t k = 0; k < a.size(); ++k) {
+    EXPECT_EQ(parts.integers[k], static_cast<int32_t>(std::rint(a[k] / step)) + zero) << k;
+    EXPECT_EQ(parts.a.data[k], static_cast<int8_t>(parts.integers[k] & 255)) << k;
+  }
+  EXPECT_LT(parts.integers[0], -256);
+  // Exact but for half a step of each number.
+  std::vector<float> weights(16, 0.5f);
+  const QuantizedMatrix w = absmax(weights, 1);
+  const float exact = 0.5f * (a[0] + a[1] + a[2] + a[3] + a[4]);
+  EXPECT_NEAR(llm_int8_product(view(a, 1), w, nullptr, nullptr, options)[0], exact, 0.5f * step * 5 * 0.5f + 1e-5f);
 }
 
 TEST(LlmInt8, ARowWhoseSquaresOverflowHasNoOutliersByItsOwnMeasure) {

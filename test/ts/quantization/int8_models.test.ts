@@ -121,7 +121,7 @@ describe('which modules', () => {
       await model.forward({ input_ids: [[1, 5, 9, 4]] });
       const { modules } = await model.quantizationReport();
       const head = modules.find(({ module }) => module === 'lm_head');
-      expect(head?.scheme).toContain('inputs of magnitude 2.5 root mean squares of their token and above in float32');
+      expect(head?.scheme).toContain('inputs of magnitude 2.5 root mean squares of their token and above in 16 bits');
       expect(head?.scheme).toContain('8 feature(s) with the largest weights (1 in 32 at most) in float32 always');
       // One of the 32 inputs always; of the others 1.2 % lie beyond 2.5 root mean squares if they are normally distributed, and 6 are out of
       // reach of 32 numbers (sqrt(32) = 5.7).

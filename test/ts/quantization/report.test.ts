@@ -82,7 +82,7 @@ describe('errors against the float weights', () => {
     const up = report.modules.find(({ module }) => module === 'model.layers.0.mlp.up_proj');
     expect(up?.scheme).toBe(
       'int8 weights with one absmax scale for each output feature; int8 inputs with one scale and zero point for each token; ' +
-        'inputs of magnitude 6 root mean squares of their token and above in float32 with dequantized weights, those entries alone',
+        'inputs of magnitude 6 root mean squares of their token and above in 16 bits, those entries alone',
     );
   });
 
