@@ -243,7 +243,7 @@ class Int8Activations::Call {
   }
 
   void list_outliers(int64_t index, Worker& worker) {
-    if (digits_) fill_up_digits(index);
+    if (digits_) owner_.digits_.fill_up(static_cast<size_t>(index * row_tile_), static_cast<size_t>(last_row(index)));
     Int8OutlierTile& view = owner_.tile_views_[static_cast<size_t>(index)];
     view = {};
     const int64_t rows = last_row(index) - index * row_tile_;
@@ -301,52 +301,25 @@ class Int8Activations::Call {
     if (!owner_.sum_.empty()) owner_.sum_[row] = sum;
   }
 
-  /// What outliers have beyond their bytes.
+  /// Outliers that stay integers: their bytes, and what is beyond these.
   void take_digits(size_t row, const float* x, const Int8Grid& grid, const uint64_t* bits, uint8_t* bytes) const {
-    Int8DigitRow& list = owner_.digit_rows_[row] = {};
+    owner_.digits_.begin_row(row);
     if (owner_.below_[row] < 0.0f || !(grid.scale > 0.0f)) return;
-    Int8Digit* digit = owner_.digits_of(row);
     const int64_t stride = tiled_ ? row_tile_ * tile_depth_ : kByteRun;
-    const int64_t panel = weight_.kernel().panel, run = tiled_ ? tile_depth_ : 4;
-    const int64_t quad = 4 * weight_.kernel().packed_columns;
     for_each_bit(bits, words_, [&](int64_t k) {
-      const int32_t q = grid.integer(x[k]);
-      const int32_t rest = static_cast<int8_t>(q & 255), more = (q - rest) / 256;
+      const int32_t integer = grid.integer(x[k]), last = static_cast<int8_t>(integer & 255);
       const int64_t in_block = k % task_.depth_block;
       uint8_t* block = bytes + k / task_.depth_block * owner_.block_stride_;
-      block[in_block / kByteRun * stride + in_block % kByteRun] = static_cast<uint8_t>(rest) ^ flip_;
+      block[in_block / kByteRun * stride + in_block % kByteRun] = static_cast<uint8_t>(last) ^ flip_;
+      if (integer != last) owner_.digits_.add(row, k, (integer - last) / 256);
+      if (!owner_.sum_.empty()) owner_.sum_[row] += integer - std::clamp(integer, grid.least, 127);
       if (settings_.count_outliers) count_one(k);
-      if (!owner_.sum_.empty()) owner_.sum_[row] += q - std::clamp(q, grid.least, 127);
-      if (more == 0) return;
-      const auto byte = static_cast<uint32_t>(static_cast<uint8_t>(more));
-      *digit++ = {static_cast<int32_t>(k / run * run * panel + k % run / 4 * quad),
-                  static_cast<int32_t>(byte << (k % 4 * 8))};
-      list.sum += more;
-      ++list.count;
     });
   }
 
   void count_one(int64_t feature) const {
     const int32_t features[] = {static_cast<int32_t>(feature)}, entries[] = {1};
     weight_.count(0, features, entries);  // its rows are counted by tiles
-  }
-
-  /// Rows of a tile are filled up to the same number of digits where that costs little: loops that are as long each
-  /// time are foreseen.
-  void fill_up_digits(int64_t tile) const {
-    const auto first = static_cast<size_t>(tile * row_tile_), end = static_cast<size_t>(last_row(tile));
-    int32_t longest = 0, all = 0;
-    for (size_t row = first; row < end; ++row) {
-      const int32_t count = owner_.digit_rows_[row].count;
-      longest = std::max(longest, count);
-      all += count;
-    }
-    if (longest * static_cast<int32_t>(end - first) > 3 * all) return;
-    for (size_t row = first; row < end; ++row) {
-      int32_t& count = owner_.digit_rows_[row].count;
-      std::fill(owner_.digits_of(row) + count, owner_.digits_of(row) + longest, Int8Digit{});
-      count = longest;
-    }
   }
 
   Int8Activations& owner_;
@@ -399,17 +372,7 @@ void Int8Activations::prepare(int threads, const Int8Weight& weight, int64_t giv
   scale_.resize(static_cast<size_t>(given));
   zero_.resize(static_cast<size_t>(given));
   sum_.resize(weight.zero_points() != nullptr ? static_cast<size_t>(given) : 0);
-  digits_stride_ = 0;
-  digit_rows_.clear();
-  if (const Int8Settings& settings = weight.settings(); outliers_are_integers(settings)) {
-    // So many entries of a row can reach so many root mean squares, and some more as those are rounded.
-    const float share = 1.001f / (settings.threshold * settings.threshold);
-    digits_stride_ =
-        share < 1.0f ? 1 + static_cast<int64_t>(share * static_cast<float>(task.in_features)) : task.in_features;
-    digits_.reserve(static_cast<size_t>(given * digits_stride_) * sizeof(Int8Digit),
-                    "outliers of an int8 linear layer");
-    digit_rows_.resize(static_cast<size_t>(given));
-  }
+  digits_.prepare(weight, given);
   if (outliers_.size() < static_cast<size_t>(tiles)) outliers_.resize(static_cast<size_t>(tiles));
   tile_views_.resize(static_cast<size_t>(tiles));
   workers_.resize(static_cast<size_t>(threads));
@@ -480,10 +443,7 @@ void Int8Activations::describe(Int8Task& task) const {
   epilogue.row_scale = scale_.data();
   epilogue.row_zero = zero_.data();
   epilogue.row_sum = sum_.empty() ? nullptr : sum_.data();
-  const bool any_digits = std::ranges::any_of(digit_rows_, [](const Int8DigitRow& row) { return row.count > 0; });
-  epilogue.digit_rows = any_digits ? digit_rows_.data() : nullptr;
-  epilogue.digits = reinterpret_cast<const Int8Digit*>(digits_.data());
-  epilogue.digits_stride = digits_stride_;
+  digits_.describe(epilogue);
   const bool any = std::any_of(tile_views_.begin(), tile_views_.end(), [](const auto& tile) { return tile.count > 0; });
   epilogue.outliers = any ? tile_views_.data() : nullptr;
 }

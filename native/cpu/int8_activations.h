@@ -1,5 +1,5 @@
 // The activations of one call of an int8 linear layer: quantized row by row, laid out for the kernels, with the lists
-// of what is multiplied in float.
+// of what is multiplied in float and of what has more than a byte.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "cpu/aligned_memory.h"
 #include "cpu/gemm_int8_kernels.h"
+#include "cpu/int8_digits.h"
 #include "cpu/int8_entries.h"
 #include "cpu/int8_outlier_list.h"
 #include "cpu/int8_weight.h"
@@ -65,10 +66,6 @@ class Int8Activations final : public QuantizedRows {
   };
   class Call;
 
-  Int8Digit* digits_of(size_t row) const {
-    return reinterpret_cast<Int8Digit*>(digits_.data()) + static_cast<int64_t>(row) * digits_stride_;
-  }
-
   /// Memory for `rows` rows.
   void prepare(int threads, const Int8Weight& weight, int64_t rows, const Int8Task& task);
 
@@ -80,9 +77,7 @@ class Int8Activations final : public QuantizedRows {
   std::vector<float> scale_;
   std::vector<int32_t> zero_;
   std::vector<int32_t> sum_;
-  std::vector<Int8DigitRow> digit_rows_;
-  AlignedMemory digits_;  // Int8Digit [rows][digits_stride_]
-  int64_t digits_stride_ = 0;
+  Int8Digits digits_;
   std::vector<Int8OutlierList> outliers_;  // of each tile
   std::vector<Int8Entries> parts_;         // of each part of each tile
   std::vector<Int8OutlierTile> tile_views_;

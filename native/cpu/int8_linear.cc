@@ -24,8 +24,10 @@ Int8Task rows_of(const Int8Task& whole, const Int8Kernel& kernel, int64_t first,
   epilogue.row_scale += first;
   epilogue.row_zero += first;
   if (epilogue.row_sum != nullptr) epilogue.row_sum += first;
-  if (epilogue.digit_rows != nullptr) epilogue.digit_rows += first;
-  epilogue.digits += first * epilogue.digits_stride;
+  if (epilogue.digit_rows != nullptr) {
+    epilogue.digit_rows += first;
+    epilogue.digits += first * epilogue.digits_stride;
+  }
   if (epilogue.outliers != nullptr) epilogue.outliers += first / kernel.row_tile;
   if (epilogue.output.residual != nullptr) epilogue.output.residual += first * epilogue.output.residual_stride;
   return task;
