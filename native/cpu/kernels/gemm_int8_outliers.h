@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "cpu/gemm_int8_kernels.h"
+#include "cpu/kernels/gemm_int8_digits.h"
 #include "cpu/kernels/gemm_tile.h"
 #include "cpu/kernels/weights_ahead.h"
 
@@ -72,8 +73,7 @@ struct FeatureWeights {
                             feature % kDepth / 4 * 4 * kTileVectors * Vec::lanes;
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
-        const int8_t* of_vector =
-            quads + (v / kTileVectors * kDepth * kTileVectors + v % kTileVectors * 4) * Vec::lanes;
+        const int8_t* of_vector = quads + quad_offset<kVectors>(v);
 #if defined(OCTOFORMER_TILES)
         // The rows come back with the next panel, of which the second-level cache may hold no more than a block of k.
         __builtin_prefetch(of_vector + panel_stride);
