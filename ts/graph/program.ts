@@ -104,7 +104,7 @@ export interface Int8Settings {
   readonly activations?: 'absmax' | 'zeropoint';
   /** `tensor`: one scale for all token rows of a call. */
   readonly activation_scales?: 'row' | 'tensor';
-  /** Activations of at least this magnitude are outliers (`Int8Options.threshold`); 0 (the default): none. */
+  /** Activations of at least this magnitude are outliers (`QuantizationOptions.threshold`); 0 (the default): none. */
   readonly threshold?: number;
   /** `row-rms`: the threshold counts in root mean squares of the token's row. */
   readonly threshold_unit?: 'absolute' | 'row-rms';
