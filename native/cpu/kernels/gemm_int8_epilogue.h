@@ -54,24 +54,25 @@ struct ScaledSums {
     const Vec::F row_scale = Vec::set1(epilogue.row_scale[row + r]);
     const IntVec::I row_sum = WeightZeros ? IntVec::set1(epilogue.row_sum[row + r]) : IntVec::set1(0);
     const int32_t* sum = sums + r * Panel;
-    struct Added {
-      Vec::F values[kVectors];
-    } added = {};
-    if constexpr (Outliers) outliers.sum(r, added.values);
-    struct Total {
-      IntVec::I values[kVectors];
-    } totals;
+    IntVec::I total[kVectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) totals.values[v] = IntVec::add(shift[v], IntVec::load(sum + v * Vec::lanes));
-    if (digits.rows != nullptr) digits.add(r, totals.values);
-    return [=, this](int v) __attribute__((always_inline)) {
-      IntVec::I total = totals.values[v];
+    for (int v = 0; v < kVectors; ++v) total[v] = IntVec::add(shift[v], IntVec::load(sum + v * Vec::lanes));
+    if (digits.rows != nullptr) digits.add(r, total);
+    struct Scaled {
+      Vec::F values[kVectors];
+    } scaled, added = {};
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
       if constexpr (WeightZeros) {
-        total = IntVec::sub(total, IntVec::mul(IntVec::load(epilogue.column_zero + column + v * Vec::lanes), row_sum));
+        const IntVec::I zeros = IntVec::load(epilogue.column_zero + column + v * Vec::lanes);
+        total[v] = IntVec::sub(total[v], IntVec::mul(zeros, row_sum));
       }
-      const Vec::F x = Vec::mul(Vec::mul(IntVec::to_float(total), row_scale), column_scale[v]);
-      if constexpr (Outliers) return Vec::add(x, added.values[v]);
-      return x;
+      scaled.values[v] = Vec::mul(Vec::mul(IntVec::to_float(total[v]), row_scale), column_scale[v]);
+    }
+    if constexpr (Outliers) outliers.sum(r, added.values);
+    return [=](int v) __attribute__((always_inline)) {
+      if constexpr (Outliers) return Vec::add(scaled.values[v], added.values[v]);
+      return scaled.values[v];
     };
   }
 };
@@ -166,26 +167,26 @@ struct PlainInt8Rows {
   }
 };
 
+/// A function for each kind: what all of them keep in registers does not fit into one.
+template <int Panel, bool WeightZeros, bool Outliers>
+[[gnu::noinline]] void finish_scaled_sums(const Int8Task& task, const int32_t* sums, int64_t row, int64_t rows,
+                                          int64_t column, const OutlierRows& outliers) {
+  ScaledSums<Panel, WeightZeros, Outliers> scaled(task, sums, row, column, outliers);
+  finish_rows<Panel / Vec::lanes>(task.epilogue.output, row, rows, column, task.out_features - column,
+                                  [&](int64_t r) { return scaled.of_row(r); });
+}
+
 /// `sums` [rows, Panel], those of the panel that begins at `column`, become output. `outliers`: null for none.
 template <int Panel>
-[[gnu::noinline]] void finish_int8_sums(const Int8Task& task, const int32_t* sums, int64_t row, int64_t rows,
-                                        int64_t column, const OutlierRows* outliers) {
-  const Int8Epilogue& epilogue = task.epilogue;
-  const auto finish = [&](auto scaled) __attribute__((always_inline)) {
-    finish_rows<Panel / Vec::lanes>(epilogue.output, row, rows, column, task.out_features - column,
-                                    [&](int64_t r) { return scaled.of_row(r); });
-  };
+inline void finish_int8_sums(const Int8Task& task, const int32_t* sums, int64_t row, int64_t rows, int64_t column,
+                             const OutlierRows* outliers) {
+  const bool zeros = task.epilogue.column_zero != nullptr;
   if (outliers == nullptr) {
-    if (epilogue.column_zero == nullptr) {
-      finish(ScaledSums<Panel, false, false>(task, sums, row, column, {}));
-    } else {
-      finish(ScaledSums<Panel, true, false>(task, sums, row, column, {}));
-    }
-  } else if (epilogue.column_zero == nullptr) {
-    finish(ScaledSums<Panel, false, true>(task, sums, row, column, *outliers));
-  } else {
-    finish(ScaledSums<Panel, true, true>(task, sums, row, column, *outliers));
+    const auto finish = zeros ? finish_scaled_sums<Panel, true, false> : finish_scaled_sums<Panel, false, false>;
+    return finish(task, sums, row, rows, column, {});
   }
+  const auto finish = zeros ? finish_scaled_sums<Panel, true, true> : finish_scaled_sums<Panel, false, true>;
+  finish(task, sums, row, rows, column, *outliers);
 }
 
 /// The same for rows that may have outliers: those of a tile of rows from its first one on, all at once or a few at a
