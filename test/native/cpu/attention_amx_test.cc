@@ -52,7 +52,7 @@ Layer emulated_layer(int threads, const Shape& shape, const Pattern& pattern) {
 }
 
 TEST(AttentionOnEmulatedTiles, IsWhatTheDefinitionSays) {
-  reference::CaseFilter cases(5);
+  reference::CaseFilter cases(11);
   const Pattern patterns[] = {
       {}, {.causal = false}, {.window = 37}, {.softcap = 1.5f, .alibi = true, .distances = true}};
   for (const Shape& shape : {Shape{1, 1, 1}, Shape{9, 3, 64}, Shape{5, 1, 80}, Shape{2, 1, 17}}) {

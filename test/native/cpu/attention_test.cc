@@ -56,7 +56,7 @@ TEST(Attention, EveryPatternAndShapeIsWhatTheDefinitionSays) {
 }
 
 TEST(Attention, SeveralGroupsOfKeys) {
-  reference::CaseFilter cases(8);
+  reference::CaseFilter cases(13);
   for (const Pattern& pattern : kPatterns) {
     if (!cases.next()) continue;
     compare_with_reference({2, 1, 9}, pattern, 0, 263);
@@ -67,8 +67,8 @@ TEST(Attention, SeveralGroupsOfKeys) {
 
 TEST(Attention, TheBitsAreTheSameInPrefillInChunksInDecodeInBatchesAndOnAnyNumberOfThreads) {
   constexpr int64_t kLength = 281;  // more than one group of 256 keys
+  reference::CaseFilter cases(11);
   for (const Isa isa : available_isas()) {
-    reference::CaseFilter cases(5);
     // The first is large enough that decoding spreads groups over threads, the second that it does not.
     for (const Shape& shape : {Shape{3, 1, 128}, Shape{2, 1, 5}}) {
       for (const Pattern& pattern : kPatterns) {

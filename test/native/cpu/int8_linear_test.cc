@@ -124,6 +124,7 @@ TEST_P(Int8Linear, EverySchemeIsTheReferenceBitForBit) {
 // where rows are independent.
 TEST_P(Int8Linear, ARowHasTheSameBitsAloneInAnyBatchAndOnAnyThreads) {
   for (const int64_t features : {600, 1111}) {  // threads share a few rows by one or by several of them
+    if (reference::slow() && features > 600) continue;
     Matrix a = random_matrix(45, features, 5);
     for (int64_t m = 0; m < a.rows; ++m) {
       for (int64_t k = m % 3; k < a.columns; k += 97) a.at(m, k) *= 40.0f;  // other outliers in every third row
@@ -143,7 +144,7 @@ TEST_P(Int8Linear, ARowHasTheSameBitsAloneInAnyBatchAndOnAnyThreads) {
         EXPECT_TRUE(same_bits(multiply(driver_, part, *weight, bias.values.data()), expected)) << scheme.name << rows;
         EXPECT_TRUE(same_bits(multiply(crowd, part, *weight, bias.values.data()), expected)) << scheme.name << rows;
       }
-      for (int64_t row = 0; row < a.rows; ++row) {
+      for (int64_t row = 0; row < a.rows; row += reference::slow() ? 7 : 1) {
         ASSERT_TRUE(same_bits(multiply(driver_, row_of(a, row), *weight, bias.values.data()), row_of(all, row)))
             << scheme.name << ", row " << row;
       }
