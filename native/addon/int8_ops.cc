@@ -11,6 +11,7 @@
 #include "addon/typed_arrays.h"
 #include "backend/error.h"
 #include "quantization/llm_int8.h"
+#include "quantization/row_range.h"
 
 namespace octoformer {
 
@@ -132,8 +133,8 @@ Napi::Value multiply_llm_int8(const Napi::CallbackInfo& call) {
                        : outliers == "column" ? OutlierRule::column
                                               : OutlierRule::whole_column;
     options.mapping = w.mapping;
-    options.outliers_are_integers = options.threshold_unit == ThresholdUnit::row_rms &&
-                                    options.outliers == OutlierRule::token && outlier_weights == nullptr;
+    options.outliers_are_integers =
+        outliers_are_integers(options.threshold_unit, options.outliers, outlier_weights != nullptr);
     const ConstMatrixView view{a.data, rows, w.columns, w.columns};
     const std::vector<int64_t> columns = quantize_llm_int8(view, options).outlier_columns;
     Napi::Object object = Napi::Object::New(env);

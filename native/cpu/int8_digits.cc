@@ -2,15 +2,10 @@
 
 #include <algorithm>
 
+#include "cpu/int8_outlier_list.h"
 #include "quantization/row_range.h"
 
 namespace octoformer {
-namespace {
-
-/// Rows are filled up to the same length while that takes so many times their number.
-constexpr int32_t kFilledUp = 3;
-
-}  // namespace
 
 void Int8Digits::prepare(const Int8Weight& weight, int64_t rows) {
   const Int8Settings& settings = weight.settings();
@@ -22,16 +17,13 @@ void Int8Digits::prepare(const Int8Weight& weight, int64_t rows) {
   const int64_t columns = weight.description().in_features;
   stride_ = share < 1.0f ? 1 + static_cast<int64_t>(share * static_cast<float>(columns)) : columns;
   digits_.reserve(static_cast<size_t>(rows * stride_) * sizeof(Int8Digit), "outliers of an int8 linear layer");
-  const Int8Kernel& kernel = weight.kernel();
-  run_ = kernel.tiled ? kernel.depth_granule : 4;
-  panel_ = kernel.panel;
-  quad_ = 4 * kernel.packed_columns;
+  weights_ = weight.layout();
 }
 
 void Int8Digits::add(size_t row, int64_t feature, int32_t digit) {
   Int8DigitRow& list = rows_[row];
   const auto byte = static_cast<uint32_t>(static_cast<uint8_t>(digit));
-  digits_of(row)[list.count++] = {static_cast<int32_t>(feature / run_ * run_ * panel_ + feature % run_ / 4 * quad_),
+  digits_of(row)[list.count++] = {static_cast<int32_t>(weights_.place(0, feature / 4 * 4)),
                                   static_cast<int32_t>(byte << (feature % 4 * 8))};
   list.sum += digit;
 }
@@ -42,7 +34,7 @@ void Int8Digits::fill_up(size_t first, size_t end) {
     longest = std::max(longest, rows_[row].count);
     all += rows_[row].count;
   }
-  if (longest * static_cast<int32_t>(end - first) > kFilledUp * all) return;
+  if (longest * static_cast<int32_t>(end - first) > kFilledUpOutliers * all) return;
   for (size_t row = first; row < end; ++row) {
     int32_t& count = rows_[row].count;
     std::fill(digits_of(row) + count, digits_of(row) + longest, Int8Digit{});

@@ -34,7 +34,7 @@ class Int8Digits {
   std::vector<Int8DigitRow> rows_;
   AlignedMemory digits_;  // Int8Digit [rows][stride_]
   int64_t stride_ = 0;
-  int64_t run_ = 4, panel_ = 0, quad_ = 0;  // of the packed weights: PackedPanels
+  PackedPanels weights_;
 };
 
 }  // namespace octoformer

@@ -24,7 +24,7 @@ void look_at(const Int8Kernels& kernels, const RowKernels& row_kernels, const fl
     found.value = x[at];
     found.column = static_cast<int32_t>(first + at);
   }
-  if (found.value > seen.value || (found.value == seen.value && found.column < seen.column)) seen = found;
+  if (found.comes_before(seen)) seen = found;
 }
 
 }  // namespace
@@ -147,7 +147,7 @@ bool Int8LinearDriver::largest_columns(const RowKernels& row_kernels, const Line
     for (int worker = 0; worker < threads_; ++worker) {
       const LargestColumn& seen = largest_[static_cast<size_t>(worker * rows + row)];
       if (seen.nan) return false;
-      if (seen.value > largest.value || (seen.value == largest.value && seen.column < largest.column)) largest = seen;
+      if (seen.comes_before(largest)) largest = seen;
     }
     if (largest.column < 0) return false;
     columns[static_cast<size_t>(row)] = largest.column;

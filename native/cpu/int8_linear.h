@@ -25,6 +25,11 @@ struct LargestColumn {
   float value = -std::numeric_limits<float>::infinity();
   int32_t column = -1;  // the first one that has it; -1: none is above -infinity
   bool nan = false;     // there is one
+
+  /// Whether it is the one of both.
+  bool comes_before(const LargestColumn& other) const {
+    return value > other.value || (value == other.value && column < other.column);
+  }
 };
 
 /// Keeps the workspace between calls: one call of linear() at a time.

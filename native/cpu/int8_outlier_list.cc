@@ -4,12 +4,6 @@
 #include <utility>
 
 namespace octoformer {
-namespace {
-
-/// Rows are filled up to the same length while that takes so many times their number.
-constexpr size_t kFilledUp = 3;
-
-}  // namespace
 
 void Int8OutlierList::make(std::span<const Int8Entry> entries, std::span<const size_t> row_end,
                            std::span<const int64_t> kept, std::vector<int32_t>& place) {
@@ -19,7 +13,7 @@ void Int8OutlierList::make(std::span<const Int8Entry> entries, std::span<const s
   for (const size_t end : row_end) longest = std::max(longest, end - std::exchange(begin, end));
   // Where it costs little, rows are filled up to the same length: loops that are as long each time are foreseen.
   const bool even = features_.size() <= static_cast<size_t>(kOutlierFeatures) &&
-                    longest * row_end.size() <= kFilledUp * entries.size();
+                    longest * row_end.size() <= kFilledUpOutliers * entries.size();
   entries_.resize(even ? longest * row_end.size() : entries.size());
   row_begin_.assign(1, 0);
   Int8Outlier* out = entries_.data();

@@ -9,6 +9,9 @@
 
 namespace octoformer {
 
+/// Rows' outliers are filled up to the same number in each while that takes so many times as many.
+inline constexpr int kFilledUpOutliers = 3;
+
 /// One value of a row that is multiplied in float.
 struct Int8Entry {
   int32_t feature;

@@ -42,6 +42,7 @@ class Int8Weight final : public LinearWeight {
   int64_t depth() const { return depth_; }
 
   const int8_t* values() const { return values_.data(); }
+  const PackedPanels& layout() const { return layout_; }
   /// Input features that share a scale: all of them unless the settings say otherwise.
   int64_t group() const { return group_; }
   int64_t groups() const { return groups_; }

@@ -83,32 +83,10 @@ LlmInt8Activations quantize_llm_int8(ConstMatrixView a, const LlmInt8Options& op
   return out;
 }
 
-namespace {
-
-std::vector<float> integer_product(const LlmInt8Activations& activations, const QuantizedMatrix& w, const float* bias) {
-  const QuantizedMatrix& a = activations.a;
-  std::vector<float> out;
-  for (int64_t m = 0; m < a.rows; ++m)
-    for (int64_t n = 0; n < w.rows; ++n) {
-      int64_t sum = 0;
-      for (int64_t k = 0; k < a.columns; ++k)
-        sum += int64_t{activations.integers[m * a.columns + k] - a.row_zero_point(m)} *
-               int64_t{w.row(n)[k] - w.row_zero_point(n)};
-      if (sum < INT32_MIN || sum > INT32_MAX)
-        fail(ErrorCode::invalid_argument, "int8 product: the centered sum of row ", m, " and row ", n,
-             " leaves int32; split the product along its inner size ", a.columns);
-      const float scaled = static_cast<float>(sum) * a.row_scale(m) * w.row_scale(n);
-      out.push_back(bias ? scaled + bias[n] : scaled);
-    }
-  return out;
-}
-
-}  // namespace
-
 std::vector<float> llm_int8_product(ConstMatrixView a, const QuantizedMatrix& w, const float* outlier_weights,
                                     const float* bias, const LlmInt8Options& options) {
   const LlmInt8Activations activations = quantize_llm_int8(a, options);
-  if (options.outliers_are_integers) return integer_product(activations, w, bias);
+  if (options.outliers_are_integers) return scaled_integer_product(activations.a, activations.integers, w, bias);
   const std::vector<uint8_t> in_float = float_entries(a, options, activations.outlier_columns);
   std::vector<float> out = scaled_int8_product(activations.a, w, nullptr);
   for (int64_t m = 0; m < a.rows; ++m)

@@ -29,9 +29,9 @@ struct LlmInt8Activations {
 LlmInt8Activations quantize_llm_int8(ConstMatrixView a, const LlmInt8Options& options);
 
 /// out [M, N] = int8 part + outliers in float32 + bias (may be null); where outliers are integers, the centered sums of
-/// all integers, scaled, + bias. The outliers' weights are `outlier_weights` [N,
-/// K] where it is given (the paper keeps 16-bit rows), else the dequantized int8 weights (bitsandbytes). NaN in a row
-/// makes the row NaN; an infinity is an outlier and takes part as the float it is.
+/// all integers, scaled, + bias. The outliers' weights are `outlier_weights` [N, K] where it is given (the paper keeps
+/// 16-bit rows), else the dequantized int8 weights (bitsandbytes). NaN in a row makes the row NaN; an infinity is an
+/// outlier and takes part as the float it is.
 std::vector<float> llm_int8_product(ConstMatrixView a, const QuantizedMatrix& w, const float* outlier_weights,
                                     const float* bias, const LlmInt8Options& options);
 

@@ -82,14 +82,17 @@ std::vector<int32_t> int8_product(const QuantizedMatrix& a, const QuantizedMatri
   return out;
 }
 
-std::vector<int32_t> centered_int8_product(const QuantizedMatrix& a, const QuantizedMatrix& w) {
+namespace {
+
+/// value(m, k): the integer of `a`, zero point included.
+std::vector<int32_t> centered_product(const QuantizedMatrix& a, const QuantizedMatrix& w, const auto& value) {
   check_product(a, w);
   std::vector<int32_t> out(static_cast<size_t>(a.rows * w.rows));
   for (int64_t m = 0; m < a.rows; ++m)
     for (int64_t n = 0; n < w.rows; ++n) {
       int64_t sum = 0;
       for (int64_t k = 0; k < a.columns; ++k)
-        sum += int64_t{a.row(m)[k] - a.row_zero_point(m)} * int64_t{w.row(n)[k] - w.row_zero_point(n)};
+        sum += int64_t{value(m, k) - a.row_zero_point(m)} * int64_t{w.row(n)[k] - w.row_zero_point(n)};
       if (sum < INT32_MIN || sum > INT32_MAX)
         fail(ErrorCode::invalid_argument, "int8 product: the centered sum of row ", m, " and row ", n,
              " leaves int32; split the product along its inner size ", a.columns);
@@ -98,8 +101,8 @@ std::vector<int32_t> centered_int8_product(const QuantizedMatrix& a, const Quant
   return out;
 }
 
-std::vector<float> scaled_int8_product(const QuantizedMatrix& a, const QuantizedMatrix& w, const float* bias) {
-  const std::vector<int32_t> sums = centered_int8_product(a, w);
+std::vector<float> scaled_sums(const QuantizedMatrix& a, const QuantizedMatrix& w, const std::vector<int32_t>& sums,
+                               const float* bias) {
   std::vector<float> out(sums.size());
   for (int64_t m = 0; m < a.rows; ++m)
     for (int64_t n = 0; n < w.rows; ++n) {
@@ -107,6 +110,22 @@ std::vector<float> scaled_int8_product(const QuantizedMatrix& a, const Quantized
       out[m * w.rows + n] = bias ? scaled + bias[n] : scaled;
     }
   return out;
+}
+
+}  // namespace
+
+std::vector<int32_t> centered_int8_product(const QuantizedMatrix& a, const QuantizedMatrix& w) {
+  return centered_product(a, w, [&](int64_t m, int64_t k) { return int32_t{a.row(m)[k]}; });
+}
+
+std::vector<float> scaled_int8_product(const QuantizedMatrix& a, const QuantizedMatrix& w, const float* bias) {
+  return scaled_sums(a, w, centered_int8_product(a, w), bias);
+}
+
+std::vector<float> scaled_integer_product(const QuantizedMatrix& a, std::span<const int32_t> integers,
+                                          const QuantizedMatrix& w, const float* bias) {
+  const auto value = [&](int64_t m, int64_t k) { return integers[static_cast<size_t>(m * a.columns + k)]; };
+  return scaled_sums(a, w, centered_product(a, w, value), bias);
 }
 
 }  // namespace octoformer

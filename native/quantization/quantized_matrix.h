@@ -2,6 +2,7 @@
 // and 3). Obvious loops in float32: the fast kernels are compared with these bit for bit.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "backend/int8_settings.h"
@@ -56,5 +57,9 @@ std::vector<int32_t> centered_int8_product(const QuantizedMatrix& a, const Quant
 
 /// centered sums * scale of a's row * scale of w's row (neither has groups) + bias (may be null), [M, N] in float32.
 std::vector<float> scaled_int8_product(const QuantizedMatrix& a, const QuantizedMatrix& w, const float* bias);
+
+/// The same of `integers` [M, K], of which int8 holds only a part; `a` has their scales and zero points.
+std::vector<float> scaled_integer_product(const QuantizedMatrix& a, std::span<const int32_t> integers,
+                                          const QuantizedMatrix& w, const float* bias);
 
 }  // namespace octoformer

@@ -47,9 +47,12 @@ inline float row_rms_limit(float threshold, float squares, int64_t columns) {
 
 /// Whether outliers stay integers, steps of their row as all its numbers but of more than a byte, instead of float32:
 /// those by token, whose threshold counts in root mean squares, with int8 weights.
+inline bool outliers_are_integers(ThresholdUnit unit, OutlierRule outliers, bool float_weights) {
+  return unit == ThresholdUnit::row_rms && outliers == OutlierRule::token && !float_weights;
+}
 inline bool outliers_are_integers(const Int8Settings& settings) {
-  return settings.threshold > 0.0f && settings.threshold_unit == ThresholdUnit::row_rms &&
-         settings.outliers == OutlierRule::token && !settings.float_outlier_weights;
+  return settings.threshold > 0.0f &&
+         outliers_are_integers(settings.threshold_unit, settings.outliers, settings.float_outlier_weights);
 }
 
 /// That of a row whose outliers are integers of the same steps: `rest`, the range without them, but 2.5 root mean

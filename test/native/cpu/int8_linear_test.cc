@@ -77,12 +77,7 @@ Matrix expected_product(const Matrix& a, const Matrix& w, const float* bias, con
   const QuantizedMatrix qw = quantize(view(w), settings.weights, settings.weight_scales);
   Matrix out(a.rows, w.rows);
   if (settings.threshold > 0.0f) {
-    LlmInt8Options options;
-    options.threshold = settings.threshold;
-    options.threshold_unit = settings.threshold_unit;
-    options.outliers = settings.outliers;
-    options.mapping = settings.activations;
-    options.outliers_are_integers = outliers_are_integers(settings);
+    const LlmInt8Options options = reference_options(settings);
     out.values =
         llm_int8_product(view(a), qw, settings.float_outlier_weights ? w.values.data() : nullptr, bias, options);
   } else {
@@ -254,12 +249,7 @@ TEST_P(Int8Linear, IntegersOfOutliersAtTheLargestDepthAreExact) {
       for (int64_t k = m; k < kDepth; k += m) a.at(m, k) = sign * 5.0f;
     }
   }
-  LlmInt8Options options;
-  options.threshold = settings.threshold;
-  options.threshold_unit = settings.threshold_unit;
-  options.outliers = OutlierRule::token;
-  options.mapping = settings.activations;
-  options.outliers_are_integers = true;
+  const LlmInt8Options options = reference_options(settings);
   const std::vector<float> expected = llm_int8_product(view(a), w, nullptr, nullptr, options);
   const std::vector<int32_t> integers = quantize_llm_int8(view(a), options).integers;
   EXPECT_GT(*std::max_element(integers.begin(), integers.end()), 26000);

@@ -10,6 +10,8 @@
 
 #include "cpu/int8_linear.h"
 #include "linear_testing.h"
+#include "quantization/llm_int8.h"
+#include "quantization/row_range.h"
 
 namespace octoformer::testing_int8 {
 
@@ -28,6 +30,15 @@ inline constexpr Shape kShapes[] = {{0, 5, 7},      {1, 1, 1},     {1, 64, 64}, 
                                     {20, 70, 1030}, {4, 3, 0},     {19, 5, 0},     {17, 1, 5},    {33, 1, 65},
                                     {40, 67, 3},    {1, 610, 70},  {2, 1100, 600}, {3, 330, 40},  {4, 410, 36},
                                     {8, 290, 131},  {9, 100, 64},  {64, 97, 130},  {65, 70, 70}};
+
+/// How the scalar reference takes activations by a layer's settings.
+inline LlmInt8Options reference_options(const Int8Settings& settings) {
+  return {.threshold = settings.threshold,
+          .threshold_unit = settings.threshold_unit,
+          .outliers = settings.outliers,
+          .mapping = settings.activations,
+          .outliers_are_integers = outliers_are_integers(settings)};
+}
 
 /// Rows whose int8 values are given: w = q * (absmax / 127).
 class GivenInt8Rows final : public RowSource, public Int8RowSource {

@@ -36,12 +36,7 @@ TEST_P(Int8WideFeatures, AreMultipliedInFloat) {
   settings.threshold = 1.5f;
   settings.threshold_unit = ThresholdUnit::row_rms;
   settings.wide_features = 3;
-  LlmInt8Options options;
-  options.threshold = settings.threshold;
-  options.threshold_unit = settings.threshold_unit;
-  options.outliers = OutlierRule::token;
-  options.mapping = settings.activations;
-  options.outliers_are_integers = true;
+  const LlmInt8Options options = reference_options(settings);
   for (const int64_t rows : {1, 7, 21, 70}) {
     Matrix a = random_matrix(rows, 133, 20);
     for (int64_t m = 0; m < rows; ++m) a.at(m, 7 * m % 133) *= 20.0f;
