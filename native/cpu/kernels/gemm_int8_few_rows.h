@@ -166,7 +166,7 @@ inline void few_vector_rows_int8(const Int8Task& task, const FewRows& rows, cons
 
 /// Up to Unit::rows rows by the task's panels.
 template <class Unit>
-void few_rows_int8(const Int8Task& task) {
+void one_tile_of_rows_int8(const Int8Task& task) {
   const uint8_t* a = task.activations + task.first_row * task.row_stride;
   const auto finish = [&](const int32_t* sums, int64_t column) {
     finish_int8_rows<kPanel>(task, sums, task.first_row, task.last_row - task.first_row, Unit::rows, column);
@@ -181,6 +181,47 @@ void few_rows_int8(const Int8Task& task) {
     few_vector_rows_int8<Unit, Unit::rows, kPanelVectors, kPanelVectors>(
         task, {a, task.row_stride, task.depth > 0 ? task.depth : 4, 0}, finish);
   }
+}
+
+/// Rows that few_rows takes: until products take longer than weights come from memory (a Zen 3's AVX2 does 6 rows in
+/// that time, VNNI some 20) and many_rows, with its blocks of k, is as fast.
+constexpr int kFewVectorRows = 32;
+/// k between fetching ahead, where rows are several tiles. Sums wait in memory meanwhile.
+constexpr int64_t kTileFetchDepth = 256;
+
+/// More rows than a tile has: all of them by a panel before the next one, so that it comes into the caches once.
+template <class Unit>
+void tiles_of_rows_int8(const Int8Task& task) {
+  const int64_t rows = task.last_row - task.first_row, tiles = (rows + Unit::rows - 1) / Unit::rows;
+  const int64_t runs = task.depth > kTileFetchDepth ? (task.depth + kTileFetchDepth - 1) / kTileFetchDepth : 1;
+  const int64_t run = (task.depth + 8 * runs - 1) / (8 * runs) * 8;  // of every unit's depth a multiple
+  const int64_t steps = (task.last_panel - task.first_panel) * tiles * runs;
+  WeightsAhead ahead(task.ahead, task.ahead_bytes);
+  int64_t step = 0;
+  for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
+    const int8_t* weights = task.weights + panel * task.panel_stride;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      // In even shares: no small rest.
+      const int64_t row = task.first_row + tile * rows / tiles;
+      const int64_t count = task.first_row + (tile + 1) * rows / tiles - row;
+      const uint8_t* a = task.activations + row * task.row_stride;
+      int64_t k = 0;
+      do {
+        ahead.fetch_share(++step, steps);
+        int8_tile_of<Unit>(count, a + k, task.row_stride, weights + k * kPanel, minimum(run, task.depth - k), k == 0,
+                           task.sums);
+        k += run;
+      } while (k < task.depth);
+      finish_int8_rows<kPanel>(task, task.sums, row, count, Unit::rows, panel * kPanel);
+    }
+  }
+}
+
+/// Up to kFewVectorRows rows.
+template <class Unit>
+void few_rows_int8(const Int8Task& task) {
+  if (task.last_row - task.first_row > Unit::rows) return tiles_of_rows_int8<Unit>(task);
+  one_tile_of_rows_int8<Unit>(task);
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ constexpr Int8Kernel int8_vector_kernel() {
     return 4;
   }();
   static_assert(Unit::rows <= kLargestRowTile);
-  return {kPanel, kPanel, Unit::rows, Unit::rows,          depth_granule,
+  return {kPanel, kPanel, Unit::rows, kFewVectorRows,      depth_granule,
           1,      false,  Unit::flip, few_rows_int8<Unit>, many_rows_int8<Unit>};
 }
 

@@ -37,6 +37,9 @@ class WeightsAhead {
     }
   }
 
+  /// What is missing of the first `part` of `parts`.
+  [[gnu::always_inline]] void fetch_share(int64_t part, int64_t parts) { fetch(run_ * part / parts - done_); }
+
  private:
   const char* start_;
   int64_t run_;   // bytes of a run, whole cache lines

@@ -217,7 +217,7 @@ TEST_P(Int8Linear, ExtremesAtTheLargestDepthAreExact) {
     settings.activations = Int8Mapping::zeropoint;
     const auto weight = driver_.pack({"w", 2, kDepth, WeightForm::int8, ComputeType::float32, settings}, rows, nullptr);
     for (const float value : {1.0f, -1.0f}) {  // all of the range's steps: 255 above the zero point, or below
-      for (const int64_t rows : {1, 7, 17}) {
+      for (const int64_t rows : {1, 7, 33}) {
         Matrix a(rows, kDepth);
         std::fill(a.values.begin(), a.values.end(), value);
         const float expected = static_cast<float>(255 * kDepth * extreme) * (value / 255.0f);
@@ -275,7 +275,7 @@ TEST_P(Int8Linear, ExtremesAtTheLargestAffineDepthAreExact) {
   for (int64_t k = 0; k < kDepth; ++k) w.at(0, k) = 1.0f, w.at(1, k) = -1.0f, w.at(2, k) = k % 2 == 0 ? 1.0f : 0.0f;
   const auto weight = pack(w, settings);
   for (const float value : {1.0f, -1.0f}) {
-    for (const int64_t rows : {1, 17}) {
+    for (const int64_t rows : {1, 33}) {
       Matrix a(rows, kDepth);
       std::fill(a.values.begin(), a.values.end(), value);
       const Matrix out = multiply(driver_, a, *weight);
