@@ -56,6 +56,10 @@ struct GemmTask {
   int64_t ahead_bytes = 0;
 };
 
+/// k of a panel that few_rows takes at a time where rows are several tiles: weights of that many stay in the first-level
+/// cache (16 KB of AVX2's float32, 64 KB in the second of AVX-512's), and what comes next is fetched in between.
+inline constexpr int64_t kFewRowDepth = 256;
+
 /// One form of product. `few_rows` reads the weights once for up to `few_rows_limit` rows (decoding): it is bound by
 /// memory. `many_rows` keeps blocks in the caches (prefill). Both give the same bits.
 template <class A, class W>
@@ -95,7 +99,8 @@ inline int64_t activation_offset(int64_t row, int64_t k, int64_t row_tile, int64
          in_block / tile_depth * row_tile * tile_depth + row % row_tile * tile_depth + in_block % tile_depth;
 }
 
-/// Floats of scratch that a task needs: the partial sums of its block, and one widened block of a panel or, of tiled
+/// Floats of scratch that a task needs: the partial sums of its block, and one widened block of a panel (of few_rows
+/// kFewRowDepth of k) or, of tiled
 /// kernels, the sums being finished (two strips of row_granule rows by a panel).
 template <class A, class W>
 int64_t gemm_scratch_floats(const GemmKernel<A, W>& kernel, int64_t rows, int64_t panels, int64_t depth_block) {

@@ -162,7 +162,9 @@ void LinearDriver::multiply_few_rows(Product<A, W>& product) {
   const GemmKernel<A, W>& kernel = product.kernel;
   const FewRowTasks tasks(product.layout.panels, product.layout.panel_stride * static_cast<int64_t>(sizeof(W)),
                           product.rows, threads_);
-  const int64_t scratch = gemm_scratch_floats(kernel, kernel.row_tile, kFewRowPanels, 0);
+  // A tile of rows by several panels, or more rows by one.
+  const int64_t most = std::max<int64_t>(kernel.row_tile * kFewRowPanels, kernel.few_rows_limit);
+  const int64_t scratch = gemm_scratch_floats(kernel, most, 1, kFewRowDepth);
   scratch_.reserve(static_cast<size_t>(scratch * tasks.threads()) * sizeof(float), "sums of a linear layer");
   ThreadPool::shared().parallel_for(tasks.threads(), tasks.count(), [&](int64_t index, int worker) {
     GemmTask<A, W> task = product.task;

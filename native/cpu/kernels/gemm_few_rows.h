@@ -65,8 +65,44 @@ inline void few_rows_of_panels(int64_t panels, const GemmTask<typename Form::Act
   few_rows_tile_of_floats<Form, Rows, Panels>(task, panel, ahead);
 }
 
+/// More rows than a tile has: all of them by a block of a panel before the next one, so that it comes into the caches,
+/// and is widened, once.
+template <class Form>
+void tiles_of_rows(const GemmTask<typename Form::Activation, typename Form::Weight>& task) {
+  using Tile = typename BlockForm<Form>::type;
+  const int64_t rows = task.last_row - task.first_row, tiles = (rows + kTileRows - 1) / kTileRows;
+  const int64_t runs = task.depth > kFewRowDepth ? (task.depth + kFewRowDepth - 1) / kFewRowDepth : 1;
+  const int64_t steps = (task.last_panel - task.first_panel) * runs * tiles;
+  // In even shares: no small rest.
+  const auto row_of = [&](int64_t tile) { return task.first_row + tile * rows / tiles; };
+  const auto sums_of = [&](int64_t tile) { return task.scratch + tile * kTileRows * kPanel; };
+  WeightsAhead ahead(task.ahead, task.ahead_bytes);
+  int64_t step = 0;
+  for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
+    int64_t k = 0;
+    do {
+      const int64_t depth = minimum(kFewRowDepth, task.depth - k);
+      const auto* weights = block_of_panel(task, panel, k, depth, Form{}, sums_of(tiles));
+      for (int64_t tile = 0; tile < tiles; ++tile) {
+        ahead.fetch_share(++step, steps);
+        with_rows(row_of(tile + 1) - row_of(tile), [&](auto count) {
+          block_tile<Tile, decltype(count)::value>(task.activations + row_of(tile) * task.row_stride + k,
+                                                   task.row_stride, weights, depth, k == 0, sums_of(tile));
+        });
+      }
+      k += kFewRowDepth;
+    } while (k < task.depth);
+    const int64_t column = panel * kPanel;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      finish_tile<kPanel>(task.epilogue, sums_of(tile), kPanel, row_of(tile), row_of(tile + 1) - row_of(tile), column,
+                          minimum(kPanel, task.out_features - column));
+    }
+  }
+}
+
 template <class Form>
 void few_rows(const GemmTask<typename Form::Activation, typename Form::Weight>& task) {
+  if (task.last_row - task.first_row > kTileRows) return tiles_of_rows<Form>(task);
   WeightsAhead ahead(task.ahead, task.ahead_bytes);
   with_rows(task.last_row - task.first_row, [&](auto rows) {
     constexpr int64_t kMost = float_panels_at_once(decltype(rows)::value);

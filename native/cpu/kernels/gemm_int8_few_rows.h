@@ -183,17 +183,11 @@ void one_tile_of_rows_int8(const Int8Task& task) {
   }
 }
 
-/// Rows that few_rows takes: until products take longer than weights come from memory (a Zen 3's AVX2 does 6 rows in
-/// that time, VNNI some 20) and many_rows, with its blocks of k, is as fast.
-constexpr int kFewVectorRows = 32;
-/// k between fetching ahead, where rows are several tiles. Sums wait in memory meanwhile.
-constexpr int64_t kTileFetchDepth = 256;
-
 /// More rows than a tile has: all of them by a panel before the next one, so that it comes into the caches once.
 template <class Unit>
 void tiles_of_rows_int8(const Int8Task& task) {
   const int64_t rows = task.last_row - task.first_row, tiles = (rows + Unit::rows - 1) / Unit::rows;
-  const int64_t runs = task.depth > kTileFetchDepth ? (task.depth + kTileFetchDepth - 1) / kTileFetchDepth : 1;
+  const int64_t runs = task.depth > kFewRowDepth ? (task.depth + kFewRowDepth - 1) / kFewRowDepth : 1;
   const int64_t run = (task.depth + 8 * runs - 1) / (8 * runs) * 8;  // of every unit's depth a multiple
   const int64_t steps = (task.last_panel - task.first_panel) * tiles * runs;
   WeightsAhead ahead(task.ahead, task.ahead_bytes);

@@ -14,7 +14,7 @@ namespace {
 
 template <class Form>
 constexpr GemmKernel<typename Form::Activation, typename Form::Weight> vector_kernel(int depth_granule) {
-  return {kPanel, kPanel, kTileRows, kTileRows, depth_granule, 1, false, few_rows<Form>, many_rows<Form>};
+  return {kPanel, kPanel, kTileRows, kFewVectorRows, depth_granule, 1, false, few_rows<Form>, many_rows<Form>};
 }
 
 constexpr GemmKernel<uint16_t, uint16_t> bfloat16_unit_kernel() {
@@ -34,7 +34,7 @@ constexpr GemmKernels kGemmKernels = {
     bfloat16_unit_kernel(),
     round_row_to_bfloat16,
     narrow_row_to_bfloat16,
-    {kPanel, kPanel, kTileRows, kTileRows, 1, 1, false, few_rows<Int8WeightForm>, many_rows<Int8WeightForm>},
+    {kPanel, kPanel, kTileRows, kFewVectorRows, 1, 1, false, few_rows<Int8WeightForm>, many_rows<Int8WeightForm>},
     {float32_table_row, bfloat16_table_row, float16_table_row},
 };
 

@@ -28,6 +28,10 @@ constexpr int kPanelVectors = TileShape<Vec::lanes>::vectors;
 constexpr int kPanel = kPanelVectors * Vec::lanes;
 constexpr int kTileRows = TileShape<Vec::lanes>::rows;
 
+/// Rows that few_rows takes: until products take much longer than weights come from memory (on a Zen 3, AVX2 does 6 to
+/// 15 rows in that time), and many_rows, with its larger blocks, is as fast.
+constexpr int kFewVectorRows = 32;
+
 // A form says how one step of k is computed: `Depth` elements of A in each row with `Depth` x panel weights.
 // Weight and Activation are the elements' types; step() adds one step to Rows x Vectors sums.
 
