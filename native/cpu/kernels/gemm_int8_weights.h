@@ -37,17 +37,24 @@ struct GroupRun {
 /// A block of a panel dequantized once for all rows of the task.
 inline const float* block_of_panel(const GemmTask<float, int8_t>& task, int64_t panel, int64_t first, int64_t depth,
                                    Int8WeightForm, float* wide) {
-  const int8_t* weights = task.weights + panel * task.panel_stride;
+  const int8_t* quads = task.weights + panel * task.panel_stride + first * kPanel;
   float* out = wide;
   for (int64_t k = first; k < first + depth;) {
     const GroupRun run(task, panel, k, first + depth);
-    for (; k < run.end; ++k, out += kPanel) {
-      const int8_t* quads = weights + k / 4 * 4 * kPanel;
+    const auto step = [&](int count) __attribute__((always_inline)) {
+#pragma GCC unroll 8
       for (int v = 0; v < kPanelVectors; ++v) {
-        const int64_t lane = v * Vec::lanes;
-        Vec::store(out + lane,
-                   dequantize_int8(quads + 4 * lane, static_cast<int>(k % 4), Vec::load(run.scales + lane)));
+        const Vec::F scale = Vec::load(run.scales + v * Vec::lanes);
+#pragma GCC unroll 4
+        for (int index = 0; index < count; ++index) {
+          Vec::store(out + index * kPanel + v * Vec::lanes, dequantize_int8(quads + v * 4 * Vec::lanes, index, scale));
+        }
       }
+    };
+    for (; k + 4 <= run.end; k += 4, quads += 4 * kPanel, out += 4 * kPanel) step(4);
+    if (k < run.end) {  // the end of K
+      step(static_cast<int>(run.end - k));
+      k = run.end;
     }
   }
   return wide;
