@@ -99,6 +99,7 @@ struct Int8Kernel {
   int row_granule = 1;     // many_rows reads (and drops) rows of A and of sums up to a multiple of it
   bool tiled = false;      // activations lie as tiles [row_tile][depth_granule]
   uint8_t flip = 0;        // an activation q in [-128, 127] is stored as q xor this: 0x80 for unsigned bytes, q + 128
+  int narrowed_rows = 0;   // many_rows narrows weights, and goes on by so many rows; 0: it doesn't
   void (*few_rows)(const Int8Task&) = nullptr;   // depth_block >= depth, rows <= few_rows_limit
   void (*many_rows)(const Int8Task&) = nullptr;  // any number of rows
 };
@@ -108,11 +109,30 @@ inline constexpr int64_t kOutlierFeatures = 64;
 /// No kernel's row_tile is larger.
 inline constexpr int kLargestRowTile = 16;
 
-/// Partial sums; of tiled kernels those being finished too (two strips of row_granule rows by a panel).
-inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64_t panels) {
-  const int64_t granule = kernel.row_tile > kernel.row_granule ? kernel.row_tile : kernel.row_granule;
-  return (rows + granule - 1) / granule * granule * panels * kernel.panel +
-         (kernel.tiled ? 2 * granule * kernel.panel : 0);
+/// What the four weights of a column lack that narrowed ones are multiplied instead of (gemm_int8_narrowed.h).
+struct Int8Lack {
+  int32_t step;     // where a group of rows has their activations
+  int32_t column;   // of the panel
+  int32_t weights;  // four bytes: 64, -64 or 0
+};
+
+/// Of a panel and the first `depth` of a run of k. With more, narrowed weights don't pay.
+inline int64_t most_int8_lacks(int64_t depth) { return 32 + depth / 2; }
+
+/// Partial sums; of tiled kernels those being finished too (two strips of row_granule rows by a panel). Where weights
+/// are narrowed: a run of k of activations and of a panel, too, and what weights lack, of four k more than are too
+/// many. `depth_block`: 0 for few_rows.
+inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64_t panels, int64_t depth_block = 0) {
+  int64_t granule = kernel.row_tile > kernel.row_granule ? kernel.row_tile : kernel.row_granule;
+  if (kernel.narrowed_rows > granule) granule = kernel.narrowed_rows;
+  const int64_t all_rows = (rows + granule - 1) / granule * granule;
+  int64_t values = all_rows * panels * kernel.panel + (kernel.tiled ? 2 * granule * kernel.panel : 0);
+  if (kernel.narrowed_rows > 0) {
+    constexpr int64_t kLackValues = sizeof(Int8Lack) / sizeof(int32_t);
+    values += (all_rows + kernel.panel) * depth_block / 4;
+    values += (most_int8_lacks(depth_block) + kernel.panel) * kLackValues;
+  }
+  return (values + 15) / 16 * 16;
 }
 /// Dequantized weights, or sums of products, of outliers: a row of zeros, then kOutlierFeatures.
 inline int64_t int8_scratch_floats(const Int8Kernel& kernel) { return (1 + kOutlierFeatures) * kernel.panel; }

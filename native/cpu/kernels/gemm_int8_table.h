@@ -19,8 +19,19 @@ constexpr Int8Kernel int8_vector_kernel() {
     return 4;
   }();
   static_assert(Unit::rows <= kLargestRowTile);
-  return {kPanel, kPanel, Unit::rows, kFewVectorRows,      depth_granule,
-          1,      false,  Unit::flip, few_rows_int8<Unit>, many_rows_int8<Unit>};
+  Int8Kernel kernel = {.panel = kPanel,
+                       .packed_columns = kPanel,
+                       .row_tile = Unit::rows,
+                       .few_rows_limit = kFewVectorRows,
+                       .depth_granule = depth_granule,
+                       .flip = Unit::flip,
+                       .few_rows = few_rows_int8<Unit>,
+                       .many_rows = many_rows_int8<Unit>};
+  if constexpr (requires { typename Unit::Narrowed; }) {
+    kernel.narrowed_rows = kNarrowedRows;
+    kernel.many_rows = many_narrowed_rows_int8<Unit>;
+  }
+  return kernel;
 }
 
 template <class Unit>
@@ -28,8 +39,16 @@ constexpr Int8Kernel int8_kernel() {
 #if defined(OCTOFORMER_TILES)
   static_assert(Unit::flip == 0x80, "tiles multiply unsigned bytes");
   static_assert(Int8TileProduct::kTileDepth == kByteRun, "quantize_row() writes rows of tiles");
-  return {kTilePanel, kTileColumns, kTileRow,   kFewTileRows,      Int8TileProduct::kTileDepth,
-          kStripRows, true,         Unit::flip, few_rows_int8_amx, many_rows_int8_amx};
+  return {.panel = kTilePanel,
+          .packed_columns = kTileColumns,
+          .row_tile = kTileRow,
+          .few_rows_limit = kFewTileRows,
+          .depth_granule = Int8TileProduct::kTileDepth,
+          .row_granule = kStripRows,
+          .tiled = true,
+          .flip = Unit::flip,
+          .few_rows = few_rows_int8_amx,
+          .many_rows = many_rows_int8_amx};
 #else
   return int8_vector_kernel<Unit>();
 #endif

@@ -5,11 +5,79 @@
 namespace octoformer {
 namespace {
 
+/// Four unsigned bytes by four weights, of which no pair saturates: for gemm_int8_narrowed.h.
+struct NarrowedInt8Unit {
+  static constexpr int rows = 4;
+  using Weights = __m256i;
+  using Activations = __m256i;
+  static inline Weights load(const int8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+  static inline void store(int8_t* p, Weights w) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), w); }
+  static inline Activations ones() { return _mm256_set1_epi8(1); }
+  static inline Activations broadcast(const uint8_t* p) {
+    int32_t four;
+    __builtin_memcpy(&four, p, sizeof four);
+    return _mm256_set1_epi32(four);
+  }
+  /// Four bytes of each of eight rows.
+  static inline Activations load_rows(const uint8_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static inline IntVec::I accumulate(Activations u, Weights w, IntVec::I sum) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(u, w), _mm256_set1_epi16(1)));
+  }
+  /// The weights whose pairs fit, and what they lack.
+  static inline Weights narrow(Weights w, Weights& lack) {
+    const __m256i pairs = _mm256_maddubs_epi16(ones(), w);
+    const __m256i high = _mm256_cmpgt_epi16(pairs, _mm256_set1_epi16(128));
+    const __m256i low = _mm256_cmpgt_epi16(_mm256_set1_epi16(-128), pairs);
+    lack = _mm256_or_si256(_mm256_and_si256(high, _mm256_set1_epi8(64)), _mm256_and_si256(low, _mm256_set1_epi8(-64)));
+    return _mm256_sub_epi8(w, lack);
+  }
+  /// Bit c: the weights of lane c lack something.
+  static inline uint32_t columns_of(Weights lack) {
+    const __m256i nothing = _mm256_cmpeq_epi32(lack, _mm256_setzero_si256());
+    return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(nothing))) ^ 0xff;
+  }
+  /// Lane c of x[r] and lane r of x[c] change places.
+  static inline void transpose(IntVec::I (&x)[8]) {
+    __m256i pairs[8], fours[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+      pairs[i] = _mm256_unpacklo_epi32(x[i], x[i + 1]);
+      pairs[i + 1] = _mm256_unpackhi_epi32(x[i], x[i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const int low = i / 2 * 4 + i % 2;
+      fours[2 * i] = _mm256_unpacklo_epi64(pairs[low], pairs[low + 2]);
+      fours[2 * i + 1] = _mm256_unpackhi_epi64(pairs[low], pairs[low + 2]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      x[i] = _mm256_permute2x128_si256(fours[i], fours[i + 4], 0x20);
+      x[i + 4] = _mm256_permute2x128_si256(fours[i], fours[i + 4], 0x31);
+    }
+  }
+  /// 32 bytes of each of eight rows, made unsigned: four of a row after those of the row before.
+  static inline void arrange(const uint8_t* const (&row)[8], int64_t k, uint8_t* to) {
+    __m256i x[8];
+#pragma GCC unroll 8
+    for (int r = 0; r < 8; ++r) x[r] = load_rows(row[r] + k);
+    transpose(x);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to) + i, _mm256_xor_si256(x[i], _mm256_set1_epi8(-128)));
+    }
+  }
+};
+
 /// vpmaddubsw multiplies unsigned by signed bytes and adds pairs in 16 bits, saturating. With |a| and the weight that
-/// took a's sign, and weights in [-127, 127], a pair is at most 2 * 128 * 127 = 32512: exact.
+/// took a's sign, and weights in [-127, 127], a pair is at most 2 * 128 * 127 = 32512: exact. Many rows multiply with
+/// narrowed weights, unless too many of these lack something.
 struct SignInt8Unit {
   static constexpr uint8_t flip = 0;
   static constexpr int rows = 4;
+  using Narrowed = NarrowedInt8Unit;
   using Sum = __m256i;
   using Weights = __m256i;
   struct Activation {
@@ -34,6 +102,7 @@ struct SignInt8Unit {
 struct WideInt8Unit {
   static constexpr uint8_t flip = 0;
   static constexpr int rows = 2;
+  using Narrowed = NarrowedInt8Unit;
   struct Sum {
     __m256i low, high;  // pairs of k of the first and the last four lanes
   };

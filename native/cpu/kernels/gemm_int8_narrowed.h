@@ -1,0 +1,173 @@
+// Integer products of many rows on units that multiply unsigned by signed bytes and add pairs of products in 16 bits,
+// saturating (vpmaddubsw): three instructions for as many multiply-adds as a vector has bytes, none of them for signs.
+//
+// Activations are made unsigned, u = a + 128. A pair u0 w0 + u1 w1 fits into 16 bits unless w0 + w1 is above 128 or
+// below -128 (both have one sign then), as in 1 to 2 % of the pairs of models' weights. From either weight of these 64
+// is taken towards zero, with which they fit, and their column gets 64 (u0 + u1), or -64 (u0 + u1), later: what it
+// lacks, for some rows at a time. Everything is exact, modulo 2^32, for weights of -128, too.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu/gemm_int8_kernels.h"
+#include "cpu/kernels/gemm_blocks.h"
+#include "cpu/kernels/gemm_tile.h"
+
+namespace octoformer {
+namespace {
+
+/// Rows whose activations lie side by side, four k of each: as many as a vector has sums.
+constexpr int kGroupRows = Vec::lanes;
+/// Rows that get what they lack at once. Two groups share the look at an entry; with four, their activations and the
+/// weights would be more than the first-level cache holds.
+constexpr int kNarrowedGroups = 2;
+constexpr int kNarrowedRows = kNarrowedGroups * kGroupRows;
+
+/// What products of a block of k read, in scratch.
+struct NarrowedBlock {
+  uint8_t* activations;  // u: [groups of rows][depth / 4][kGroupRows][4]
+  int8_t* weights;       // of a panel: [depth / 4][kPanel][4]
+  Int8Lack* lacks;       // what they lack
+  int64_t lack_count;
+  int32_t start[kPanel];  // what u has too much: -128 times the sums of all weights
+};
+
+inline NarrowedBlock narrowed_block(const Int8Task& task) {
+  const int64_t rows = (task.last_row - task.first_row + kNarrowedRows - 1) / kNarrowedRows * kNarrowedRows;
+  NarrowedBlock block;
+  block.activations = reinterpret_cast<uint8_t*>(task.sums + rows * (task.last_panel - task.first_panel) * kPanel);
+  block.weights = reinterpret_cast<int8_t*>(block.activations + rows * task.depth_block);
+  block.lacks = reinterpret_cast<Int8Lack*>(block.weights + kPanel * task.depth_block);
+  return block;
+}
+
+/// Rows that the last group lacks are like the last one: nobody looks at their sums.
+template <class Unit>
+void arrange_rows(const uint8_t* first, int64_t stride, int64_t count, int64_t depth, uint8_t* to) {
+  constexpr int64_t kStep = 4 * kGroupRows;
+  for (int64_t begin = 0; begin < count; begin += kGroupRows) {
+    const uint8_t* row[kGroupRows];
+    for (int64_t r = 0; r < kGroupRows; ++r) row[r] = first + minimum(begin + r, count - 1) * stride;
+    int64_t k = 0;
+    for (; k + kStep <= depth; k += kStep, to += kStep * kGroupRows) Unit::arrange(row, k, to);
+    for (; k < depth; k += 4) {
+      for (int64_t r = 0; r < kGroupRows; ++r, to += 4) {
+        for (int64_t i = 0; i < 4; ++i) to[i] = row[r][k + i] ^ 0x80;
+      }
+    }
+  }
+}
+
+/// Whether it pays: what a column's four weights lack costs about as much as a quarter of the panel's four k.
+template <class Unit>
+[[gnu::noinline]] bool narrow_weights(const int8_t* weights, int64_t depth, NarrowedBlock& to) {
+  int64_t count = 0;
+  IntVec::I sums[kPanelVectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < kPanelVectors; ++v) sums[v] = IntVec::set1(0);
+  for (int64_t k = 0; k < depth; k += 4) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kPanelVectors; ++v) {
+      const int64_t place = (k * kPanelVectors + 4 * v) * Vec::lanes;
+      const typename Unit::Weights w = Unit::load(weights + place);
+      typename Unit::Weights lack;
+      sums[v] = Unit::accumulate(Unit::ones(), w, sums[v]);
+      Unit::store(to.weights + place, Unit::narrow(w, lack));
+      uint32_t columns = Unit::columns_of(lack);
+      if (columns == 0) continue;
+      int32_t fours[Vec::lanes];
+      IntVec::store(fours, lack);
+      for (; columns != 0; columns &= columns - 1) {
+        const int column = __builtin_ctz(columns);
+        to.lacks[count++] = {static_cast<int32_t>(k * kGroupRows), v * Vec::lanes + column, fours[column]};
+      }
+    }
+    if (count > most_int8_lacks(k)) return false;
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < kPanelVectors; ++v) {
+    IntVec::store(to.start + v * Vec::lanes, IntVec::mul(sums[v], IntVec::set1(-128)));
+  }
+  to.lack_count = count;
+  return true;
+}
+
+/// sums [Unit::rows, kPanel] = (or, unless `fresh`, +=) start + activations x weights. The loops over accumulators are
+/// unrolled by pragma: gcc 12 spills them otherwise.
+template <class Unit>
+[[gnu::noinline]] void narrowed_tile(const uint8_t* a, const NarrowedBlock& block, int64_t depth, bool fresh,
+                                     int32_t* sums) {
+  IntVec::I sum[Unit::rows][kPanelVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < Unit::rows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kPanelVectors; ++v) sum[r][v] = IntVec::load(block.start + v * Vec::lanes);
+  }
+  const int8_t* weights = block.weights;
+  for (int64_t k = 0; k < depth; k += 4, a += 4 * kGroupRows, weights += 4 * kPanel) {
+    typename Unit::Weights w[kPanelVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kPanelVectors; ++v) w[v] = Unit::load(weights + v * 4 * Vec::lanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < Unit::rows; ++r) {
+      const typename Unit::Activations x = Unit::broadcast(a + 4 * r);
+#pragma GCC unroll 16
+      for (int v = 0; v < kPanelVectors; ++v) sum[r][v] = Unit::accumulate(x, w[v], sum[r][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < Unit::rows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kPanelVectors; ++v) {
+      int32_t* to = sums + (r * kPanelVectors + v) * Vec::lanes;
+      IntVec::store(to, fresh ? sum[r][v] : IntVec::add(IntVec::load(to), sum[r][v]));
+    }
+  }
+}
+
+/// sums [kNarrowedRows, kPanel] += what the weights lack times activations `a`: column by column first.
+template <class Unit>
+[[gnu::noinline]] void add_lacks(const uint8_t* a, const NarrowedBlock& block, int64_t depth, int32_t* sums) {
+  alignas(64) int32_t columns[kPanel * kNarrowedRows] = {};
+  for (int64_t i = 0; i < block.lack_count; ++i) {
+    const Int8Lack lack = block.lacks[i];
+    const typename Unit::Weights w = IntVec::set1(lack.weights);
+    const uint8_t* step = a + lack.step;
+    int32_t* column = columns + lack.column * kNarrowedRows;
+#pragma GCC unroll 4
+    for (int g = 0; g < kNarrowedGroups; ++g, step += kGroupRows * depth, column += kGroupRows) {
+      IntVec::store(column, Unit::accumulate(Unit::load_rows(step), w, IntVec::load(column)));
+    }
+  }
+  for (int g = 0; g < kNarrowedGroups; ++g) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kPanelVectors; ++v) {
+      IntVec::I x[Vec::lanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < Vec::lanes; ++i) {
+        x[i] = IntVec::load(columns + ((v * Vec::lanes + i) * kNarrowedGroups + g) * kGroupRows);
+      }
+      Unit::transpose(x);
+#pragma GCC unroll 16
+      for (int r = 0; r < kGroupRows; ++r) {
+        int32_t* to = sums + ((g * kGroupRows + r) * kPanelVectors + v) * Vec::lanes;
+        IntVec::store(to, IntVec::add(IntVec::load(to), x[r]));
+      }
+    }
+  }
+}
+
+/// sums [rows, kPanel] of at most kNarrowedRows rows, by the tiles of `Unit`.
+template <class Unit>
+void multiply_narrowed_rows(const uint8_t* a, const NarrowedBlock& block, int64_t rows, int64_t depth, bool fresh,
+                            int32_t* sums) {
+  static_assert(kGroupRows % Unit::rows == 0);
+  for (int64_t r = 0; r < rows; r += Unit::rows) {
+    const int64_t group = r / kGroupRows * kGroupRows;
+    narrowed_tile<Unit>(a + group * depth + (r - group) * 4, block, depth, fresh, sums + r * kPanel);
+  }
+  if (block.lack_count > 0) add_lacks<Unit>(a, block, depth, sums);
+}
+
+}  // namespace
+}  // namespace octoformer
