@@ -30,6 +30,8 @@ struct NarrowedBlock {
   Int8Lack* lacks;       // what they lack
   int64_t lack_count;
   int32_t start[kPanel];  // what u has too much: -128 times the sums of all weights
+  // Where add_lacks() adds, zeros before and after.
+  alignas(64) int32_t columns[kPanel * kNarrowedRows] = {};
 };
 
 inline NarrowedBlock narrowed_block(const Int8Task& task) {
@@ -58,31 +60,44 @@ void arrange_rows(const uint8_t* first, int64_t stride, int64_t count, int64_t d
   }
 }
 
+/// What four weights lack that were narrowed: of these bit 6 has changed. Both of a pair have one sign.
+inline int32_t lack_of(const int8_t* weights, const int8_t* narrowed) {
+  uint32_t w, n;
+  __builtin_memcpy(&w, weights, sizeof w);
+  __builtin_memcpy(&n, narrowed, sizeof n);
+  const uint32_t changed = (w ^ n) & 0x40404040;
+  return static_cast<int32_t>(changed | (changed << 1 & w & 0x80808080));
+}
+
 /// Whether it pays: what a column's four weights lack costs about as much as a quarter of the panel's four k.
 template <class Unit>
 [[gnu::noinline]] bool narrow_weights(const int8_t* weights, int64_t depth, NarrowedBlock& to) {
+  // Found for some k at once, then listed: few branches to guess wrongly.
+  constexpr int kVectors = 64 / Vec::lanes;
+  static_assert(kVectors % kPanelVectors == 0);
+  constexpr int64_t kVectorBytes = 4 * Vec::lanes;
   int64_t count = 0;
   IntVec::I sums[kPanelVectors];
 #pragma GCC unroll 8
   for (int v = 0; v < kPanelVectors; ++v) sums[v] = IntVec::set1(0);
-  for (int64_t k = 0; k < depth; k += 4) {
+  const int64_t vectors = depth / 4 * kPanelVectors;
+  for (int64_t first = 0; first < vectors; first += kVectors) {
+    uint64_t columns = 0;
+    for (int64_t some = 0; some < kVectors && first + some < vectors; some += kPanelVectors) {
 #pragma GCC unroll 8
-    for (int v = 0; v < kPanelVectors; ++v) {
-      const int64_t place = (k * kPanelVectors + 4 * v) * Vec::lanes;
-      const typename Unit::Weights w = Unit::load(weights + place);
-      typename Unit::Weights lack;
-      sums[v] = Unit::accumulate(Unit::ones(), w, sums[v]);
-      Unit::store(to.weights + place, Unit::narrow(w, lack));
-      uint32_t columns = Unit::columns_of(lack);
-      if (columns == 0) continue;
-      int32_t fours[Vec::lanes];
-      IntVec::store(fours, lack);
-      for (; columns != 0; columns &= columns - 1) {
-        const int column = __builtin_ctz(columns);
-        to.lacks[count++] = {static_cast<int32_t>(k * kGroupRows), v * Vec::lanes + column, fours[column]};
+      for (int v = 0; v < kPanelVectors; ++v) {
+        const int64_t place = (first + some + v) * kVectorBytes;
+        const typename Unit::Weights w = Unit::load(weights + place);
+        sums[v] = Unit::accumulate(Unit::ones(), w, sums[v]);
+        columns |= static_cast<uint64_t>(Unit::narrow(w, to.weights + place)) << ((some + v) * Vec::lanes);
       }
     }
-    if (count > most_int8_lacks(k)) return false;
+    for (; columns != 0; columns &= columns - 1) {
+      const int64_t four = first * Vec::lanes + __builtin_ctzll(columns), place = 4 * four;
+      to.lacks[count++] = {static_cast<int32_t>(four / kPanel * 4 * kGroupRows), static_cast<int32_t>(four % kPanel),
+                           lack_of(weights + place, to.weights + place)};
+    }
+    if (count > most_int8_lacks(first / kPanelVectors * 4)) return false;
   }
 #pragma GCC unroll 8
   for (int v = 0; v < kPanelVectors; ++v) {
@@ -127,13 +142,12 @@ template <class Unit>
 
 /// sums [kNarrowedRows, kPanel] += what the weights lack times activations `a`: column by column first.
 template <class Unit>
-[[gnu::noinline]] void add_lacks(const uint8_t* a, const NarrowedBlock& block, int64_t depth, int32_t* sums) {
-  alignas(64) int32_t columns[kPanel * kNarrowedRows] = {};
+[[gnu::noinline]] void add_lacks(const uint8_t* a, NarrowedBlock& block, int64_t depth, int32_t* sums) {
   for (int64_t i = 0; i < block.lack_count; ++i) {
     const Int8Lack lack = block.lacks[i];
     const typename Unit::Weights w = IntVec::set1(lack.weights);
     const uint8_t* step = a + lack.step;
-    int32_t* column = columns + lack.column * kNarrowedRows;
+    int32_t* column = block.columns + lack.column * kNarrowedRows;
 #pragma GCC unroll 4
     for (int g = 0; g < kNarrowedGroups; ++g, step += kGroupRows * depth, column += kGroupRows) {
       IntVec::store(column, Unit::accumulate(Unit::load_rows(step), w, IntVec::load(column)));
@@ -145,7 +159,9 @@ template <class Unit>
       IntVec::I x[Vec::lanes];
 #pragma GCC unroll 16
       for (int i = 0; i < Vec::lanes; ++i) {
-        x[i] = IntVec::load(columns + ((v * Vec::lanes + i) * kNarrowedGroups + g) * kGroupRows);
+        int32_t* from = block.columns + ((v * Vec::lanes + i) * kNarrowedGroups + g) * kGroupRows;
+        x[i] = IntVec::load(from);
+        IntVec::store(from, IntVec::set1(0));
       }
       Unit::transpose(x);
 #pragma GCC unroll 16
@@ -159,7 +175,7 @@ template <class Unit>
 
 /// sums [rows, kPanel] of at most kNarrowedRows rows, by the tiles of `Unit`.
 template <class Unit>
-void multiply_narrowed_rows(const uint8_t* a, const NarrowedBlock& block, int64_t rows, int64_t depth, bool fresh,
+void multiply_narrowed_rows(const uint8_t* a, NarrowedBlock& block, int64_t rows, int64_t depth, bool fresh,
                             int32_t* sums) {
   static_assert(kGroupRows % Unit::rows == 0);
   for (int64_t r = 0; r < rows; r += Unit::rows) {

@@ -11,7 +11,6 @@ struct NarrowedInt8Unit {
   using Weights = __m256i;
   using Activations = __m256i;
   static inline Weights load(const int8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-  static inline void store(int8_t* p, Weights w) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), w); }
   static inline Activations ones() { return _mm256_set1_epi8(1); }
   static inline Activations broadcast(const uint8_t* p) {
     int32_t four;
@@ -25,16 +24,14 @@ struct NarrowedInt8Unit {
   static inline IntVec::I accumulate(Activations u, Weights w, IntVec::I sum) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(u, w), _mm256_set1_epi16(1)));
   }
-  /// The weights whose pairs fit, and what they lack.
-  static inline Weights narrow(Weights w, Weights& lack) {
+  /// Writes the weights whose pairs fit. Bit c: those of lane c lack something.
+  static inline uint32_t narrow(Weights w, int8_t* to) {
     const __m256i pairs = _mm256_maddubs_epi16(ones(), w);
     const __m256i high = _mm256_cmpgt_epi16(pairs, _mm256_set1_epi16(128));
     const __m256i low = _mm256_cmpgt_epi16(_mm256_set1_epi16(-128), pairs);
-    lack = _mm256_or_si256(_mm256_and_si256(high, _mm256_set1_epi8(64)), _mm256_and_si256(low, _mm256_set1_epi8(-64)));
-    return _mm256_sub_epi8(w, lack);
-  }
-  /// Bit c: the weights of lane c lack something.
-  static inline uint32_t columns_of(Weights lack) {
+    const __m256i lack =
+        _mm256_or_si256(_mm256_and_si256(high, _mm256_set1_epi8(64)), _mm256_and_si256(low, _mm256_set1_epi8(-64)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_sub_epi8(w, lack));
     const __m256i nothing = _mm256_cmpeq_epi32(lack, _mm256_setzero_si256());
     return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(nothing))) ^ 0xff;
   }
@@ -96,6 +93,14 @@ struct SignInt8Unit {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
   static inline IntVec::I total(Sum sum) { return sum; }
+  /// Of an Int8Digit: signed digits by weights + 128, which are unsigned; of a pair one digit is 0, so that none
+  /// saturates. That is 128 times the digits too many, which the sums begin with.
+  static inline IntVec::I begin_digits(int32_t sum) { return _mm256_set1_epi32(-128 * sum); }
+  static inline IntVec::I add_digits(IntVec::I sum, const int8_t* w, int32_t digits) {
+    const __m256i weights = _mm256_xor_si256(load(w), _mm256_set1_epi8(-128));
+    const __m256i pairs = _mm256_maddubs_epi16(weights, _mm256_set1_epi32(digits));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
 };
 
 /// Bytes widened to 16 bits, for weights of -128.

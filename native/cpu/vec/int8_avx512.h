@@ -29,6 +29,13 @@ struct SignInt8Unit {
     return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
   }
   static inline IntVec::I total(Sum sum) { return sum; }
+  /// As AVX2's.
+  static inline IntVec::I begin_digits(int32_t sum) { return _mm512_set1_epi32(-128 * sum); }
+  static inline IntVec::I add_digits(IntVec::I sum, const int8_t* w, int32_t digits) {
+    const __m512i weights = _mm512_xor_si512(load(w), _mm512_set1_epi8(-128));
+    const __m512i pairs = _mm512_maddubs_epi16(weights, _mm512_set1_epi32(digits));
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+  }
 };
 
 /// Bytes widened to 16 bits, for weights of -128.
