@@ -56,8 +56,9 @@ struct GemmTask {
   int64_t ahead_bytes = 0;
 };
 
-/// k of a panel that few_rows takes at a time where rows are several tiles: weights of that many stay in the first-level
-/// cache (16 KB of AVX2's float32, 64 KB in the second of AVX-512's), and what comes next is fetched in between.
+/// k of a panel that few_rows takes at a time where rows are several tiles: weights of that many stay in the
+/// first-level cache (16 KB of AVX2's float32, 64 KB in the second of AVX-512's), and what comes next is fetched in
+/// between.
 inline constexpr int64_t kFewRowDepth = 256;
 
 /// One form of product. `few_rows` reads the weights once for up to `few_rows_limit` rows (decoding): it is bound by

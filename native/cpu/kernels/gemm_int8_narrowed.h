@@ -3,8 +3,8 @@
 //
 // Activations are made unsigned, u = a + 128. A pair u0 w0 + u1 w1 fits into 16 bits unless w0 + w1 is above 128 or
 // below -128 (both have one sign then), as in 1 to 2 % of the pairs of models' weights. From either weight of these 64
-// is taken towards zero, with which they fit, and their column gets 64 (u0 + u1), or -64 (u0 + u1), later: what it
-// lacks, for some rows at a time. Everything is exact, modulo 2^32, for weights of -128, too.
+// is taken, or added to it if it is negative: then they fit, and 64 (u0 + u1) is what their column lacks, or has too
+// much. That is put right for some rows at a time. Everything is exact, modulo 2^32, for weights of -128, too.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
