@@ -14,13 +14,16 @@ inline int64_t lanes_of(int64_t lanes_left) {
   return lanes_left < 0 ? 0 : lanes_left < Vec::lanes ? lanes_left : Vec::lanes;
 }
 
+/// Which columns rows end in, and whether a residual is added: a loop for each, as what one of them needs would push
+/// what stays the same for all rows out of the registers of the others.
+enum class RowsEnd { whole, whole_with_residual, part };
+
 /// Rows of `columns` columns, at most `Vectors` vectors of them: out = sums + bias + residual. `sums(r)` gives what
 /// stands for row r: a function of the number of a vector. A missing residual (null) is not added at all.
-template <int Vectors, class Sums>
+template <RowsEnd End, int Vectors, class Sums>
 [[gnu::always_inline]] inline void write_rows(const Sums& sums, const Vec::F (&bias)[Vectors], int64_t rows,
                                               int64_t columns, const float* residual, int64_t residual_stride,
                                               float* out, int64_t out_stride) {
-  const bool whole = columns >= Vectors * Vec::lanes;
 #pragma GCC unroll 1
   for (int64_t r = 0; r < rows; ++r, out += out_stride) {
     const auto row_sums = sums(r);
@@ -28,15 +31,15 @@ template <int Vectors, class Sums>
     for (int v = 0; v < Vectors; ++v) {
       Vec::F x = Vec::add(row_sums(v), bias[v]);
       const int64_t i = v * Vec::lanes;
-      if (whole) {
-        if (residual != nullptr) x = Vec::add(x, Vec::load(residual + i));
-        Vec::store(out + i, x);
-      } else {
+      if constexpr (End == RowsEnd::part) {
         if (residual != nullptr) x = Vec::add(x, Vec::load_n(residual + i, lanes_of(columns - i)));
         Vec::store_n(out + i, x, lanes_of(columns - i));
+      } else {
+        if constexpr (End == RowsEnd::whole_with_residual) x = Vec::add(x, Vec::load(residual + i));
+        Vec::store(out + i, x);
       }
     }
-    if (residual != nullptr) residual += residual_stride;
+    if (End != RowsEnd::whole && residual != nullptr) residual += residual_stride;
   }
 }
 
@@ -83,15 +86,21 @@ template <int Vectors, class Sums>
     const int64_t i = v * Vec::lanes;
     if (epilogue.bias != nullptr) bias[v] = Vec::load_n(epilogue.bias + column + i, lanes_of(columns - i));
   }
-  if (epilogue.activation == Activation::identity) {
-    const float* residual =
-        epilogue.residual != nullptr ? epilogue.residual + row * epilogue.residual_stride + column : nullptr;
-    return write_rows<Vectors>(sums, bias, rows, columns, residual, epilogue.residual_stride,
-                               epilogue.out + row * epilogue.out_stride + column, epilogue.out_stride);
-  }
   alignas(64) float held[kFinishedRows * kWidth];
-  write_rows<Vectors>(sums, bias, rows, kWidth, nullptr, 0, held, kWidth);
-  activate_rows(epilogue, held, kWidth, row, rows, column, columns < kWidth ? columns : kWidth);
+  const bool activates = epilogue.activation != Activation::identity;
+  float* out = activates ? held : epilogue.out + row * epilogue.out_stride + column;
+  const int64_t out_stride = activates ? kWidth : epilogue.out_stride;
+  const float* residual =
+      activates || epilogue.residual == nullptr ? nullptr : epilogue.residual + row * epilogue.residual_stride + column;
+  if (columns < kWidth && !activates) {
+    write_rows<RowsEnd::part>(sums, bias, rows, columns, residual, epilogue.residual_stride, out, out_stride);
+  } else if (residual != nullptr) {
+    write_rows<RowsEnd::whole_with_residual>(sums, bias, rows, columns, residual, epilogue.residual_stride, out,
+                                             out_stride);
+  } else {
+    write_rows<RowsEnd::whole>(sums, bias, rows, columns, nullptr, 0, out, out_stride);
+  }
+  if (activates) activate_rows(epilogue, held, kWidth, row, rows, column, columns < kWidth ? columns : kWidth);
 }
 
 /// What PlainRows end in: at most one of an activation and a residual.
