@@ -13,15 +13,21 @@ namespace octoformer::bench {
 /// More than any last-level cache: what is read again after so much comes from memory.
 inline constexpr int64_t kBeyondCaches = int64_t{768} << 20;
 
-/// Uniform values whose products sum to about 1: far larger ones would have activations give denormals.
+/// Values whose products sum to about 1: far larger ones would have activations give denormals. Distributed nearly as
+/// models' weights are, each the sum of four uniform ones: what int8 products cost depends on how many weights come
+/// near the largest (gemm_int8_narrowed.h).
 class GeneratedRows final : public RowSource {
  public:
-  explicit GeneratedRows(int64_t columns) : columns_(columns), scale_(1.0f / std::sqrt(static_cast<float>(columns))) {}
+  explicit GeneratedRows(int64_t columns) : columns_(columns), scale_(0.5f / std::sqrt(static_cast<float>(columns))) {}
   void read_rows(int64_t first, int64_t count, float* out) const override {
     uint64_t state = static_cast<uint64_t>(first) * 0x9e3779b97f4a7c15u + 1;
     for (int64_t i = 0; i < count * columns_; ++i) {
       state = state * 6364136223846793005u + 1442695040888963407u;
-      out[i] = (static_cast<float>(state >> 40) * 0x1p-23f - 1.0f) * scale_;
+      const uint64_t bits = state ^ state >> 32;  // the upper half is the better one
+      float sum = 0.0f;
+      for (int part = 0; part < 64; part += 16)
+        sum += static_cast<float>(static_cast<int16_t>(bits >> part)) * 0x1p-15f;
+      out[i] = sum * scale_;
     }
   }
 
