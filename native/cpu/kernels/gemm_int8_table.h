@@ -29,6 +29,8 @@ constexpr Int8Kernel int8_vector_kernel() {
                        .many_rows = many_rows_int8<Unit>};
   if constexpr (requires { typename Unit::Narrowed; }) {
     kernel.narrowed_rows = kNarrowedRows;
+    // Narrowing a panel's weights pays from about as many rows on (32 on a Zen 3: 1.04 to 1.13x).
+    kernel.few_rows_limit = kFewVectorRows / 2;
     kernel.many_rows = many_narrowed_rows_int8<Unit>;
   }
   return kernel;
