@@ -118,10 +118,11 @@ struct Int8Lack {
 
 /// Of a panel and the first `depth` of a run of k. With more, narrowed weights don't pay.
 inline int64_t most_int8_lacks(int64_t depth) { return 32 + depth / 2; }
+/// Fours of weights that are listed before the next look at their number.
+inline constexpr int64_t kLacksAtOnce = 64;
 
 /// Partial sums; of tiled kernels those being finished too (two strips of row_granule rows by a panel). Where weights
-/// are narrowed: a run of k of activations and of a panel, too, and what weights lack, of four k more than are too
-/// many. `depth_block`: 0 for few_rows.
+/// are narrowed: a run of k of activations and of a panel, too, and what weights lack. `depth_block`: 0 for few_rows.
 inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64_t panels, int64_t depth_block = 0) {
   int64_t granule = kernel.row_tile > kernel.row_granule ? kernel.row_tile : kernel.row_granule;
   if (kernel.narrowed_rows > granule) granule = kernel.narrowed_rows;
@@ -130,7 +131,7 @@ inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64
   if (kernel.narrowed_rows > 0) {
     constexpr int64_t kLackValues = sizeof(Int8Lack) / sizeof(int32_t);
     values += (all_rows + kernel.panel) * depth_block / 4;
-    values += (most_int8_lacks(depth_block) + kernel.panel) * kLackValues;
+    values += (most_int8_lacks(depth_block) + kLacksAtOnce) * kLackValues;
   }
   return (values + 15) / 16 * 16;
 }

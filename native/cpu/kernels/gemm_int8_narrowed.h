@@ -73,7 +73,7 @@ inline int32_t lack_of(const int8_t* weights, const int8_t* narrowed) {
 template <class Unit>
 [[gnu::noinline]] bool narrow_weights(const int8_t* weights, int64_t depth, NarrowedBlock& to) {
   // Found for some k at once, then listed: few branches to guess wrongly.
-  constexpr int kVectors = 64 / Vec::lanes;
+  constexpr int kVectors = kLacksAtOnce / Vec::lanes;
   static_assert(kVectors % kPanelVectors == 0);
   constexpr int64_t kVectorBytes = 4 * Vec::lanes;
   int64_t count = 0;
