@@ -100,9 +100,8 @@ inline int64_t activation_offset(int64_t row, int64_t k, int64_t row_tile, int64
          in_block / tile_depth * row_tile * tile_depth + row % row_tile * tile_depth + in_block % tile_depth;
 }
 
-/// Floats of scratch that a task needs: the partial sums of its block, and one widened block of a panel (of few_rows
-/// kFewRowDepth of k) or, of tiled
-/// kernels, the sums being finished (two strips of row_granule rows by a panel).
+/// Floats of scratch that a task needs: the partial sums of its block, and one widened block of a panel (for few_rows,
+/// kFewRowDepth of k) or, of tiled kernels, the sums being finished (two strips of row_granule rows by a panel).
 template <class A, class W>
 int64_t gemm_scratch_floats(const GemmKernel<A, W>& kernel, int64_t rows, int64_t panels, int64_t depth_block) {
   const int64_t granule = kernel.row_tile > kernel.row_granule ? kernel.row_tile : kernel.row_granule;

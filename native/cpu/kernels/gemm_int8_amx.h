@@ -47,5 +47,18 @@ void many_rows_int8_amx(const Int8Task& task) {
   many_rows_amx<Int8TileProduct>(task, task.sums + 2 * kStripSums, task.sums);
 }
 
+static_assert(Int8Unit::flip == 0x80 && GeneralInt8Unit::flip == 0x80, "tiles multiply unsigned bytes");
+static_assert(Int8TileProduct::kTileDepth == kByteRun, "quantize_row() writes rows of tiles");
+constexpr Int8Kernel kInt8TileKernel = {.panel = kTilePanel,
+                                        .packed_columns = kTileColumns,
+                                        .row_tile = kTileRow,
+                                        .few_rows_limit = kFewTileRows,
+                                        .depth_granule = Int8TileProduct::kTileDepth,
+                                        .row_granule = kStripRows,
+                                        .tiled = true,
+                                        .flip = Int8Unit::flip,
+                                        .few_rows = few_rows_int8_amx,
+                                        .many_rows = many_rows_int8_amx};
+
 }  // namespace
 }  // namespace octoformer

@@ -164,26 +164,7 @@ inline void few_vector_rows_int8(const Int8Task& task, const FewRows& rows, cons
   few_rows_of_int8<Unit, Rows, PanelVectors, TileVectors>(task, rows, finish);
 }
 
-/// Up to Unit::rows rows by the task's panels.
-template <class Unit>
-void one_tile_of_rows_int8(const Int8Task& task) {
-  const uint8_t* a = task.activations + task.first_row * task.row_stride;
-  const auto finish = [&](const int32_t* sums, int64_t column) {
-    finish_int8_rows<kPanel>(task, sums, task.first_row, task.last_row - task.first_row, Unit::rows, column);
-  };
-  if constexpr (requires { typename Unit::Pair; }) {
-    for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
-      int8_tile_of<Unit>(task.last_row - task.first_row, a, task.row_stride, task.weights + panel * task.panel_stride,
-                         task.depth, true, task.sums);
-      finish(task.sums, panel * kPanel);
-    }
-  } else {
-    few_vector_rows_int8<Unit, Unit::rows, kPanelVectors, kPanelVectors>(
-        task, {a, task.row_stride, task.depth > 0 ? task.depth : 4, 0}, finish);
-  }
-}
-
-/// More rows than a tile has: all of them by a panel before the next one, so that it comes into the caches once.
+/// Tile after tile of rows by a panel before the next panel, so that it comes into the caches once.
 template <class Unit>
 void tiles_of_rows_int8(const Int8Task& task) {
   const int64_t rows = task.last_row - task.first_row, tiles = (rows + Unit::rows - 1) / Unit::rows;
@@ -214,8 +195,18 @@ void tiles_of_rows_int8(const Int8Task& task) {
 /// Up to kFewVectorRows rows.
 template <class Unit>
 void few_rows_int8(const Int8Task& task) {
-  if (task.last_row - task.first_row > Unit::rows) return tiles_of_rows_int8<Unit>(task);
-  one_tile_of_rows_int8<Unit>(task);
+  const int64_t rows = task.last_row - task.first_row;
+  if constexpr (!requires { typename Unit::Pair; }) {
+    if (rows <= Unit::rows) {
+      return few_vector_rows_int8<Unit, Unit::rows, kPanelVectors, kPanelVectors>(
+          task,
+          {task.activations + task.first_row * task.row_stride, task.row_stride, task.depth > 0 ? task.depth : 4, 0},
+          [&](const int32_t* sums, int64_t column) {
+            finish_int8_rows<kPanel>(task, sums, task.first_row, rows, Unit::rows, column);
+          });
+    }
+  }
+  tiles_of_rows_int8<Unit>(task);
 }
 
 }  // namespace

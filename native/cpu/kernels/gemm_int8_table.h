@@ -2,6 +2,7 @@
 #pragma once
 #include "cpu/gemm_int8_kernels.h"
 #include "cpu/kernels/gemm_int8_few_rows.h"
+#include "cpu/kernels/gemm_int8_narrowed.h"
 #include "cpu/kernels/gemm_int8_tile.h"
 #include "cpu/kernels/quantize_rows.h"
 #include "cpu/kernels/table_row.h"
@@ -39,18 +40,7 @@ constexpr Int8Kernel int8_vector_kernel() {
 template <class Unit>
 constexpr Int8Kernel int8_kernel() {
 #if defined(OCTOFORMER_TILES)
-  static_assert(Unit::flip == 0x80, "tiles multiply unsigned bytes");
-  static_assert(Int8TileProduct::kTileDepth == kByteRun, "quantize_row() writes rows of tiles");
-  return {.panel = kTilePanel,
-          .packed_columns = kTileColumns,
-          .row_tile = kTileRow,
-          .few_rows_limit = kFewTileRows,
-          .depth_granule = Int8TileProduct::kTileDepth,
-          .row_granule = kStripRows,
-          .tiled = true,
-          .flip = Unit::flip,
-          .few_rows = few_rows_int8_amx,
-          .many_rows = many_rows_int8_amx};
+  return kInt8TileKernel;
 #else
   return int8_vector_kernel<Unit>();
 #endif

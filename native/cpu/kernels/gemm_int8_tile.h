@@ -6,7 +6,6 @@
 #include "cpu/gemm_int8_kernels.h"
 #include "cpu/kernels/gemm_blocks.h"
 #include "cpu/kernels/gemm_int8_epilogue.h"
-#include "cpu/kernels/gemm_int8_narrowed.h"
 #include "cpu/kernels/gemm_int8_pairs.h"
 
 namespace octoformer {
@@ -79,37 +78,6 @@ void many_rows_int8(const Int8Task& task) {
         int8_tile_of<Unit>(rows, block + row * task.row_stride, task.row_stride, weights, depth, first == 0, sums);
         if (first + depth == task.depth) {
           finish_int8_rows<kPanel>(task, sums, row, rows, Unit::rows, panel * kPanel);
-        }
-      }
-    }
-  }
-}
-
-/// The same with narrowed weights; tiles of `Unit` multiply blocks of a panel that lack too much.
-template <class Unit>
-void many_narrowed_rows_int8(const Int8Task& task) {
-  using Narrowed = typename Unit::Narrowed;
-  static_assert(kNarrowedRows % Unit::rows == 0 && kNarrowedRows <= kFinishedRows);
-  NarrowedBlock narrowed = narrowed_block(task);
-  const uint8_t* block = task.activations + task.first_row * task.row_stride;
-  for (int64_t first = 0; first < task.depth; first += task.depth_block, block += task.block_stride) {
-    const int64_t depth = minimum(task.depth_block, task.depth - first), count = task.last_row - task.first_row;
-    arrange_rows<Narrowed>(block, task.row_stride, count, depth, narrowed.activations);
-    int32_t* sums = task.sums;
-    for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
-      const int8_t* weights = task.weights + panel * task.panel_stride + first * kPanel;
-      const bool fits = narrow_weights<Narrowed>(weights, depth, narrowed);
-      for (int64_t row = 0; row < count; row += kNarrowedRows, sums += kNarrowedRows * kPanel) {
-        const int64_t rows = minimum(kNarrowedRows, count - row);
-        if (fits) {
-          multiply_narrowed_rows<Narrowed>(narrowed.activations + row * depth, narrowed, rows, depth, first == 0, sums);
-        }
-        for (int64_t r = 0; r < rows && !fits; r += Unit::rows) {
-          int8_tile_of<Unit>(minimum(Unit::rows, rows - r), block + (row + r) * task.row_stride, task.row_stride,
-                             weights, depth, first == 0, sums + r * kPanel);
-        }
-        if (first + depth == task.depth) {
-          finish_int8_rows<kPanel>(task, sums, task.first_row + row, rows, Unit::rows, panel * kPanel);
         }
       }
     }

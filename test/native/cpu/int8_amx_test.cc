@@ -23,17 +23,8 @@ namespace {
 using namespace testing_linear;
 
 Int8Kernels emulated_kernels() {
-  const Int8Kernel kernel = {.panel = kTilePanel,
-                             .packed_columns = kTileColumns,
-                             .row_tile = kTileRow,
-                             .few_rows_limit = kFewTileRows,
-                             .depth_granule = Int8TileProduct::kTileDepth,
-                             .row_granule = kStripRows,
-                             .tiled = true,
-                             .flip = 0x80,
-                             .few_rows = few_rows_int8_amx,
-                             .many_rows = many_rows_int8_amx};
-  return {kernel, kernel, scan_row, scan_outliers, quantize_row, nullptr, kTilePanel};  // tables are no product
+  return {kInt8TileKernel, kInt8TileKernel, scan_row,  scan_outliers,
+          quantize_row,    nullptr,         kTilePanel};  // tables are no product
 }
 
 struct Shape {
