@@ -1,10 +1,7 @@
 import { throwIfAborted } from '../binding/abort';
 import { OctoformerError } from '../binding/error';
 import { checkBoolean, checkNumber, checkOptions, describeValue } from '../binding/options';
-import { CausalLanguageModel } from '../generation/auto_model';
-import { Seq2SeqLanguageModel } from '../generation/seq2seq_model';
-import { EncoderModel } from '../models/auto_encoders';
-import type { EncoderOutputs } from '../models/encoder_forward';
+import { type AnyModel, longestSequence, readSequence } from '../generation/any_model';
 import { InputObserver } from '../models/input_observer';
 import type { Calibration } from '../quantization/calibration';
 import { paperThreshold } from '../quantization/int8_schemes';
@@ -30,10 +27,7 @@ export interface CalibrationOptions {
 }
 
 /** A model that can be calibrated: decoders, encoders, and encoder-decoders, which write something about each text. */
-export type CalibratedModel = CausalLanguageModel | Seq2SeqLanguageModel | EncoderModel<EncoderOutputs>;
-
-/** Tokens that encoder-decoders write about a text: what their decoders are observed with. */
-const writtenTokens = 32;
+export type CalibratedModel = AnyModel;
 
 const where = 'calibrate()';
 
@@ -56,7 +50,7 @@ export async function calibrate(
   const { signal, onProgress, save } = options;
   const threshold = checkNumber(where, 'threshold', options.threshold ?? paperThreshold, { least: 0 });
   const minimumShare = checkNumber(where, 'minimumShare', options.minimumShare ?? paperShare, { least: 0, most: 1 });
-  const context = model instanceof EncoderModel ? model.maxTokens : model.lengthLimits.context;
+  const context = longestSequence(model);
   const most = checkNumber(where, 'maxTokens', options.maxTokens ?? Math.min(512, context), {
     least: 1,
     most: context,
@@ -74,7 +68,7 @@ export async function calibrate(
   for (const [index, text] of texts.entries()) {
     throwIfAborted(signal, 'calibration');
     const ids = tokenizer.encode(text).input_ids.slice(0, most);
-    if (ids.length > 0) await model.observeInputs(observer, () => read(model, ids, signal));
+    if (ids.length > 0) await model.observeInputs(observer, () => readSequence(model, ids, signal));
     tokens += ids.length;
     onProgress?.({ texts: index + 1, total: texts.length });
   }
@@ -86,18 +80,4 @@ export async function calibrate(
   }
   throwIfAborted(signal, 'calibration');
   return model.keepCalibration({ threshold, minimumShare, texts: texts.length, tokens }, observer, save);
-}
-
-/** Runs a text through all layers of a model. */
-async function read(model: CalibratedModel, ids: readonly number[], signal: AbortSignal | undefined): Promise<void> {
-  const inputs = { input_ids: [ids] };
-  const options = signal ? { signal } : {};
-  if (model instanceof CausalLanguageModel) {
-    // The logits of all tokens are the largest thing by far, and of no use here.
-    await model.forward({ ...inputs, logits_to_keep: 1 }, options);
-  } else if (model instanceof Seq2SeqLanguageModel) {
-    await model.generate(inputs, { ...options, do_sample: false, num_beams: 1, max_new_tokens: writtenTokens });
-  } else {
-    await model.forward(inputs, options);
-  }
 }

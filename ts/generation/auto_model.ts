@@ -19,7 +19,7 @@ export class CausalLanguageModel extends Model {
     const { request, read } = prepareForward(inputs, {
       vocabularySize,
       outputs,
-      heads: attentionHeads(program),
+      heads: attentionHeads(program.ops, 'attention'),
       createCache: () => this.createCache(),
     });
     return read(await this.run(request, options.signal));

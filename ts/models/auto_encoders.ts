@@ -58,6 +58,11 @@ export class EncoderModel<Outputs extends EncoderOutputs, Inputs extends Encoder
     return (typeof rows === 'number' ? rows : Number.POSITIVE_INFINITY) - first - skipped;
   }
 
+  /** Of an encoder-decoder: what its decoder reads where `forward` gets the encoder's ids only; undefined where they must be given. */
+  decoderIds(ids: readonly number[]): readonly number[] | undefined {
+    return this.loaded.decoderIds?.(ids);
+  }
+
   /**
    * One pass over a ragged batch, off the main thread.
    * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, CONTEXT_OVERFLOW, ABORTED, DISPOSED, OUT_OF_MEMORY

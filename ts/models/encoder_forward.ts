@@ -84,7 +84,7 @@ export function prepareEncoderForward(
   const asked = places ?? lengths.map((length) => Array.from({ length }, (_, place) => place));
   const hidden = inputs.output_hidden_states ? numbered(model.outputs, 'hidden_states.') : [];
   const attentions = inputs.output_attentions ? numbered(model.outputs, 'attentions.') : [];
-  const heads = attentionHeads(model.program);
+  const heads = attentionHeads(model.program.ops, 'attention');
   const headOutputs = head.outputs.filter((name) => model.outputs.has(name));
   const request = {
     input_ids: ids,

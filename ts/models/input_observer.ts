@@ -9,6 +9,16 @@ interface InputSums {
   readonly largest: Float32Array;
 }
 
+/** What a linear layer read while it was observed. */
+export interface ObservedInputs {
+  /** Token rows. */
+  readonly rows: number;
+  /** By input feature: rows whose entry has at least the threshold's magnitude. */
+  readonly entries: Float64Array;
+  /** By input feature: the largest magnitude; NaN once one was seen. */
+  readonly largest: Float32Array;
+}
+
 /** Collects what the linear layers of a model read, run by run. */
 export class InputObserver {
   readonly #sums = new Map<number, InputSums>();
@@ -31,16 +41,24 @@ export class InputObserver {
     }
   }
 
+  /** By the path of each linear layer of a tree of modules that has read something, in the tree's order. */
+  inputs(tree: ModuleNode): ReadonlyMap<string, ObservedInputs> {
+    const found = new Map<string, ObservedInputs>();
+    for (const { path, kind, parameters } of walkModules(tree)) {
+      const weight = parameters.find(({ name }) => name === 'weight')?.weight;
+      const sums = weight === undefined ? undefined : this.#sums.get(weight);
+      if (sums && kind !== 'Embedding') found.set(path, sums); // a table that is a layer too reads indices
+    }
+    return found;
+  }
+
   /**
    * By the path of each linear layer of a tree of modules.
    * @param minimumShare of the tokens that an outlier feature is an outlier for at least
    */
   modules(tree: ModuleNode, minimumShare: number): Record<string, ModuleCalibration> {
     const found: Record<string, ModuleCalibration> = {};
-    for (const { path, kind, parameters } of walkModules(tree)) {
-      const weight = parameters.find(({ name }) => name === 'weight')?.weight;
-      const sums = weight === undefined ? undefined : this.#sums.get(weight);
-      if (!sums || kind === 'Embedding') continue; // a table that is a layer too reads indices
+    for (const [path, sums] of this.inputs(tree)) {
       const features = [...sums.entries.keys()].filter((feature) => {
         const entries = sums.entries[feature] ?? 0;
         return entries > 0 && entries >= minimumShare * sums.rows;

@@ -5,15 +5,16 @@ import type { NativeModel, NativeRunRequest, NativeRunResult } from '../binding/
 import { closest } from '../binding/options';
 import type { ReadTensor } from '../graph/builder';
 import { describeModules, findModule, type ModuleNode, walkModules } from '../graph/module_tree';
-import type { Program, WeightDescription } from '../graph/program';
+import type { Op, Program, WeightDescription } from '../graph/program';
 import type { ModelFiles } from '../hub';
 import type { Calibration } from '../quantization/calibration';
 import type { Dtype } from '../quantization/float_policy';
 import type { Int8Plan } from '../quantization/int8_options';
 import { writeCalibration } from './calibration_file';
 import type { ConfigValues } from './config';
-import type { InputObserver } from './input_observer';
+import type { InputObserver, ObservedInputs } from './input_observer';
 import { KVCache } from './kv_cache';
+import type { ParameterReader } from './parameter_reader';
 import type { QuantizationReport, ReportOptions } from './quantization_report';
 import type { SaveOptions } from './save_pretrained';
 
@@ -248,6 +249,27 @@ export class Model {
     };
   }
 
+  /** The numbers of the model's parameters as they are now, for those who look at them. */
+  readParameters(): ParameterReader {
+    const { ParameterReader: Reader } = require('./parameter_reader') as typeof import('./parameter_reader');
+    return new Reader(() => this.loaded);
+  }
+
+  /** Query heads of each layer of attention, by what attends to what: an encoder-decoder's own tokens are the decoder's. */
+  get attentionHeads(): Readonly<Record<'self' | 'encoder' | 'cross', readonly number[]>> {
+    const { ops, encoder } = this.loaded.program;
+    return {
+      self: attentionHeads(ops, 'attention'),
+      encoder: attentionHeads(encoder?.ops ?? [], 'attention'),
+      cross: attentionHeads(ops, 'cross_attention'),
+    };
+  }
+
+  /** What an observer has seen, by the path of the linear layer that read it. */
+  observedInputs(observer: InputObserver): ReadonlyMap<string, ObservedInputs> {
+    return observer.inputs(this.loaded.modules);
+  }
+
   /** Runs that `work` begins tell the observer what their linear layers read. One observer at a time. */
   async observeInputs(observer: InputObserver, work: () => Promise<unknown>): Promise<void> {
     if (this.#observer) {
@@ -326,9 +348,9 @@ function looksAcrossRows({ int8 }: WeightDescription): boolean {
   return activation_scales === 'tensor' || (threshold > 0 && outliers !== 'token');
 }
 
-/** Query heads of each attention layer. */
-export function attentionHeads({ ops }: Program): number[] {
-  return ops.flatMap((op) => (op.op === 'attention' ? [op.heads] : []));
+/** Query heads of each attention op of a kind. */
+export function attentionHeads(ops: readonly Op[], kind: 'attention' | 'cross_attention'): number[] {
+  return ops.flatMap((op) => (op.op === kind ? [(op as { readonly heads: number }).heads] : []));
 }
 
 function countParameters(root: ModuleNode): number {

@@ -1,11 +1,10 @@
 import { OctoformerError } from '../binding/error';
 import type { NativeRunRequest, NativeRunResult } from '../binding/native';
 import { checkNumber, checkOptions } from '../binding/options';
-import type { Op } from '../graph/program';
 import { type HeadDescription, headTensors } from './encoder_forward';
 import { cachesOf, lastRows, numbered, output } from './forward';
 import { type KVCache, nativeCache } from './kv_cache';
-import type { LoadedModel } from './model';
+import { attentionHeads, type LoadedModel } from './model';
 import { splitRows, splitShapes, type Tensor } from './tensor';
 import { concatenateIds, type TokenIds } from './token_ids';
 
@@ -149,15 +148,20 @@ export function prepareSeq2SeqForward(
       ...(states && encoderLengths ? { encoder_hidden_states: rows(encoderHidden, encoderLengths) } : {}),
       ...(attentions
         ? {
-            decoder_attentions: probabilities(self, headsOf(program.ops, 'attention'), lengths, all),
-            cross_attentions: probabilities(cross, headsOf(program.ops, 'cross_attention'), lengths, memoryLengths),
+            decoder_attentions: probabilities(self, attentionHeads(program.ops, 'attention'), lengths, all),
+            cross_attentions: probabilities(
+              cross,
+              attentionHeads(program.ops, 'cross_attention'),
+              lengths,
+              memoryLengths,
+            ),
           }
         : {}),
       ...(attentions && encoderLengths
         ? {
             encoder_attentions: probabilities(
               encoderSelf,
-              headsOf(encoderOps, 'attention'),
+              attentionHeads(encoderOps, 'attention'),
               encoderLengths,
               encoderLengths,
             ),
@@ -218,9 +222,4 @@ export function encoderInput(
     lengths: Int32Array.from(lengths),
     ...(positions ? { position_ids: Int32Array.from(positions) } : {}),
   };
-}
-
-/** Query heads of each attention op of a kind. */
-function headsOf(ops: readonly Op[], kind: 'attention' | 'cross_attention'): number[] {
-  return ops.flatMap((op) => (op.op === kind ? [(op as { readonly heads: number }).heads] : []));
 }

@@ -24,8 +24,8 @@ const pieceBytes = 4 * 1024 * 1024;
 const dtypes = { float32: 'F32', bfloat16: 'BF16', float16: 'F16' } as const;
 type FloatForm = keyof typeof dtypes;
 
-/** Where the rows of a checkpoint's tensor are in the model: row i is row `rows[i]` of weight `weights[i]`. */
-interface TensorRows {
+/** Where the rows of a checkpoint's tensor are in the model: row i is row `rows[i]` of weight `weights[i]`, or (-1) nowhere. */
+export interface TensorRows {
   readonly part: WeightPart;
   readonly weights: Int32Array;
   readonly rows: Int32Array;
@@ -46,7 +46,7 @@ export function storedTensors({ native, program, origin }: LoadedModel): StoredT
 }
 
 /** Every tensor that the weights are made of, with the places of its rows. A tensor of two weights is that of the one in float. */
-function tensorRows({ weights }: Program, isGguf: boolean): Map<string, TensorRows> {
+export function tensorRows({ weights }: Program, isGguf: boolean): Map<string, TensorRows> {
   const found = new Map<string, TensorRows>();
   const order = [...weights.keys()].sort((a, b) => Number(isInt8(weights[a])) - Number(isInt8(weights[b])));
   for (const index of order) {
@@ -242,8 +242,11 @@ class StoredWeights {
   }
 }
 
-/** Rows one after another in pieces, each of one weight. */
-function* pieces({ weights, rows }: TensorRows, rowBytes: number): Generator<{ weight: number; rows: Int32Array }> {
+/** Rows one after another in pieces of a few megabytes, each of one weight. */
+export function* pieces(
+  { weights, rows }: Pick<TensorRows, 'weights' | 'rows'>,
+  rowBytes: number,
+): Generator<{ weight: number; rows: Int32Array }> {
   const most = Math.max(1, Math.floor(pieceBytes / Math.max(rowBytes, 1)));
   for (let first = 0; first < rows.length; ) {
     const weight = weights[first] ?? 0;
