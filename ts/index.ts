@@ -102,3 +102,4 @@ export {
   Tokenizer,
   TokenStreamDecoder,
 } from './tokenization';
+export * as visualize from './visualize';

@@ -2,7 +2,7 @@ import { type Benchmark, benchmark, type Measure } from './benchmark';
 import { type Command, type ParsedArguments, UsageError } from './command';
 import { Interrupt } from './interrupt';
 import { CACHE_OPTIONS, loadOptions, MODEL_OPTIONS } from './model_options';
-import { ProgressBar } from './progress';
+import { ProgressBar, ProgressLine } from './progress';
 import { formatBytes, formatCount, type Terminal, table } from './terminal';
 
 const DEFAULT_ROUNDS = 5;
@@ -83,19 +83,6 @@ function promptsOf(given: ParsedArguments): number[] | undefined {
         `--prompts takes numbers of tokens from 1 to ${MOST_PROMPT_TOKENS} with commas between, not '${text}'`,
       );
     });
-}
-
-/** What is being measured, on the messages' stream where that is a terminal. */
-class ProgressLine {
-  constructor(private readonly terminal: Terminal) {}
-
-  show(text: string): void {
-    if (this.terminal.messages.isTTY === true) this.terminal.messages.write(`\r${text}\x1b[K`);
-  }
-
-  clear(): void {
-    this.show('');
-  }
 }
 
 function describe(result: Benchmark): string {

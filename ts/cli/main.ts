@@ -2,6 +2,7 @@
 import { OctoformerError } from '../binding/error';
 import { packageVersion } from '../binding/info';
 import { closest } from '../binding/options';
+import { attention } from './attention';
 import { bench } from './bench';
 import { chat } from './chat';
 import { type Command, UsageError } from './command';
@@ -11,12 +12,14 @@ import { COMMON_OPTIONS, commandHelp, generalHelp } from './help';
 import { info } from './info';
 import { inspect } from './inspect';
 import { INTERRUPTED, isAborted } from './interrupt';
+import { outliers } from './outliers';
 import { parseArguments } from './parse';
 import { perplexity } from './perplexity';
 import { quantize } from './quantize';
 import { seq2seqCommands } from './seq2seq_commands';
 import { Terminal } from './terminal';
 import { tokenize } from './tokenize';
+import { weights } from './weights';
 
 const COMMANDS: readonly Command[] = [
   generate,
@@ -27,6 +30,9 @@ const COMMANDS: readonly Command[] = [
   quantize,
   inspect,
   tokenize,
+  attention,
+  weights,
+  outliers,
   bench,
   info,
 ];

@@ -59,6 +59,19 @@ export class ProgressBar {
   }
 }
 
+/** What is being done, on the messages' stream where that is a terminal. */
+export class ProgressLine {
+  constructor(private readonly terminal: Terminal) {}
+
+  show(text: string): void {
+    if (this.terminal.messages.isTTY === true) this.terminal.messages.write(`\r${text}\x1b[K`);
+  }
+
+  clear(): void {
+    this.show('');
+  }
+}
+
 /** `Loading     [######..................]  25 %  24.5 MB of 98.0 MB  model.safetensors` */
 export function progressLine(label: string, loaded: number, total: number, file: string): string {
   const share = total > 0 ? Math.min(1, loaded / total) : 0;

@@ -9,7 +9,9 @@ type TerminalStream = Writable & { readonly isTTY?: boolean; readonly columns?: 
 /** Where a command reads and writes. Results go to `output`; progress, prompts and errors to `messages`. */
 export class Terminal {
   readonly isInteractive: boolean;
-  /** For results, and for messages: plain unless a person reads them and `NO_COLOR` (no-color.org) is not set. */
+  /** Whether results have colours: a person reads them, and `NO_COLOR` (no-color.org) is not set. */
+  readonly isColored: boolean;
+  /** For results, and for messages, which are plain or coloured as their streams allow. */
   readonly paint: Paint;
   readonly paintMessage: Paint;
 
@@ -20,7 +22,8 @@ export class Terminal {
     readonly environment: Readonly<Record<string, string | undefined>>,
   ) {
     this.isInteractive = input.isTTY === true;
-    this.paint = painter(takesColor(output, environment));
+    this.isColored = takesColor(output, environment);
+    this.paint = painter(this.isColored);
     this.paintMessage = painter(takesColor(messages, environment));
   }
 
@@ -60,9 +63,10 @@ function takesColor(stream: TerminalStream, environment: Readonly<Record<string,
   return stream.isTTY === true && !environment.NO_COLOR && environment.TERM !== 'dumb';
 }
 
-/** JSON on one line; integers of 64 bits, which GGUF files hold, as numbers (or text where a number would round them). */
+/** JSON on one line; integers of 64 bits, which GGUF files hold, as numbers (or text where a number would round them), typed arrays as lists. */
 export function toJson(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) => {
+    if (inner instanceof Float32Array) return Array.from(inner);
     if (typeof inner !== 'bigint') return inner;
     return Number.isSafeInteger(Number(inner)) ? Number(inner) : String(inner);
   });

@@ -1,0 +1,118 @@
+import { throwIfAborted } from '../binding/abort';
+import { OctoformerError } from '../binding/error';
+import { checkBoolean, checkNumber, checkOptions } from '../binding/options';
+import { type AnyModel, longestSequence, readSequence } from '../generation/any_model';
+import { InputObserver, type ObservedInputs } from '../models/input_observer';
+import { paperThreshold } from '../quantization/int8_schemes';
+import type { Tokenizer } from '../tokenization';
+import { outliersAnsi } from './outliers_ansi';
+import { outliersHtml } from './outliers_html';
+import { outliersSvg } from './outliers_svg';
+import { checkText } from './tokens';
+import { type Visualization, visualization } from './visualization';
+
+/** An input feature of a linear layer that was large for some token. */
+export interface OutlierFeature {
+  readonly feature: number;
+  /** Token rows in which it was at least the threshold. */
+  readonly count: number;
+  /** The largest magnitude that it had. */
+  readonly largest: number;
+}
+
+/** What a linear layer read. */
+export interface LayerOutliers {
+  /** Its path, such as `model.layers.0.mlp.down_proj`. Layers that read the same have the same numbers. */
+  readonly module: string;
+  /** Token rows that it read. */
+  readonly rows: number;
+  /** Input features that it has. */
+  readonly features: number;
+  /** Those that were outliers, in their order. */
+  readonly outliers: readonly OutlierFeature[];
+  /** Of all entries (rows times features) those that were outliers: what LLM.int8() would multiply in float. */
+  readonly share: number;
+  /** The largest magnitude of all entries; NaN where one was no number. */
+  readonly largest: number;
+}
+
+export interface OutliersData {
+  readonly threshold: number;
+  /** Tokens of the text that were read. */
+  readonly tokens: number;
+  readonly layers: readonly LayerOutliers[];
+}
+
+export interface OutliersOptions {
+  /** Inputs of at least this magnitude are outliers; 6 by default, as in the paper. */
+  readonly threshold?: number;
+  /** Whether the tokenizer puts its tokens around the text; `true` by default. */
+  readonly add_special_tokens?: boolean;
+  /** Tokens of the text that are read at most; all by default. */
+  readonly maxTokens?: number;
+  /** Tokens that the model sees at once: longer texts are read in several windows; 512 by default, or the model's context where that is shorter. */
+  readonly window?: number;
+  readonly onProgress?: (progress: { readonly tokens: number; readonly total: number }) => void;
+  readonly signal?: AbortSignal;
+}
+
+const where = 'visualize.outliers()';
+const known = ['threshold', 'add_special_tokens', 'maxTokens', 'window', 'onProgress', 'signal'];
+
+/**
+ * Runs a text through a model and shows which input features of its linear layers are large: the outlier features that int8 schemes have to keep in
+ * float (Dettmers et al. 2022, "LLM.int8()", section 4). Encoder-decoders write something about the text, for what their decoders read.
+ * @throws OctoformerError INVALID_ARGUMENT (a text without tokens, a model that is being calibrated), UNKNOWN_OPTION, ABORTED, DISPOSED
+ */
+export async function outliers(
+  model: AnyModel,
+  tokenizer: Tokenizer,
+  text: string,
+  options: OutliersOptions = {},
+): Promise<Visualization<OutliersData>> {
+  checkOptions(where, options, known);
+  const { signal, onProgress } = options;
+  throwIfAborted(signal, where);
+  checkText(where, text);
+  const context = longestSequence(model);
+  const count = (name: 'maxTokens' | 'window', value: number, most: number) =>
+    checkNumber(where, name, value, { least: 1, most, ...(Number.isFinite(value) ? { integer: true } : {}) });
+  const threshold = checkNumber(where, 'threshold', options.threshold ?? paperThreshold, { least: 0 });
+  const window = count('window', options.window ?? Math.min(512, context), context);
+  const add_special_tokens = checkBoolean(where, 'add_special_tokens', options.add_special_tokens ?? true);
+  const encoded = tokenizer.encode(text, { add_special_tokens }).input_ids;
+  const ids =
+    options.maxTokens === undefined ? encoded : encoded.slice(0, count('maxTokens', options.maxTokens, 2 ** 31));
+  if (ids.length === 0) {
+    throw new OctoformerError('INVALID_ARGUMENT', `${where}: the text has no tokens; give one with at least a word`);
+  }
+  const observer = new InputObserver(threshold);
+  await model.observeInputs(observer, async () => {
+    for (let first = 0; first < ids.length; first += window) {
+      throwIfAborted(signal, where);
+      const part = ids.slice(first, first + window);
+      await readSequence(model, part, signal);
+      onProgress?.({ tokens: first + part.length, total: ids.length });
+    }
+  });
+  const layers = [...model.observedInputs(observer)].map(([module, inputs]) => layerOutliers(module, inputs));
+  return visualization<OutliersData>(
+    { threshold, tokens: ids.length, layers },
+    { svg: outliersSvg, html: outliersHtml, ansi: outliersAnsi },
+  );
+}
+
+function layerOutliers(module: string, { rows, entries, largest }: ObservedInputs): LayerOutliers {
+  const found: OutlierFeature[] = [];
+  for (const [feature, count] of entries.entries()) {
+    if (count > 0) found.push({ feature, count, largest: largest[feature] ?? 0 });
+  }
+  return {
+    module,
+    rows,
+    features: entries.length,
+    outliers: found,
+    share: found.reduce((sum, { count }) => sum + count, 0) / (rows * entries.length),
+    largest: largest.reduce((most, value) => Math.max(most, value), 0),
+  };
+}

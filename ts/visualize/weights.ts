@@ -1,0 +1,70 @@
+import { throwIfAborted } from '../binding/abort';
+import { checkOptions } from '../binding/options';
+import type { Model } from '../models/model';
+import type { ReadableParameter } from '../models/parameter_reader';
+import { selectParameters } from './parameter_names';
+import { type Visualization, visualization } from './visualization';
+import { type WeightStatistics, weightStatistics } from './weight_statistics';
+import { weightsAnsi } from './weights_ansi';
+import { weightsHtml } from './weights_html';
+import { weightsSvg } from './weights_svg';
+
+/** A parameter of a model and the numbers in it. */
+export interface WeightSummary extends WeightStatistics {
+  /** The path of its module and its name there, such as `model.layers.0.mlp.down_proj.weight`. */
+  readonly name: string;
+  /** As layers multiply it: `[out_features, in_features]`, stacked where a tensor holds several matrices, or `[length]`. */
+  readonly shape: readonly number[];
+  /** How the checkpoint stores it, such as `BF16`. */
+  readonly dtype: string;
+  /** How it is kept, such as `int8`: the numbers are those that it stands for. */
+  readonly form: string;
+}
+
+export interface WeightsData {
+  readonly weights: readonly WeightSummary[];
+}
+
+export interface WeightsOptions {
+  readonly onProgress?: (progress: { readonly parameters: number; readonly total: number }) => void;
+  readonly signal?: AbortSignal;
+}
+
+const where = 'visualize.weights()';
+
+/**
+ * Shows the numbers of a model's parameters as the model has them now (int8 ones as what they stand for): how they are distributed, and where
+ * the large ones are. They are read off the main thread, a few megabytes at a time.
+ * @param names a name, a list of names, or patterns: `model.layers.0` (all of that module), `*.q_proj.weight`; all by default
+ * @throws OctoformerError NOT_FOUND with the nearest name, INVALID_ARGUMENT, UNKNOWN_OPTION, ABORTED, DISPOSED
+ */
+export async function weights(
+  model: Model,
+  names: string | readonly string[] = '*',
+  options: WeightsOptions = {},
+): Promise<Visualization<WeightsData>> {
+  checkOptions(where, options, ['onProgress', 'signal']);
+  const { onProgress, signal } = options;
+  throwIfAborted(signal, where);
+  const reader = model.readParameters();
+  const chosen = selectParameters(where, reader.parameters, names);
+  // Tied parameters are one tensor, which is read once.
+  const known = new Map<string, WeightStatistics>();
+  const summaries: WeightSummary[] = [];
+  for (const parameter of chosen) {
+    const { name, shape, dtype, form, tensor } = parameter;
+    const statistics = known.get(tensor) ?? (await weightStatistics(shape, () => numbers(parameter)));
+    known.set(tensor, statistics);
+    summaries.push({ name, shape, dtype, form, ...statistics });
+    onProgress?.({ parameters: summaries.length, total: chosen.length });
+  }
+  throwIfAborted(signal, where);
+  return visualization<WeightsData>({ weights: summaries }, { svg: weightsSvg, html: weightsHtml, ansi: weightsAnsi });
+
+  async function* numbers(parameter: ReadableParameter): AsyncGenerator<Float32Array> {
+    for await (const values of reader.read(parameter)) {
+      throwIfAborted(signal, where);
+      yield values;
+    }
+  }
+}
