@@ -50,7 +50,7 @@ export class ParameterReader {
   }
 
   /**
-   * The numbers of a parameter in the checkpoint's order of rows, as float32 (int8 ones dequantized), in pieces of whole rows (of a vector: of
+   * The numbers of a parameter row by row, in Hugging Face's order, as float32 (int8 ones dequantized), in pieces of whole rows (of a vector: of
    * any numbers) of a few megabytes, read off the main thread.
    * @throws OctoformerError DISPOSED
    */

@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../binding/abort';
 import { OctoformerError } from '../binding/error';
 import { checkBoolean, checkChoice, checkNumber, checkOptions } from '../binding/options';
-import { type AnyModel, longestSequence, write } from '../generation/any_model';
+import { type AnyModel, write } from '../generation/any_model';
 import { CausalLanguageModel } from '../generation/auto_model';
 import { Seq2SeqLanguageModel } from '../generation/seq2seq_model';
 import type { BaseModelInputs, BaseModelOutputs, EncoderModel } from '../models/auto_encoders';
@@ -21,7 +21,7 @@ export interface AttentionOptions {
   readonly text_pair?: string;
   /** Whether the tokenizer puts its tokens around the text; `true` by default. Not for texts of chat templates, which have them. */
   readonly add_special_tokens?: boolean;
-  /** Tokens of the text that are read at most; those that the model can take by default. */
+  /** Tokens of the text that are read at most; all by default. */
   readonly maxTokens?: number;
   /** Of encoder-decoders: what the decoder reads after its start token; by default what the model writes about the text, up to 32 tokens. */
   readonly decoderText?: string;
@@ -128,7 +128,9 @@ function sourceTokens(model: AnyModel, tokenizer: Tokenizer, text: string, optio
     add_special_tokens: checkBoolean(where, 'add_special_tokens', options.add_special_tokens ?? true),
     ...(text_pair === undefined ? {} : { text_pair }),
   });
-  const most = checkNumber(where, 'maxTokens', options.maxTokens ?? longestSequence(model), { least: 1 });
+  const { maxTokens } = options;
+  const most =
+    maxTokens === undefined ? undefined : checkNumber(where, 'maxTokens', maxTokens, { least: 1, integer: true });
   const ids = encoded.input_ids.slice(0, most);
   if (ids.length === 0) {
     throw new OctoformerError('INVALID_ARGUMENT', `${where}: the text has no tokens; give one with at least a word`);

@@ -8,7 +8,7 @@ import {
   partTitles,
 } from './attention_data';
 import { probabilityShare } from './color_scale';
-import { type CellGeometry, cellsSvg, legendHeight, legendSvg, probabilityMarks } from './heat_map_svg';
+import { type CellGeometry, cellsSvg, legendHeight, legendSvg, legendWidth, probabilityMarks } from './heat_map_svg';
 import { element } from './markup';
 import { poolLargest, stepOf } from './pooling';
 import { headHeight, margin, pictureWidth, svgDocument, svgText, textWidth } from './svg_document';
@@ -55,7 +55,7 @@ export function attentionLayout(part: AttentionPart, most = mostCells): Attentio
     rowLabels,
     columnLabels,
     cell: { x, y, width: side, height: side },
-    width: pictureWidth(partTitles[part.name], lines, x + columnLabels.length * side + margin),
+    width: pictureWidth(partTitles[part.name], lines, x + Math.max(columnLabels.length * side, legendWidth) + margin),
     height: y + rowLabels.length * side + margin + legendHeight + margin,
     lines,
   };

@@ -41,7 +41,7 @@ export const probabilityMarks: readonly LegendMark[] = [0, 0.01, 0.1, 0.25, 0.5,
 }));
 
 export const legendHeight = 44;
-const legendWidth = 320;
+export const legendWidth = 320;
 const barHeight = 10;
 
 /** The scale of colours with numbers below, and what they count. */

@@ -1,7 +1,9 @@
-/** A number with four significant digits, small and large ones with an exponent: `0.03125`, `-1.2e-7`, `NaN`. */
+/** A number with up to four significant digits, small and large ones with an exponent: `0.03125`, `-1.2e-7`, `NaN`. */
 export function numberText(value: number): string {
-  if (!Number.isFinite(value)) return String(value);
-  return String(Number(value.toPrecision(4)));
+  const magnitude = Math.abs(value);
+  if (!Number.isFinite(value) || value === 0) return String(value);
+  if (magnitude >= 1e-4 && magnitude < 1e6) return String(Number(value.toPrecision(4)));
+  return value.toExponential(3).replace(/\.?0*e/, 'e');
 }
 
 /** `[576, 1536]` as `576 x 1536`. */

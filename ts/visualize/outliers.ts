@@ -75,14 +75,13 @@ export async function outliers(
   throwIfAborted(signal, where);
   checkText(where, text);
   const context = longestSequence(model);
-  const count = (name: 'maxTokens' | 'window', value: number, most: number) =>
-    checkNumber(where, name, value, { least: 1, most, ...(Number.isFinite(value) ? { integer: true } : {}) });
+  const count = (name: 'maxTokens' | 'window', value: number, most = Number.POSITIVE_INFINITY) =>
+    checkNumber(where, name, value, { least: 1, most, integer: true });
   const threshold = checkNumber(where, 'threshold', options.threshold ?? paperThreshold, { least: 0 });
   const window = count('window', options.window ?? Math.min(512, context), context);
   const add_special_tokens = checkBoolean(where, 'add_special_tokens', options.add_special_tokens ?? true);
   const encoded = tokenizer.encode(text, { add_special_tokens }).input_ids;
-  const ids =
-    options.maxTokens === undefined ? encoded : encoded.slice(0, count('maxTokens', options.maxTokens, 2 ** 31));
+  const ids = options.maxTokens === undefined ? encoded : encoded.slice(0, count('maxTokens', options.maxTokens));
   if (ids.length === 0) {
     throw new OctoformerError('INVALID_ARGUMENT', `${where}: the text has no tokens; give one with at least a word`);
   }

@@ -2,16 +2,18 @@ import { element, escapeText } from './markup';
 import { cells } from './text_width';
 
 /** Sizes in pixels of a picture that nobody has scaled. */
-export const fontSize = 11;
+const fontSize = 11;
+const titleSize = 14;
 /** Of a character in the fonts that `fonts` names: a little more than the widest of them has. */
 export const characterWidth = 6.7;
 export const margin = 16;
 
 const fonts = 'ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace';
 
-// Renderers that know no media queries show the light colours.
+// Renderers that know no media queries show the light colours; some know no `font` in one.
 const style =
-  `.page{fill:#fff}.ink{fill:#1b1f24}.faint{fill:#59636e}.line{stroke:#8b949e;fill:none}text{font:${fontSize}px ${fonts}}.title{font-size:14px;font-weight:bold}` +
+  '.page{fill:#fff}.ink{fill:#1b1f24}.faint{fill:#59636e}' +
+  `text{font-family:${fonts};font-size:${fontSize}px}.title{font-size:${titleSize}px;font-weight:bold}` +
   '@media(prefers-color-scheme:dark){.page{fill:#14171c}.ink{fill:#e6e9ed}.faint{fill:#9aa4b0}}';
 
 /** A picture with a title and lines below it; `content` begins below `headHeight`. */
@@ -43,12 +45,9 @@ export function svgDocument(
   );
 }
 
-/** A title's characters are so much wider than a text's. */
-const titleScale = 14 / fontSize;
-
 /** The width that content asks for, or more where title and lines need it. */
 export function pictureWidth(title: string, lines: readonly string[], content: number): number {
-  const texts = [textWidth(title) * titleScale, ...lines.map(textWidth)];
+  const texts = [(textWidth(title) * titleSize) / fontSize, ...lines.map(textWidth)];
   return Math.ceil(Math.max(content, ...texts.map((width) => width + 2 * margin)));
 }
 

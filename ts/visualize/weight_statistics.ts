@@ -34,16 +34,16 @@ export async function weightStatistics(
   for await (const values of read()) {
     for (let place = 0; place < values.length; place++) {
       const value = values[place] ?? 0;
-      if (!Number.isFinite(value)) {
+      const magnitude = Math.abs(value);
+      if (!(magnitude < Number.POSITIVE_INFINITY)) {
         nonFinite++;
         continue;
       }
-      const magnitude = Math.abs(value);
       sum += value;
       squares += value * value;
       if (magnitude > absmax) absmax = magnitude;
-      blocks.add(count + place, magnitude);
     }
+    blocks.add(count, values);
     count += values.length;
   }
   const finite = Math.max(count - nonFinite, 1);
@@ -60,7 +60,7 @@ export async function weightStatistics(
   };
 }
 
-/** Keeps the largest magnitude of each block of a matrix. */
+/** Keeps the largest finite magnitude of each block of a matrix. */
 class MagnitudeBlocks {
   readonly grid: PooledGrid;
 
@@ -74,13 +74,28 @@ class MagnitudeBlocks {
     this.grid = { rows: poolRows, columns: poolColumns, values, rowStep, columnStep };
   }
 
-  /** @param place among all numbers, row by row */
-  add(place: number, magnitude: number): void {
-    const { columns, values, rowStep, columnStep } = this.grid;
-    const row = Math.floor(place / this.columns);
-    const column = place - row * this.columns;
-    const block = Math.floor(row / rowStep) * columns + Math.floor(column / columnStep);
-    if (magnitude > (values[block] ?? 0)) values[block] = magnitude;
+  /** @param first place of the first value among all numbers, row by row */
+  add(first: number, values: Float32Array): void {
+    const { columns, values: blocks, rowStep, columnStep } = this.grid;
+    let row = Math.floor(first / this.columns);
+    let column = first - row * this.columns;
+    // From the end of a block's columns to that of the next one.
+    for (let place = 0; place < values.length; ) {
+      const block = Math.floor(row / rowStep) * columns + Math.floor(column / columnStep);
+      const end = Math.min(this.columns, (Math.floor(column / columnStep) + 1) * columnStep);
+      const last = Math.min(values.length, place + end - column);
+      column += last - place;
+      let largest = blocks[block] ?? 0;
+      for (; place < last; place++) {
+        const magnitude = Math.abs(values[place] ?? 0);
+        if (magnitude > largest && magnitude < Number.POSITIVE_INFINITY) largest = magnitude;
+      }
+      blocks[block] = largest;
+      if (column === this.columns) {
+        column = 0;
+        row++;
+      }
+    }
   }
 }
 
@@ -88,10 +103,11 @@ async function histogramOf(read: () => AsyncIterable<Float32Array>, limit: numbe
   const counts = new Array<number>(histogramParts).fill(0);
   const scale = limit === 0 ? 0 : histogramParts / (2 * limit);
   for await (const values of read()) {
-    for (const value of values) {
-      if (!Number.isFinite(value)) continue;
-      const part = Math.min(histogramParts - 1, Math.floor(value * scale + histogramParts / 2));
-      counts[part] = (counts[part] ?? 0) + 1;
+    for (let place = 0; place < values.length; place++) {
+      const part = Math.floor((values[place] ?? 0) * scale + histogramParts / 2);
+      // The largest number is the end of the last part; what is not finite is in none.
+      const index = part === histogramParts ? histogramParts - 1 : part;
+      if (index >= 0 && index < histogramParts) counts[index] = (counts[index] ?? 0) + 1;
     }
   }
   return { limit, counts };

@@ -20,7 +20,8 @@ const mostCells = 60_000;
 export function weightsSvg({ weights }: WeightsData): string {
   const drawn = weights.slice(0, mostPanels);
   const lines = [
-    'Left: how often numbers occur (heights follow the logarithm). Right: the largest magnitude of each block of the matrix, rows are output features.',
+    'Left: how often numbers occur (heights follow the logarithm of the count).',
+    'Right: the largest magnitude of each block of the matrix; rows are output features.',
     ...(drawn.length < weights.length ? [`The first ${drawn.length} of ${weights.length} parameters are shown.`] : []),
   ];
   const side = Math.max(8, Math.min(64, Math.floor(Math.sqrt(mostCells / Math.max(drawn.length, 1)))));
@@ -65,7 +66,7 @@ function panelSvg(weight: WeightSummary, x: number, y: number, side: number): st
 export function describeNumbers({ shape, form, dtype, nonFinite, mean, standardDeviation }: WeightSummary): string {
   return [
     shapeText(shape),
-    form === dtype.toLowerCase() ? form : `${form} (of ${dtype})`,
+    `${form} (stored: ${dtype})`,
     `mean ${numberText(mean)}`,
     `sd ${numberText(standardDeviation)}`,
     ...(nonFinite > 0 ? [`${nonFinite} not finite`] : []),
