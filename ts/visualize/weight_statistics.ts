@@ -1,11 +1,9 @@
 import type { Histogram } from './histogram';
 import { type PooledGrid, stepOf } from './pooling';
 
-/** What is told of the numbers of a parameter. NaN and infinite ones are counted, and are in nothing else. */
+/** What is told of the numbers of a parameter. All are finite: models with others are not loaded. */
 export interface WeightStatistics {
-  /** How many numbers there are, and how many of them are not finite. */
   readonly count: number;
-  readonly nonFinite: number;
   readonly absmax: number;
   readonly mean: number;
   /** Of the numbers as they are (divided by their count, not by one less). */
@@ -30,15 +28,11 @@ export async function weightStatistics(
 ): Promise<WeightStatistics> {
   const [rows, columns] = shape.length === 1 ? [1, shape[0] ?? 0] : [shape[0] ?? 0, shape[1] ?? 0];
   const blocks = new MagnitudeBlocks(rows, columns);
-  let [count, nonFinite, sum, squares, absmax] = [0, 0, 0, 0, 0];
+  let [count, sum, squares, absmax] = [0, 0, 0, 0];
   for await (const values of read()) {
     for (let place = 0; place < values.length; place++) {
       const value = values[place] ?? 0;
       const magnitude = Math.abs(value);
-      if (!(magnitude < Number.POSITIVE_INFINITY)) {
-        nonFinite++;
-        continue;
-      }
       sum += value;
       squares += value * value;
       if (magnitude > absmax) absmax = magnitude;
@@ -46,21 +40,18 @@ export async function weightStatistics(
     blocks.add(count, values);
     count += values.length;
   }
-  const finite = Math.max(count - nonFinite, 1);
-  const mean = sum / finite;
-  const histogram = await histogramOf(read, absmax);
+  const mean = sum / count;
   return {
     count,
-    nonFinite,
     absmax,
     mean,
-    standardDeviation: Math.sqrt(Math.max(0, squares / finite - mean * mean)),
-    histogram,
+    standardDeviation: Math.sqrt(Math.max(0, squares / count - mean * mean)),
+    histogram: await histogramOf(read, absmax),
     magnitudes: blocks.grid,
   };
 }
 
-/** Keeps the largest finite magnitude of each block of a matrix. */
+/** Keeps the largest magnitude of each block of a matrix. */
 class MagnitudeBlocks {
   readonly grid: PooledGrid;
 
@@ -88,7 +79,7 @@ class MagnitudeBlocks {
       let largest = blocks[block] ?? 0;
       for (; place < last; place++) {
         const magnitude = Math.abs(values[place] ?? 0);
-        if (magnitude > largest && magnitude < Number.POSITIVE_INFINITY) largest = magnitude;
+        if (magnitude > largest) largest = magnitude;
       }
       blocks[block] = largest;
       if (column === this.columns) {
@@ -105,9 +96,8 @@ async function histogramOf(read: () => AsyncIterable<Float32Array>, limit: numbe
   for await (const values of read()) {
     for (let place = 0; place < values.length; place++) {
       const part = Math.floor((values[place] ?? 0) * scale + histogramParts / 2);
-      // The largest number is the end of the last part; what is not finite is in none.
-      const index = part === histogramParts ? histogramParts - 1 : part;
-      if (index >= 0 && index < histogramParts) counts[index] = (counts[index] ?? 0) + 1;
+      const index = part === histogramParts ? part - 1 : part; // the largest number is the end of the last part
+      counts[index] = (counts[index] ?? 0) + 1;
     }
   }
   return { limit, counts };

@@ -8,16 +8,16 @@ const style = 'figure svg { max-width: 100%; height: auto; }';
 
 /** A table of all parameters, and their pictures. */
 export function weightsHtml(data: WeightsData): string {
-  const rows = data.weights.map(({ name, shape, dtype, form, absmax, mean, standardDeviation, nonFinite }) => [
+  const rows = data.weights.map(({ name, shape, dtype, form, absmax, mean, standardDeviation }) => [
     name,
     shapeText(shape),
     dtype,
     form,
-    ...[absmax, mean, standardDeviation, nonFinite].map(numberText),
+    ...[absmax, mean, standardDeviation].map(numberText),
   ]);
-  const head = ['parameter', 'shape', 'stored', 'kept', 'absmax', 'mean', 'standard deviation', 'not finite'];
+  const head = ['parameter', 'shape', 'stored', 'kept', 'absmax', 'mean', 'standard deviation'];
   return htmlPage({ title: 'Weights', notes: [`${data.weights.length} parameters.`], style }, [
     element('figure', {}, weightsSvg(data)),
-    htmlTable(head, rows, [4, 5, 6, 7]),
+    htmlTable(head, rows, [4, 5, 6]),
   ]);
 }

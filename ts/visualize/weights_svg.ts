@@ -12,7 +12,7 @@ const histogram = { width: 300, height: 72 } as const;
 const mapSide = 86;
 
 /** More parameters are not drawn: the picture says how many are left out. */
-export const mostPanels = 200;
+const mostPanels = 200;
 /** Cells of all heat maps together, so that a picture of many stays small. */
 const mostCells = 60_000;
 
@@ -62,14 +62,12 @@ function panelSvg(weight: WeightSummary, x: number, y: number, side: number): st
   ];
 }
 
-/** What all pictures say of a parameter. */
-export function describeNumbers({ shape, form, dtype, nonFinite, mean, standardDeviation }: WeightSummary): string {
+function describeNumbers({ shape, form, dtype, mean, standardDeviation }: WeightSummary): string {
   return [
     shapeText(shape),
     `${form} (stored: ${dtype})`,
     `mean ${numberText(mean)}`,
     `sd ${numberText(standardDeviation)}`,
-    ...(nonFinite > 0 ? [`${nonFinite} not finite`] : []),
   ].join('  ');
 }
 
