@@ -52,17 +52,12 @@ const known = [
 /** Bytes of probabilities that are computed at most. */
 const mostBytes = 2 ** 30;
 
-/**
- * Runs a text through a model and shows which tokens each of its tokens attends to, in every layer and head: the probabilities after the softmax.
- * Models of any kind; of encoder-decoders the attention of the encoder, of the decoder, and of the decoder to the encoder.
- * @throws OctoformerError INVALID_ARGUMENT (a text without tokens, a layer or head that is not there, a text so long that the probabilities
- *   would take more than 1 GB), UNKNOWN_OPTION, UNSUPPORTED_OPTION, CONTEXT_OVERFLOW, ABORTED, DISPOSED, OUT_OF_MEMORY
- */
-export async function attention(
+/** `visualize.attention()`. */
+export async function showAttention(
   model: AnyModel,
   tokenizer: Tokenizer,
   text: string,
-  options: AttentionOptions = {},
+  options: AttentionOptions,
 ): Promise<Visualization<AttentionData>> {
   checkOptions(where, options, known);
   const { signal } = options;
@@ -140,7 +135,7 @@ function sourceTokens(model: AnyModel, tokenizer: Tokenizer, text: string, optio
   return {
     ids,
     types: takesTypes ? encoded.token_type_ids.slice(0, most) : [],
-    tokens: tokensOfText(tokenizer, encoded, [text, text_pair]).slice(0, most),
+    tokens: tokensOfText(tokenizer, encoded, text, text_pair).slice(0, most),
   };
 }
 

@@ -59,16 +59,12 @@ export interface OutliersOptions {
 const where = 'visualize.outliers()';
 const known = ['threshold', 'add_special_tokens', 'maxTokens', 'window', 'onProgress', 'signal'];
 
-/**
- * Runs a text through a model and shows which input features of its linear layers are large: the outlier features that int8 schemes have to keep in
- * float (Dettmers et al. 2022, "LLM.int8()", section 4). Encoder-decoders write something about the text, for what their decoders read.
- * @throws OctoformerError INVALID_ARGUMENT (a text without tokens, a model that is being calibrated), UNKNOWN_OPTION, ABORTED, DISPOSED
- */
-export async function outliers(
+/** `visualize.outliers()`. */
+export async function showOutliers(
   model: AnyModel,
   tokenizer: Tokenizer,
   text: string,
-  options: OutliersOptions = {},
+  options: OutliersOptions,
 ): Promise<Visualization<OutliersData>> {
   checkOptions(where, options, known);
   const { signal, onProgress } = options;

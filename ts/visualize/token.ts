@@ -15,23 +15,29 @@ export interface VisualToken {
   readonly special: boolean;
 }
 
-/** The tokens of a text (of a second one too, with `text_pair`). */
+/** The tokens of a text, and of a second one after it where there is one. */
 export function tokensOfText(
   tokenizer: Tokenizer,
-  { input_ids, tokens, offsets, token_type_ids, special_tokens_mask }: TokenizedText,
-  texts: readonly [string, string | undefined],
+  { input_ids, tokens, offsets, special_tokens_mask }: TokenizedText,
+  text: string,
+  pair?: string,
 ): VisualToken[] {
   const special = new Set(tokenizer.all_special_ids);
+  // Which text a token is of: models without token types have the same type for both.
+  let left =
+    pair === undefined ? input_ids.length : tokenizer.encode(text, { add_special_tokens: false }).input_ids.length;
   return input_ids.map((id, index) => {
     const [start, end] = offsets[index] ?? [0, 0];
-    const source = (token_type_ids[index] === 1 ? texts[1] : undefined) ?? texts[0];
+    const isPutIn = special_tokens_mask[index] === 1;
+    const source = left > 0 ? text : (pair ?? '');
+    if (!isPutIn) left--;
     return {
       id,
       piece: tokens[index] ?? '',
       text: source.slice(start, end),
       start,
       end,
-      special: special_tokens_mask[index] === 1 || special.has(id),
+      special: isPutIn || special.has(id),
     };
   });
 }

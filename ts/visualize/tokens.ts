@@ -20,20 +20,17 @@ export interface TokensOptions {
 
 const where = 'visualize.tokens()';
 
-/**
- * Shows how a tokenizer cuts a text: ids, pieces, and which characters each token stands for.
- * @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION
- */
-export async function tokens(
+/** `visualize.tokens()`. */
+export async function showTokens(
   tokenizer: Tokenizer,
   text: string,
-  options: TokensOptions = {},
+  options: TokensOptions,
 ): Promise<Visualization<TokensData>> {
   checkOptions(where, options, ['add_special_tokens']);
   const add_special_tokens = checkBoolean(where, 'add_special_tokens', options.add_special_tokens ?? true);
   checkText(where, text);
   const encoded = tokenizer.encode(text, { add_special_tokens });
-  const data: TokensData = { text, tokens: tokensOfText(tokenizer, encoded, [text, undefined]) };
+  const data: TokensData = { text, tokens: tokensOfText(tokenizer, encoded, text) };
   return visualization(data, { svg: tokensSvg, html: tokensHtml, ansi: tokensAnsi });
 }
 

@@ -40,12 +40,13 @@ export async function weightStatistics(
     blocks.add(count, values);
     count += values.length;
   }
-  const mean = sum / count;
+  const most = Math.max(count, 1); // a tensor may have no numbers
+  const mean = sum / most;
   return {
     count,
     absmax,
     mean,
-    standardDeviation: Math.sqrt(Math.max(0, squares / count - mean * mean)),
+    standardDeviation: Math.sqrt(Math.max(0, squares / most - mean * mean)),
     histogram: await histogramOf(read, absmax),
     magnitudes: blocks.grid,
   };

@@ -32,16 +32,11 @@ export interface WeightsOptions {
 
 const where = 'visualize.weights()';
 
-/**
- * Shows the numbers of a model's parameters as the model has them now (int8 ones as what they stand for): how they are distributed, and where
- * the large ones are. They are read off the main thread, a few megabytes at a time.
- * @param names a name, a list of names, or patterns: `model.layers.0` (all of that module), `*.q_proj.weight`; all by default
- * @throws OctoformerError NOT_FOUND with the nearest name, INVALID_ARGUMENT, UNKNOWN_OPTION, ABORTED, DISPOSED
- */
-export async function weights(
+/** `visualize.weights()`. */
+export async function showWeights(
   model: Model,
-  names: string | readonly string[] = '*',
-  options: WeightsOptions = {},
+  names: string | readonly string[],
+  options: WeightsOptions,
 ): Promise<Visualization<WeightsData>> {
   checkOptions(where, options, ['onProgress', 'signal']);
   const { onProgress, signal } = options;

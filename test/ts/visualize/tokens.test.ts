@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { AutoTokenizer, type Tokenizer, visualize } from '../../../ts';
 import { textPieces } from '../../../ts/visualize/text_pieces';
-import { groupLabels, tokenLabel, tokensOfIds } from '../../../ts/visualize/token';
+import { groupLabels, tokenLabel, tokensOfIds, tokensOfText } from '../../../ts/visualize/token';
 import { tokenColor } from '../../../ts/visualize/token_colors';
 import { rejection } from '../failure';
 import { elementsOf, parseXml, textOf } from './xml';
@@ -86,6 +86,15 @@ test('the terminal gets the text, then a line a token', async () => {
     input_ids.map((id, index) => [String(id), ...(offsets[index] ?? []).map(String), tokens[index]]),
   );
   expect(rows.at(-1)).toBe(`${input_ids.length} tokens, 11 characters`);
+});
+
+test('of two texts each token has its own part, with or without token types', () => {
+  const encoded = bert.encode('hello, world', { text_pair: 'help' });
+  const expected = ['', 'he', 'll', 'o', ',', 'w', 'or', 'ld', '', 'he', 'l', 'p', ''];
+  for (const token_type_ids of [encoded.token_type_ids, encoded.token_type_ids.map(() => 0)]) {
+    const found = tokensOfText(bert, { ...encoded, token_type_ids }, 'hello, world', 'help');
+    expect(found.map((token) => token.text)).toEqual(expected);
+  }
 });
 
 test('labels: spaces seen, long ones cut, bytes that are no character by their piece', () => {
