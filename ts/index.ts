@@ -13,7 +13,7 @@ export { AutoModelForSeq2SeqLM, Seq2SeqLanguageModel } from './generation/seq2se
 export type { Seq2SeqGenerateInputs } from './generation/seq2seq_run';
 export type { Streamer } from './generation/streamer';
 export { GraphBuilder } from './graph/builder';
-export type { Value } from './graph/program';
+export type { Value } from './graph/value';
 export type { Architecture, Task } from './models/architecture';
 export {
   AutoModel,

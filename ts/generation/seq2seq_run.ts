@@ -2,13 +2,14 @@ import { AbortBridge, throwIfAborted } from '../binding/abort';
 import { OctoformerError } from '../binding/error';
 import { checkNumber, checkOptions } from '../binding/options';
 import { type KVCache, nativeCache } from '../models/kv_cache';
+import type { Model } from '../models/model';
+import type { encoderInput } from '../models/seq2seq_forward';
 import { concatenateIds, type TokenIds } from '../models/token_ids';
 import { BeamRun } from './beam_run';
 import type { FinishReason } from './ending';
 import type { GenerationExtras, GenerationRun, GenerationStatistics } from './generation_run';
 import { type GenerateOptions, type GenerationSettings, generationSettings } from './options';
 import { milliseconds } from './run_clock';
-import type { Seq2SeqLanguageModel } from './seq2seq_model';
 import { TokenRun } from './token_run';
 
 /** What `generate` of an encoder-decoder takes. */
@@ -17,6 +18,14 @@ export interface Seq2SeqGenerateInputs {
   readonly input_ids: TokenIds;
   /** What the decoder's sequences begin with; the start token is put before where it isn't there. */
   readonly decoder_input_ids?: TokenIds;
+}
+
+/** What is generated with. */
+export interface EncoderDecoder extends Model {
+  /** Tokens that the encoder reads. */
+  readonly encoderVocabularySize: number;
+  /** What a run of the binding is given to encode sequences. */
+  encoderInput(input_ids: TokenIds): ReturnType<typeof encoderInput>;
 }
 
 const where = 'generate()';
@@ -32,7 +41,7 @@ const encodedTokensPerRun = 2048;
  * search, sampling or beam search goes on from the start token. Beams and sequences of one input share what was encoded.
  */
 export class Seq2SeqRun implements GenerationRun {
-  readonly #model: Seq2SeqLanguageModel;
+  readonly #model: EncoderDecoder;
   readonly #inputs: TokenIds;
   readonly #caches: readonly KVCache[];
   readonly #decoding: GenerationRun;
@@ -44,7 +53,7 @@ export class Seq2SeqRun implements GenerationRun {
   #encodingMilliseconds = 0;
 
   /** @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION, CONTEXT_OVERFLOW, ABORTED */
-  constructor(model: Seq2SeqLanguageModel, inputs: Seq2SeqGenerateInputs, options: GenerateOptions) {
+  constructor(model: EncoderDecoder, inputs: Seq2SeqGenerateInputs, options: GenerateOptions) {
     checkOptions(`the inputs of ${where}`, inputs, ['input_ids', 'decoder_input_ids'], {
       past: 'caches of encoder-decoder models are for forward()',
     });
@@ -132,7 +141,7 @@ export class Seq2SeqRun implements GenerationRun {
 
 /** What the decoder's sequences begin with. */
 function decoderPrompts(
-  model: Seq2SeqLanguageModel,
+  model: EncoderDecoder,
   { input_ids, decoder_input_ids }: Seq2SeqGenerateInputs,
   options: GenerateOptions,
 ): readonly (readonly number[])[] {
@@ -151,7 +160,7 @@ function decoderPrompts(
 }
 
 /** The token that decoders begin with: of the call, the generation's configuration, the model's; else the one that begins texts. */
-function decoderStart({ generationConfig, config, vocabularySize }: Seq2SeqLanguageModel, options: GenerateOptions) {
+function decoderStart({ generationConfig, config, vocabularySize }: EncoderDecoder, options: GenerateOptions) {
   const configured = (key: string) => generationConfig[key] ?? config[key];
   const start =
     options.decoder_start_token_id ?? configured('decoder_start_token_id') ?? configured('bos_token_id') ?? undefined;

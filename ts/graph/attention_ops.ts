@@ -1,6 +1,6 @@
 /** The ops of a Program that keep keys and values and attend to them, and what decides who sees whom. */
 
-import type { Value } from './program';
+import type { Value } from './value';
 
 /**
  * Which keys position p sees: those near it, and some others. All are at most p where `causal`.

@@ -6,11 +6,11 @@ import type {
   Op,
   Program,
   RowSymbol,
-  Value,
   WeightDescription,
   WeightPart,
 } from './program';
 import type { TensorTable } from './tensor_table';
+import type { Value } from './value';
 import type { WeightKeeping, WeightPlace, WeightPolicy } from './weight_policy';
 
 /** A tensor that a weight is made of, by the name that Hugging Face's modules give it. */

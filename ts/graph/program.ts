@@ -1,4 +1,5 @@
 import type { AttentionOp, CrossAttentionOp, StoreCrossOp } from './attention_ops';
+import type { Value } from './value';
 
 /**
  * A Program: the flat form of a model that the native executor runs. `ts/graph` builds it, `JSON.stringify` carries it over the
@@ -41,16 +42,9 @@ export function allOps({ ops, encoder }: Program): readonly Op[] {
 /** `places` are as many as `Program.places` says. */
 export type RowSymbol = 'tokens' | 'rows' | 'sequences' | 'places';
 
-/** An index into `Program.buffers`; ops refer to (a slice of the columns of) a buffer by a `Value`. */
+/** An index into `Program.buffers`; ops refer to (a slice of the columns of) a buffer by a `Value` (value.ts). */
 export interface BufferDescription {
   readonly rows: RowSymbol;
-  readonly columns: number;
-}
-
-/** Columns [offset, offset + columns) of a buffer. */
-export interface Value {
-  readonly buffer: number;
-  readonly offset: number;
   readonly columns: number;
 }
 

@@ -1,10 +1,12 @@
 export {
   CONFIG_FILE,
   GENERATION_CONFIG_FILE,
+  type ModelFiles,
   QUANTIZATION_FILE,
   SINGLE_WEIGHTS_FILE,
   TOKENIZER_FILES,
 } from './model_files';
-export { type ModelFiles, type ResolveOptions, type ResolveProgress, resolveModelFiles } from './resolve';
+export { resolveModelFiles } from './resolve';
+export type { ResolveOptions, ResolveProgress } from './resolve_options';
 export { hubCacheFolder } from './settings';
 export { INDEX_FILE } from './shard_index';

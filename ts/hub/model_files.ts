@@ -29,6 +29,24 @@ export interface FilePlan {
   readonly tokenizerFiles: Readonly<Partial<Record<TokenizerFile, string>>>;
 }
 
+/** Where the files of a model, or of its tokenizer, lie on this machine. All paths are absolute. */
+export interface ModelFiles {
+  readonly kind: 'folder' | 'gguf';
+  readonly folder: string;
+  readonly config?: string;
+  readonly generationConfig?: string;
+  /** Octoformer's own notes about int8 weights and outlier features. */
+  readonly quantization?: string;
+  /** safetensors files, or the parts of a GGUF file, in order. Empty when only the tokenizer was asked for (and is no GGUF). */
+  readonly weights: readonly string[];
+  /** `tokenizer` is there when the tokenizer was asked for (and is no GGUF); the others when the model has them. */
+  readonly tokenizerFiles: Readonly<Partial<Record<TokenizerFile, string>>>;
+  /** The (first) GGUF file: config, tokenizer, chat template and weights. */
+  readonly gguf?: string;
+  /** Of a hub id: what it was resolved to. */
+  readonly commit?: string;
+}
+
 export interface FileRequest {
   readonly what: 'model' | 'tokenizer';
   readonly gguf_file?: string | undefined;

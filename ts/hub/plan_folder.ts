@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { folderListing } from './file_listing';
-import { type FilePlan, type FileRequest, planFiles } from './model_files';
-import type { ModelFiles } from './resolve';
+import { type FilePlan, type FileRequest, type ModelFiles, planFiles } from './model_files';
 
 /** The files of a folder that a request needs. */
 export async function planFolder(folder: string, request: FileRequest): Promise<ModelFiles> {

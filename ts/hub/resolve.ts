@@ -1,52 +1,11 @@
 import { resolve as absolutePath, dirname } from 'node:path';
 import { OctoformerError } from '../binding/error';
 import { isFile, isFolder } from './file_listing';
-import type { RetryPolicy } from './hub_client';
-import type { FileRequest, TokenizerFile } from './model_files';
+import type { FileRequest, ModelFiles } from './model_files';
 import { planFolder } from './plan_folder';
 import { checkRevision, isRepositoryId, quote } from './repository_id';
-import { type Environment, expandHome } from './settings';
-
-/** Where the files of a model, or of its tokenizer, lie on this machine. All paths are absolute. */
-export interface ModelFiles {
-  readonly kind: 'folder' | 'gguf';
-  readonly folder: string;
-  readonly config?: string;
-  readonly generationConfig?: string;
-  /** Octoformer's own notes about int8 weights and outlier features. */
-  readonly quantization?: string;
-  /** safetensors files, or the parts of a GGUF file, in order. Empty when only the tokenizer was asked for (and is no GGUF). */
-  readonly weights: readonly string[];
-  /** `tokenizer` is there when the tokenizer was asked for (and is no GGUF); the others when the model has them. */
-  readonly tokenizerFiles: Readonly<Partial<Record<TokenizerFile, string>>>;
-  /** The (first) GGUF file: config, tokenizer, chat template and weights. */
-  readonly gguf?: string;
-  /** Of a hub id: what it was resolved to. */
-  readonly commit?: string;
-}
-
-export interface ResolveProgress {
-  readonly phase: 'download';
-  readonly file: string;
-  /** Bytes of this file here, and in all (0: the server didn't say). */
-  readonly loaded: number;
-  readonly total: number;
-}
-
-export interface ResolveOptions {
-  /** `model` (default): config and weights. `tokenizer`: its files, and the config. */
-  readonly what?: FileRequest['what'] | undefined;
-  /** Branch, tag or commit of a hub id; default `main`. */
-  readonly revision?: string | undefined;
-  /** The GGUF file to take where there are several, or where there are safetensors too. */
-  readonly gguf_file?: string | undefined;
-  /** Instead of `HF_HUB_CACHE` and its like. */
-  readonly cacheFolder?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: ResolveProgress) => void) | undefined;
-  readonly environment?: Environment;
-  readonly retries?: RetryPolicy;
-}
+import type { ResolveOptions } from './resolve_options';
+import { expandHome } from './settings';
 
 /**
  * Finds the files of a model: `source` is a folder, a `.gguf` file, or a hub id `owner/name`, which is looked up in the Hugging

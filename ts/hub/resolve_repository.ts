@@ -3,10 +3,10 @@ import { RepositoryCache } from './cache';
 import { downloadFile, type FileProgress } from './download';
 import { type FileListing, isFile, isFolder, readTextFile } from './file_listing';
 import { DEFAULT_RETRIES, HubClient, type RepositoryDescription } from './hub_client';
-import { type FileRequest, optionalFiles, planFiles } from './model_files';
+import { type FileRequest, type ModelFiles, optionalFiles, planFiles } from './model_files';
 import { atFolder, planFolder } from './plan_folder';
 import { isCommit, quote, type Repository } from './repository_id';
-import type { ModelFiles, ResolveOptions } from './resolve';
+import type { ResolveOptions } from './resolve_options';
 import { type HubSettings, readHubSettings } from './settings';
 
 // Enough to fill a fast line, as huggingface_hub's eight workers do, without many half-done files when the line is cut.

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import { activationByName } from '../modules/activation';
 import { type EncoderLayerNames, encoderEmbeddings, encoderLayers, postNormLayer } from '../modules/encoder';
 import { headRows, labelHead, maskedLanguageHead, spanHead } from '../modules/encoder_heads';

@@ -8,7 +8,8 @@ import {
 } from './encoder_forward';
 import { loadModel } from './load_model';
 import type { LoadOptions } from './load_options';
-import { type LoadedModel, Model } from './model';
+import type { LoadedModel } from './loaded_model';
+import { Model } from './model';
 import { type EncoderDecoderOutputs, prepareSeq2SeqForward, type Seq2SeqInputs } from './seq2seq_forward';
 import type { Tensor } from './tensor';
 

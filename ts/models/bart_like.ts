@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import { embedding, languageModelHead, sinusoidalPositions, tableModule, tieMatrices } from '../modules';
 import { type EncoderDecoderOptions, encoderDecoder, type StackSizes } from '../modules/encoder_decoder';
 import { headRows, spanHead } from '../modules/encoder_heads';

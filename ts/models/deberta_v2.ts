@@ -1,6 +1,6 @@
 import { OctoformerError } from '../binding/error';
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import { activationByName } from '../modules/activation';
 import {
   type DisentangledAttention,

@@ -2,7 +2,8 @@ import { OctoformerError } from '../binding/error';
 import type { NativeRunRequest, NativeRunResult } from '../binding/native';
 import { checkOptions } from '../binding/options';
 import { numbered, output } from './forward';
-import { attentionHeads, type LoadedModel } from './model';
+import type { LoadedModel } from './loaded_model';
+import { attentionHeads } from './model';
 import { splitRows, splitShapes, type Tensor } from './tensor';
 import { concatenateIds, type TokenIds } from './token_ids';
 

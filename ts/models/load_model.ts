@@ -15,7 +15,7 @@ import { generationValues } from './generation_keys';
 import { readGguf } from './gguf';
 import { readJsonObject } from './json_file';
 import { type CheckedLoadOptions, checkLoadOptions, type LoadOptions, storedQuantization } from './load_options';
-import type { LoadedModel } from './model';
+import type { LoadedModel } from './loaded_model';
 import { openCheckpoint } from './open_checkpoint';
 import { keepPacked } from './packed_cache';
 import { findArchitecture } from './registry';

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import { activationByName } from '../modules/activation';
 import { attend } from '../modules/attend';
 import { embedding } from '../modules/embedding';

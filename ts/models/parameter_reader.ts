@@ -1,7 +1,7 @@
 import { OctoformerError } from '../binding/error';
 import { callNative } from '../binding/load';
 import { walkModules } from '../graph/module_tree';
-import type { LoadedModel } from './model';
+import type { LoadedModel } from './loaded_model';
 import { pieces, type TensorRows, tensorRows } from './stored_tensors';
 
 /** A parameter of a model, as it is kept. */

@@ -7,7 +7,7 @@ import { type ModuleParameter, walkModules } from '../graph/module_tree';
 import type { Int8Settings, WeightDescription } from '../graph/program';
 import type { Calibration } from '../quantization/calibration';
 import { describeInt8 } from '../quantization/describe_int8';
-import type { LoadedModel } from './model';
+import type { LoadedModel } from './loaded_model';
 
 /** One matrix of a model, as `quantizationReport()` tells of it. */
 export interface ModuleQuantization {

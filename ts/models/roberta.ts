@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import { encoderEmbeddings } from '../modules/encoder';
 import { headRows, labelHead, maskedLanguageHead, spanHead } from '../modules/encoder_heads';
 import { linear } from '../modules/linear';

@@ -11,7 +11,7 @@ import { type Calibration, formatNotes } from '../quantization/calibration';
 import { bitsandbytesConfig, type OutlierFeatures } from '../quantization/int8_options';
 import { paperThreshold } from '../quantization/int8_schemes';
 import type { ConfigValues } from './config';
-import type { LoadedModel } from './model';
+import type { LoadedModel } from './loaded_model';
 import { formatPythonJson, parsePythonJson, pythonFloat } from './python_json';
 import { tensorBytes, writeSafetensors } from './safetensors_file';
 import { StagedFolder } from './staged_folder';

@@ -4,7 +4,8 @@ import { checkNumber, checkOptions } from '../binding/options';
 import { type HeadDescription, headTensors } from './encoder_forward';
 import { cachesOf, lastRows, numbered, output } from './forward';
 import { type KVCache, nativeCache } from './kv_cache';
-import { attentionHeads, type LoadedModel } from './model';
+import type { LoadedModel } from './loaded_model';
+import { attentionHeads } from './model';
 import { splitRows, splitShapes, type Tensor } from './tensor';
 import { concatenateIds, type TokenIds } from './token_ids';
 

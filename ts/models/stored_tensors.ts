@@ -3,7 +3,7 @@ import { callNative } from '../binding/load';
 import type { NativeModel } from '../binding/native';
 import { allOps, type Program, type WeightDescription, type WeightPart } from '../graph/program';
 import { dequantizedBytes, scaleMagnitudes } from '../quantization/int8_rows';
-import type { LoadedModel, ModelOrigin } from './model';
+import type { LoadedModel, ModelOrigin } from './loaded_model';
 
 export type StoredDtype = 'F32' | 'BF16' | 'F16' | 'I8' | 'U8';
 

@@ -1,7 +1,7 @@
 import { OctoformerError } from '../binding/error';
 import type { RelativeBias } from '../graph/attention_ops';
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import {
   attention,
   crossAttention,

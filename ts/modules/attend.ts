@@ -1,6 +1,6 @@
 import type { AttentionOp, AttentionPositions, RelativeBias } from '../graph/attention_ops';
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 
 /** What becomes of the products of queries and keys before the softmax. */
 export interface ScoreOptions {

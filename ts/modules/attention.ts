@@ -1,7 +1,7 @@
 import { OctoformerError } from '../binding/error';
 import type { AttentionPattern } from '../graph/attention_ops';
 import type { GraphBuilder, RowArrangement } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import { attend, type ScoreOptions } from './attend';
 import { linear, linears } from './linear';
 import { layerNorm, rmsNorm } from './norm';

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import { defaultProjections, type ProjectionNames } from './attention';
 import { linear, linears } from './linear';
 

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import { type AttentionOptions, attention } from './attention';
 import { embedding } from './embedding';
 import { type GatedFeedForwardOptions, gatedFeedForward } from './feed_forward';

@@ -1,6 +1,6 @@
 import type { AttentionPositions } from '../graph/attention_ops';
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import { linear, linears } from './linear';
 
 /** Attention to relative positions beside that to content (He et al. 2021, "DeBERTa", section 3.1). */

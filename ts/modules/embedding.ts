@@ -1,5 +1,6 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { EmbeddingOp, Value } from '../graph/program';
+import type { EmbeddingOp } from '../graph/program';
+import type { Value } from '../graph/value';
 
 export interface EmbeddingOptions {
   /** Rows of the table. */

@@ -1,6 +1,6 @@
 import type { RelativeBias } from '../graph/attention_ops';
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import { activationByName } from './activation';
 import { attend } from './attend';
 import { type DisentangledAttention, projectPositions } from './disentangled_attention';

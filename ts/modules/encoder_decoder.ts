@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import { attention } from './attention';
 import { crossAttention } from './cross_attention';
 import { feedForwardLayers } from './feed_forward';

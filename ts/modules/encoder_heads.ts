@@ -1,5 +1,6 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { ActivationName, Value } from '../graph/program';
+import type { ActivationName } from '../graph/program';
+import type { Value } from '../graph/value';
 import { linear } from './linear';
 import { type ModuleKinds, nestedLeaf } from './nested';
 import { layerNorm } from './norm';

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import type { WeightPlace } from '../graph/weight_policy';
 import { activationByName } from './activation';
 import { linear, linears } from './linear';

@@ -1,5 +1,6 @@
 import type { BuiltWeight, GraphBuilder, PartRequest, RowArrangement } from '../graph/builder';
-import type { ActivationName, Value } from '../graph/program';
+import type { ActivationName } from '../graph/program';
+import type { Value } from '../graph/value';
 import type { WeightKeeping, WeightPlace } from '../graph/weight_policy';
 
 export interface LinearOptions {

@@ -1,5 +1,5 @@
 import type { BuiltWeight, GraphBuilder, PartRequest } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import { activationByName } from './activation';
 import { gatedFeedForward } from './feed_forward';
 import { linear } from './linear';

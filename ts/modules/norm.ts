@@ -1,6 +1,6 @@
 import type { BuiltWeight, GraphBuilder } from '../graph/builder';
 import { pythonNumber } from '../graph/module_tree';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 
 export interface NormOptions {
   readonly epsilon: number;

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder';
-import type { Value } from '../graph/program';
+import type { Value } from '../graph/value';
 import { type RopeParameters, ropeTable, rotaryColumns } from './rope_parameters';
 
 /** A table of cosines and sines that attention layers rotate their queries and keys by. */

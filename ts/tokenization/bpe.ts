@@ -1,6 +1,6 @@
 import type { JsonPart } from './json_part';
 import { MergeTable } from './merge_table';
-import type { TokenModel, WordTokens } from './model';
+import type { TokenModel, WordTokens } from './token_model';
 import { hashOf, type TokenTable } from './token_table';
 import { utf8Length } from './unicode';
 import { byteTokens } from './unigram';

@@ -1,23 +1,9 @@
 import { readBpe } from './bpe';
 import type { JsonPart } from './json_part';
+import type { TokenModel, WordTokens } from './token_model';
 import { readUnigram } from './unigram';
-import type { Vocabulary } from './vocabulary';
 import { readWordLevel } from './word_level';
 import { readWordPiece } from './wordpiece';
-
-/** Tokens of one word: ids, and where each begins and ends in the word (UTF-16 units). */
-export interface WordTokens {
-  readonly ids: readonly number[];
-  readonly starts: readonly number[];
-  readonly ends: readonly number[];
-}
-
-/** Turns a word, as the pre-tokenizer cut it, into tokens. */
-export interface TokenModel {
-  readonly type: 'BPE' | 'WordPiece' | 'WordLevel' | 'Unigram';
-  readonly vocabulary: Vocabulary;
-  tokenize(word: string): WordTokens;
-}
 
 /** Words kept with their tokens; when full the memory starts anew, so that it stays bounded. */
 const CACHED_WORDS = 50000;

@@ -2,11 +2,12 @@ import { AddedTokens, readAddedTokens } from './added_tokens';
 import { type Decoder, joinBySpaces, readDecoder } from './decoders';
 import { type Encoding, emptyEncoding } from './encoding';
 import { JsonPart } from './json_part';
-import { readModel, type TokenModel } from './model';
+import { readModel } from './model';
 import { type Normalizer, readNormalizer } from './normalizers';
 import { type PostProcessor, readPostProcessor, Template } from './post_processors';
 import { type PreTokenizer, readPreTokenizer } from './pre_tokenizers';
 import { completeAddedTokens, readSpecialTokens, type SpecialTokens } from './special_tokens';
+import type { TokenModel } from './token_model';
 import { Vocabulary } from './vocabulary';
 
 /** Parsed JSON of the files of a tokenizer; only `tokenizerJson` is required. */

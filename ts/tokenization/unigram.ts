@@ -1,6 +1,6 @@
 import type { JsonPart } from './json_part';
-import type { TokenModel } from './model';
 import { Trie } from './pair_table';
+import type { TokenModel } from './token_model';
 import { TokenTable } from './token_table';
 import { Vocabulary } from './vocabulary';
 

@@ -1,5 +1,5 @@
 import type { JsonPart } from './json_part';
-import type { TokenModel } from './model';
+import type { TokenModel } from './token_model';
 import { Vocabulary } from './vocabulary';
 
 /** A token is a whole word. A word that is not known becomes the unknown token, or nothing where there is none. */

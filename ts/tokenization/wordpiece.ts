@@ -1,5 +1,5 @@
 import type { JsonPart } from './json_part';
-import type { TokenModel } from './model';
+import type { TokenModel } from './token_model';
 import { hashOf } from './token_table';
 import { Vocabulary } from './vocabulary';
 

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { nativeAddon } from '../../../ts/binding/load';
 import type { NativeModel, NativeRunRequest, NativeSamplerOptions } from '../../../ts/binding/native';
-import type { Op, Program, Value, WeightDescription } from '../../../ts/graph/program';
+import type { Op, Program, WeightDescription } from '../../../ts/graph/program';
+import type { Value } from '../../../ts/graph/value';
 import { randomNumbers, type StoredTensor, safetensorsBytes } from '../random_checkpoint';
 
 export const addon = nativeAddon();
