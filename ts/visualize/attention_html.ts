@@ -11,7 +11,8 @@ import { poolLargest } from './pooling';
 const mostNumbers = 3_000_000;
 
 const style =
-  'figure svg { max-width: 100%; height: auto; } [hidden] { display: none; } #overview { cursor: pointer; } #readout { min-height: 1.5em; }';
+  '.beside { display: flex; flex-wrap: wrap; gap: 0 2rem; } #all-heads { flex: 1 1 20rem; min-width: 0; } figure svg { max-width: 100%; height: auto; } [hidden] { display: none; } ' +
+  '#overview { cursor: pointer; } #readout { min-height: 1.5em; }';
 
 /** What the page's script reads. */
 interface PageData {
@@ -45,20 +46,25 @@ export function attentionHtml(data: AttentionData): string {
   const figures = parts.map(({ svg, values: { name } }) =>
     element('figure', { id: `map-${name}`, hidden: name === chosen ? undefined : 'hidden' }, svg),
   );
-  const picker = (id: string, text: string) =>
-    element('label', {}, [escapeText(`${text} `), element('select', { id: `pick-${id}` })]);
+  const picker = (id: string, text: string, isHidden = false) =>
+    element('label', { hidden: isHidden ? 'hidden' : undefined }, [
+      escapeText(`${text} `),
+      element('select', { id: `pick-${id}` }),
+    ]);
   const notes = [`${data.parts[0]?.keys.length ?? 0} tokens. Everything that this page shows is in it.`];
   return htmlPage({ title: 'Attention', notes, style, script: attentionScript }, [
     element('form', { id: 'controls', hidden: 'hidden', autocomplete: 'off' }, [
-      picker('part', 'What'),
+      picker('part', 'What', parts.length === 1),
       picker('layer', 'Layer'),
       picker('head', 'Head'),
     ]),
     element('p', { id: 'readout', class: 'mono', role: 'status' }),
-    ...figures,
-    element('section', { id: 'all-heads', hidden: 'hidden' }, [
-      element('h2', {}, 'All layers (rows) and heads (columns)'),
-      element('figure', {}, element('canvas', { id: 'overview', role: 'img', 'aria-label': 'all heads, small' })),
+    element('div', { class: 'beside' }, [
+      ...figures,
+      element('section', { id: 'all-heads', hidden: 'hidden' }, [
+        element('h2', {}, 'All layers (rows) and heads (columns): one can be picked'),
+        element('figure', {}, element('canvas', { id: 'overview', role: 'img', 'aria-label': 'all heads, small' })),
+      ]),
     ]),
     dataElement('attention-data', page),
   ]);

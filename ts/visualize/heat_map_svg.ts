@@ -1,4 +1,5 @@
 import { colorStep, colorSteps, hexColor, probabilityShare, type ShareOf } from './color_scale';
+import { element } from './markup';
 import type { Grid } from './pooling';
 import { svgRect, svgText } from './svg_document';
 
@@ -49,11 +50,12 @@ export function legendSvg(x: number, y: number, caption: string, marks: readonly
   const step = legendWidth / colorSteps;
   return [
     svgText(x, y + 10, caption, { class: 'faint' }),
-    ...Array.from({ length: colorSteps }, (_, index) =>
-      // A little wider than a step, so that no gaps are seen between them.
-      svgRect(x + index * step, y + 16, index < colorSteps - 1 ? step + 0.5 : step, barHeight, {
-        fill: hexColor(index),
-      }),
+    element(
+      'g',
+      { 'shape-rendering': 'crispEdges' },
+      Array.from({ length: colorSteps }, (_, index) =>
+        svgRect(x + index * step, y + 16, step, barHeight, { fill: hexColor(index) }),
+      ),
     ),
     ...marks.map(({ share, label }) =>
       svgText(x + share * legendWidth, y + 16 + barHeight + 13, label, {

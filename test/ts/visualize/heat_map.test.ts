@@ -9,7 +9,7 @@ import {
 } from '../../../ts/visualize/color_scale';
 import { cellsSvg, legendSvg } from '../../../ts/visualize/heat_map_svg';
 import { poolLargest } from '../../../ts/visualize/pooling';
-import { parseXml } from './xml';
+import { elementsOf, parseXml } from './xml';
 
 const steps = [...Array(colorSteps).keys()];
 
@@ -87,9 +87,10 @@ describe('cells', () => {
       ['260', 'b'],
       ['420', 'c'],
     ]);
-    expect(drawn.filter(({ name }) => name === 'rect').map(({ attributes }) => attributes.fill)).toEqual(
-      steps.map(hexColor),
-    );
+    const bar = drawn
+      .flatMap((one) => elementsOf(one, 'rect'))
+      .map(({ attributes: { x, width, fill } }) => [x, width, fill]);
+    expect(bar).toEqual(steps.map((step) => [String(100 + 5 * step), '5', hexColor(step)]));
   });
 });
 
