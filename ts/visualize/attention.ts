@@ -12,8 +12,8 @@ import { attentionAnsi } from './attention_ansi';
 import type { AttentionChoice, AttentionData, AttentionPart, AttentionPartName } from './attention_data';
 import { attentionHtml } from './attention_html';
 import { attentionSvg } from './attention_svg';
+import { checkText } from './check_text';
 import { tokensOfIds, tokensOfText, type VisualToken } from './token';
-import { checkText } from './tokens';
 import { type Visualization, visualization } from './visualization';
 
 export interface AttentionOptions {

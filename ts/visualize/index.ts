@@ -4,20 +4,26 @@ import type { Model } from '../models/model';
 import type { Tokenizer } from '../tokenization';
 import type { AttentionOptions } from './attention';
 import type { AttentionData } from './attention_data';
-import type { OutliersData, OutliersOptions } from './outliers';
-import type { TokensData, TokensOptions } from './tokens';
+import type { OutliersOptions } from './outliers';
+import type { OutliersData } from './outliers_data';
+import type { TokensOptions } from './tokens';
+import type { TokensData } from './tokens_data';
 import type { Visualization } from './visualization';
-import type { WeightsData, WeightsOptions } from './weights';
+import type { WeightsOptions } from './weights';
+import type { WeightsData } from './weights_data';
 
 export type { AttentionOptions } from './attention';
 export type { AttentionChoice, AttentionData, AttentionPart, AttentionPartName } from './attention_data';
 export type { Histogram } from './histogram';
-export type { LayerOutliers, OutlierFeature, OutliersData, OutliersOptions } from './outliers';
+export type { OutliersOptions } from './outliers';
+export type { LayerOutliers, OutlierFeature, OutliersData } from './outliers_data';
 export type { PooledGrid } from './pooling';
 export type { VisualToken } from './token';
-export type { TokensData, TokensOptions } from './tokens';
+export type { TokensOptions } from './tokens';
+export type { TokensData } from './tokens_data';
 export type { Visualization } from './visualization';
-export type { WeightSummary, WeightsData, WeightsOptions } from './weights';
+export type { WeightsOptions } from './weights';
+export type { WeightSummary, WeightsData } from './weights_data';
 
 // Files of visualizers are read when one is first called: a start does without them.
 

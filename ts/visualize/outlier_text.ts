@@ -1,5 +1,5 @@
 import { numberText, percentText } from './number_text';
-import type { LayerOutliers, OutliersData } from './outliers';
+import type { LayerOutliers, OutliersData } from './outliers_data';
 
 /** What all pictures say of a layer. */
 export function describeLayer({ features, outliers, share, largest }: LayerOutliers): string {

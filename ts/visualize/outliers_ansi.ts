@@ -1,6 +1,6 @@
 import { numberText, percentText } from './number_text';
 import { describeText, mostOften } from './outlier_text';
-import type { OutliersData } from './outliers';
+import type { OutliersData } from './outliers_data';
 import { painter, table, visible } from './terminal_text';
 
 const namedFeatures = 3;

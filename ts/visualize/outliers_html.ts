@@ -2,7 +2,7 @@ import { htmlPage, htmlTable } from './html_page';
 import { element } from './markup';
 import { numberText, percentText } from './number_text';
 import { describeText, mostOften } from './outlier_text';
-import type { OutliersData } from './outliers';
+import type { OutliersData } from './outliers_data';
 import { outliersSvg } from './outliers_svg';
 
 const style = 'figure svg { max-width: 100%; height: auto; }';

@@ -2,7 +2,7 @@ import { probabilityShare } from './color_scale';
 import { cellsSvg, legendHeight, legendSvg, probabilityMarks } from './heat_map_svg';
 import { element } from './markup';
 import { describeLayer, describeText } from './outlier_text';
-import type { LayerOutliers, OutliersData } from './outliers';
+import type { LayerOutliers, OutliersData } from './outliers_data';
 import { type Grid, poolLargest } from './pooling';
 import { headHeight, margin, svgDocument, svgText, textWidth } from './svg_document';
 

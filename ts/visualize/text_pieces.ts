@@ -1,4 +1,4 @@
-import type { TokensData } from './tokens';
+import type { TokensData } from './tokens_data';
 
 /** A part of a text: what a token stands for, or (without one) what no token stands for. */
 export interface TextPiece {

@@ -1,6 +1,6 @@
 import { painter, type Style, table, visible } from './terminal_text';
 import { describeCounts, textPieces } from './text_pieces';
-import type { TokensData } from './tokens';
+import type { TokensData } from './tokens_data';
 
 /** Neighbouring tokens get different ones. */
 const styles: readonly Style[] = ['cyan', 'yellow', 'green', 'magenta'];

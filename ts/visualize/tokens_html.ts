@@ -2,7 +2,7 @@ import { htmlPage, htmlTable } from './html_page';
 import { element, escapeText, printable } from './markup';
 import { describeCounts, textPieces } from './text_pieces';
 import { tokenColor } from './token_colors';
-import type { TokensData } from './tokens';
+import type { TokensData } from './tokens_data';
 
 const style = '.text { white-space: pre-wrap; } .text span { color: #000; border-radius: 3px; }';
 

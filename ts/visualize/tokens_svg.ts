@@ -3,7 +3,7 @@ import { headHeight, margin, svgDocument, svgRect, svgText, textWidth } from './
 import { describeCounts } from './text_pieces';
 import { tokenLabel } from './token';
 import { tokenColor } from './token_colors';
-import type { TokensData } from './tokens';
+import type { TokensData } from './tokens_data';
 
 const lineWidth = 800;
 const boxHeight = 34;

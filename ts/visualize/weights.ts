@@ -6,24 +6,9 @@ import { selectParameters } from './parameter_names';
 import { type Visualization, visualization } from './visualization';
 import { type WeightStatistics, weightStatistics } from './weight_statistics';
 import { weightsAnsi } from './weights_ansi';
+import type { WeightSummary, WeightsData } from './weights_data';
 import { weightsHtml } from './weights_html';
 import { weightsSvg } from './weights_svg';
-
-/** A parameter of a model and the numbers in it. */
-export interface WeightSummary extends WeightStatistics {
-  /** The path of its module and its name there, such as `model.layers.0.mlp.down_proj.weight`. */
-  readonly name: string;
-  /** As layers multiply it: `[out_features, in_features]`, stacked where a tensor holds several matrices, or `[length]`. */
-  readonly shape: readonly number[];
-  /** How the checkpoint stores it, such as `BF16`. */
-  readonly dtype: string;
-  /** How it is kept, such as `int8`: the numbers are those that it stands for. */
-  readonly form: string;
-}
-
-export interface WeightsData {
-  readonly weights: readonly WeightSummary[];
-}
 
 export interface WeightsOptions {
   readonly onProgress?: (progress: { readonly parameters: number; readonly total: number }) => void;

@@ -1,7 +1,7 @@
 import { barHeights, type Histogram } from './histogram';
 import { numberText, shapeText } from './number_text';
 import { painter, table, visible } from './terminal_text';
-import type { WeightsData } from './weights';
+import type { WeightsData } from './weights_data';
 
 /** Eighths of a line's height. */
 const bars = ['\u2581', '\u2582', '\u2583', '\u2584', '\u2585', '\u2586', '\u2587', '\u2588'] as const;

@@ -1,7 +1,7 @@
 import { htmlPage, htmlTable } from './html_page';
 import { element } from './markup';
 import { numberText, shapeText } from './number_text';
-import type { WeightsData } from './weights';
+import type { WeightsData } from './weights_data';
 import { weightsSvg } from './weights_svg';
 
 const style = 'figure svg { max-width: 100%; height: auto; }';

@@ -4,7 +4,7 @@ import { element } from './markup';
 import { numberText, shapeText } from './number_text';
 import { poolLargest } from './pooling';
 import { characterWidth, headHeight, margin, svgDocument, svgText } from './svg_document';
-import type { WeightSummary, WeightsData } from './weights';
+import type { WeightSummary, WeightsData } from './weights_data';
 
 const panel = { width: 430, height: 136, columns: 2 } as const;
 const histogram = { width: 300, height: 72 } as const;

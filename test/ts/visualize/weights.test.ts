@@ -102,7 +102,7 @@ describe('the numbers of float models', () => {
   it('pictures: a histogram whose bars are as high as the logarithms, a cell a number', async () => {
     const { svg, ansi, data } = await visualize.weights(model, down);
     const [weight] = data.weights;
-    const group = elementsOf(parseXml(svg), 'g')[0];
+    const group = elementsOf(parseXml(svg), 'g').find((one) => textOf(one).startsWith(down));
     const bars = elementsOf(group as never, 'rect').filter(({ attributes }) => attributes.class === 'bar');
     const counts = weight?.histogram.counts ?? [];
     const filled = counts.filter((count) => count > 0);
