@@ -3,6 +3,7 @@ export {
   GENERATION_CONFIG_FILE,
   type ModelFiles,
   QUANTIZATION_FILE,
+  SENTENCEPIECE_FILES,
   SINGLE_WEIGHTS_FILE,
   TOKENIZER_FILES,
 } from './model_files';

@@ -11,7 +11,21 @@ export const TOKENIZER_FILES = {
   chatTemplate: 'chat_template.jinja',
   chatTemplateJson: 'chat_template.json',
 } as const;
-export type TokenizerFile = keyof typeof TOKENIZER_FILES;
+
+/** What makes a tokenizer where there is no tokenizer.json: SentencePiece files, and vocab.json where ids aren't those of their pieces. */
+export const SENTENCEPIECE_FILES = {
+  sourcePieces: 'source.spm',
+  targetPieces: 'target.spm',
+  spiecePieces: 'spiece.model',
+  bpePieces: 'sentencepiece.bpe.model',
+  tokenizerPieces: 'tokenizer.model',
+  spmPieces: 'spm.model',
+} as const;
+const VOCABULARY_FILE = { vocabulary: 'vocab.json' } as const;
+export type TokenizerFile =
+  | keyof typeof TOKENIZER_FILES
+  | keyof typeof SENTENCEPIECE_FILES
+  | keyof typeof VOCABULARY_FILE;
 
 export const CONFIG_FILE = 'config.json';
 export const GENERATION_CONFIG_FILE = 'generation_config.json';
@@ -95,21 +109,31 @@ async function planModel(listing: FileListing): Promise<FilePlan> {
 }
 
 async function planTokenizer(listing: FileListing): Promise<FilePlan> {
-  const found: Partial<Record<TokenizerFile, string>> = {};
-  for (const [key, name] of Object.entries(TOKENIZER_FILES) as [TokenizerFile, string][]) {
-    if (await listing.has(name)) found[key] = name;
-  }
-  if (found.tokenizer === undefined) {
+  const found = await filesOf(listing, TOKENIZER_FILES);
+  const pieces = found.tokenizer === undefined ? await filesOf(listing, SENTENCEPIECE_FILES) : {};
+  if (Object.keys(pieces).length > 0) Object.assign(found, pieces, await filesOf(listing, VOCABULARY_FILE));
+  else if (found.tokenizer === undefined) {
     const gguf = onlyGguf(listing);
     if (gguf !== undefined) return ggufPlan(listing, gguf);
     throw new OctoformerError(
       'NOT_FOUND',
-      `${TOKENIZER_FILES.tokenizer} is not in ${listing.place} (${summary(listing)}); older models have other tokenizer files ` +
-        'only: in Python, AutoTokenizer.from_pretrained(SOURCE).save_pretrained(FOLDER) writes it',
+      `${TOKENIZER_FILES.tokenizer} is not in ${listing.place} (${summary(listing)}), and no SentencePiece file (${Object.values(SENTENCEPIECE_FILES).join(', ')}); ` +
+        'older models have other tokenizer files only: in Python, AutoTokenizer.from_pretrained(SOURCE).save_pretrained(FOLDER) writes it',
     );
   }
   const hasConfig = await listing.has(CONFIG_FILE);
   return { kind: 'folder', ...(hasConfig ? { config: CONFIG_FILE } : {}), weights: [], tokenizerFiles: found };
+}
+
+async function filesOf(
+  listing: FileListing,
+  names: Readonly<Partial<Record<TokenizerFile, string>>>,
+): Promise<Partial<Record<TokenizerFile, string>>> {
+  const found: Partial<Record<TokenizerFile, string>> = {};
+  for (const [key, name] of Object.entries(names) as [TokenizerFile, string][]) {
+    if (await listing.has(name)) found[key] = name;
+  }
+  return found;
 }
 
 async function safetensorsFiles(listing: FileListing): Promise<readonly string[] | undefined> {

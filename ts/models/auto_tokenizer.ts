@@ -1,9 +1,8 @@
-import { OctoformerError } from '../binding/error';
 import { callNative, nativeAddon } from '../binding/load';
 import { checkOptions } from '../binding/options';
 import { type ModelFiles, resolveModelFiles } from '../hub';
 import { readFile } from '../hub/files';
-import { MergeTable, Tokenizer, TokenTable, tokenizerFromGguf } from '../tokenization';
+import { MergeTable, Tokenizer, type TokenizerFiles, TokenTable, tokenizerFromGguf } from '../tokenization';
 import { parseJsonObject, readJsonObject } from './json_file';
 import type { LoadProgress } from './load_options';
 import { openCheckpoint } from './open_checkpoint';
@@ -21,7 +20,7 @@ const where = 'AutoTokenizer.from_pretrained()';
 /** Opens the tokenizer of a checkpoint. */
 export const AutoTokenizer = {
   /**
-   * @param source a folder with tokenizer.json, a `.gguf` file, or a hub id `owner/name`
+   * @param source a folder with tokenizer.json or SentencePiece files, a `.gguf` file, or a hub id `owner/name`
    * @throws OctoformerError NOT_FOUND, INVALID_TOKENIZER, INVALID_CHECKPOINT, UNKNOWN_OPTION, NETWORK, OFFLINE, ABORTED
    */
   async from_pretrained(source: string, options: TokenizerLoadOptions = {}): Promise<Tokenizer> {
@@ -50,17 +49,20 @@ async function openGguf(file: string): Promise<Tokenizer> {
   }
 }
 
-async function openFiles({ folder, tokenizerFiles }: ModelFiles): Promise<Tokenizer> {
-  const { tokenizer, tokenizerConfig, specialTokensMap, addedTokens, chatTemplate, chatTemplateJson } = tokenizerFiles;
-  if (!tokenizer) throw new OctoformerError('NOT_FOUND', `${folder} has no tokenizer.json`);
+async function openFiles(files: ModelFiles): Promise<Tokenizer> {
+  const { tokenizer, tokenizerConfig, specialTokensMap, addedTokens, chatTemplate, chatTemplateJson } =
+    files.tokenizerFiles;
   const json = (path: string | undefined) => (path ? readJsonObject(path, 'INVALID_TOKENIZER') : undefined);
-  return Tokenizer.fromFiles({
-    tokenizerJson: await readTokenizerJson(tokenizer),
+  const others: Omit<TokenizerFiles, 'tokenizerJson'> = {
     tokenizerConfig: await json(tokenizerConfig),
     specialTokensMap: await json(specialTokensMap),
     addedTokens: await json(addedTokens),
     chatTemplate: chatTemplate ? await readFile(chatTemplate, 'utf8') : await templateOf(chatTemplateJson),
-  });
+  };
+  if (tokenizer) return Tokenizer.fromFiles({ ...others, tokenizerJson: await readTokenizerJson(tokenizer) });
+  // Read where it is needed only.
+  const { readSentencePieces } = require('./sentencepiece_files') as typeof import('./sentencepiece_files');
+  return Tokenizer.fromFiles(await readSentencePieces(files, others));
 }
 
 /** With tables in the place of the vocabulary and the merges, which are most of the file, where the addon can read them. */

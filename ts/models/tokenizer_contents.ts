@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import { callNative, nativeAddon } from '../binding/load';
-import { type ModelFiles, TOKENIZER_FILES } from '../hub';
+import { type ModelFiles, SENTENCEPIECE_FILES, TOKENIZER_FILES } from '../hub';
 import { access } from '../hub/files';
 import { tokenizerFilesFromGguf } from '../tokenization';
 
@@ -10,16 +10,7 @@ export type TokenizerContent =
   | { readonly name: string; readonly text: string };
 
 /** Vocabularies in the forms of older tokenizers, which Python takes where there is no tokenizer.json. */
-const vocabularies = [
-  'vocab.json',
-  'merges.txt',
-  'vocab.txt',
-  'tokenizer.model',
-  'spiece.model',
-  'sentencepiece.bpe.model',
-  'source.spm',
-  'target.spm',
-];
+const vocabularies = ['vocab.json', 'merges.txt', 'vocab.txt', ...Object.values(SENTENCEPIECE_FILES)];
 
 /** The files of the tokenizer beside a checkpoint, those that there are; of a GGUF file what it says of its tokenizer. */
 export async function tokenizerContents({ folder, gguf }: ModelFiles): Promise<TokenizerContent[]> {

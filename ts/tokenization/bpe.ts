@@ -1,5 +1,6 @@
 import type { JsonPart } from './json_part';
 import { MergeTable } from './merge_table';
+import { MinHeap } from './min_heap';
 import type { TokenModel, WordTokens } from './token_model';
 import { hashOf, type TokenTable } from './token_table';
 import { utf8Length } from './unicode';
@@ -8,43 +9,6 @@ import { Vocabulary } from './vocabulary';
 
 /** Pairs are merged in the order of (rank, position), packed into one number: positions stay below 2^32. */
 const RANK_UNIT = 2 ** 32;
-
-/** A binary heap of numbers, smallest first. */
-class MinHeap {
-  private readonly items: number[] = [];
-
-  push(item: number): void {
-    const { items } = this;
-    let at = items.length;
-    items.push(item);
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      const above = items[parent] as number;
-      if (above <= item) break;
-      items[at] = above;
-      at = parent;
-    }
-    items[at] = item;
-  }
-
-  pop(): number | undefined {
-    const { items } = this;
-    const top = items[0];
-    const last = items.pop();
-    if (last === undefined || items.length === 0) return top;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= items.length) break;
-      if (child + 1 < items.length && (items[child + 1] as number) < (items[child] as number)) child++;
-      if ((items[child] as number) >= last) break;
-      items[at] = items[child] as number;
-      at = child;
-    }
-    items[at] = last;
-    return top;
-  }
-}
 
 /** The beginning of a word: ids of its characters and how many bytes of the word each covers. */
 interface Symbols {

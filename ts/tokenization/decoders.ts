@@ -1,17 +1,18 @@
 import { bytesOfToken } from './byte_characters';
 import type { JsonPart } from './json_part';
 import { readPattern } from './regex';
+import { readPieceDecoder } from './sentencepiece/piece_decoder';
 
 /**
  * A step from tokens to text that works as the tokens come. Tokens arrive in chunks: `begins` and `ends` say where a token starts and is
  * complete (a fused text is one token that ends at the flush). So decoding a stream and decoding a list are the same computation.
  */
-interface Stage {
+export interface Stage {
   push(text: string, begins: boolean, ends: boolean, emit: Emit): void;
   flush(emit: Emit): void;
 }
 
-type Emit = (text: string, begins: boolean, ends: boolean) => void;
+export type Emit = (text: string, begins: boolean, ends: boolean) => void;
 
 /** Makes fresh stages for one stream. */
 export type Decoder = () => Stage[];
@@ -330,6 +331,8 @@ export function readDecoder(part: JsonPart, depth = 0): Decoder {
       return wordEnd(part);
     case 'CTC':
       return ctc(part);
+    case 'SentencePiece':
+      return readPieceDecoder(part);
     default:
       throw part.fail(`unknown decoder type ${JSON.stringify(type)}`, 'this version of octoformer does not know it');
   }

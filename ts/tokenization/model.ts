@@ -1,5 +1,6 @@
 import { readBpe } from './bpe';
 import type { JsonPart } from './json_part';
+import { readSentencePieces } from './sentencepiece/token_model';
 import type { TokenModel, WordTokens } from './token_model';
 import { readUnigram } from './unigram';
 import { readWordLevel } from './word_level';
@@ -42,6 +43,8 @@ export function readModel(part: JsonPart): TokenModel {
       return readWordLevel(part);
     case 'Unigram':
       return withCache(readUnigram(part));
+    case 'SentencePiece': // of no tokenizer.json, but of what stands for one where there are SentencePiece files only
+      return withCache(readSentencePieces(part));
     default:
       throw part
         .get('type')

@@ -5,7 +5,10 @@ import type { JsonPart } from './json_part';
  * version 5 are those without `Fast`.)
  */
 const withoutTokenTypes = new Set(
-  ['Bart', 'Camembert', 'DistilBert', 'GPT2', 'MPNet', 'Roberta', 'T5', 'XLMRoberta'].map((name) => `${name}Tokenizer`),
+  [
+    ...['Bart', 'Camembert', 'DistilBert', 'GPT2', 'M2M100', 'Marian', 'MBart', 'MBart50', 'MPNet'],
+    ...['Nllb', 'Pegasus', 'Roberta', 'T5', 'XLMRoberta'],
+  ].map((name) => `${name}Tokenizer`),
 );
 
 /** What of a tokenizer's output goes into the model: `model_input_names` of tokenizer_config.json, or what transformers has for the class. */

@@ -167,11 +167,9 @@ export class Template implements PostProcessor {
         const name = token.get('id').string();
         if (!Object.hasOwn(special.object(), name))
           throw token.fail(`the token ${JSON.stringify(name)} is not among special_tokens`);
-        const ids = special
-          .get(name)
-          .get('ids')
-          .list()
-          .map((id) => id.count());
+        const given = special.get(name).get('ids');
+        // Where only the name is known, as of SentencePiece files, the id is the vocabulary's.
+        const ids = given.isMissing ? [vocabulary.id(name) ?? -1] : given.list().map((id) => id.count());
         for (const id of ids)
           if (vocabulary.token(id) === undefined)
             throw special.get(name).fail(`no token has the id ${id}`, 'use an id of the vocabulary');

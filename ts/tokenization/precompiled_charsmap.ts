@@ -5,56 +5,85 @@ import type { JsonPart } from './json_part';
 const WINDOW = 256;
 
 /**
- * SentencePiece's precompiled character map: a double-array trie (Darts) over UTF-8 bytes whose values point into a pool of
- * zero-terminated replacements. As the reference does, the shortest key that begins a grapheme replaces the whole grapheme.
+ * SentencePiece's precompiled character map by itself: a double-array trie (Darts) over UTF-8 bytes whose values point into a pool of
+ * zero-terminated replacements.
  */
-export class PrecompiledCharsmap {
+export class CharacterMap {
   private readonly units: Uint32Array;
   private readonly pool: Uint8Array;
-  private readonly encoder = new TextEncoder();
   private readonly decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+  /** Throws what `fail` makes of a map that its header doesn't fit. */
+  constructor(bytes: Uint8Array, fail: (problem: string) => Error) {
+    if (bytes.length < 4) throw fail('the character map is shorter than its header of 4 bytes');
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const size = view.getUint32(0, true);
+    if (size % 4 !== 0 || size > bytes.length - 4)
+      throw fail(`the character map says its trie takes ${size} bytes, but ${bytes.length - 4} follow`);
+    this.units = new Uint32Array(size / 4);
+    for (let i = 0; i < this.units.length; i++) this.units[i] = view.getUint32(4 + 4 * i, true);
+    this.pool = bytes.subarray(4 + size);
+  }
+
+  /** What the shortest key that begins these bytes becomes, or null where none does. */
+  shortest(bytes: Uint8Array): string | null {
+    for (const { value } of this.matches(bytes, 0)) return this.replacement(value);
+    return null;
+  }
+
+  /** The longest key that begins at a place: its bytes, and what it becomes. Null where none does. */
+  longest(bytes: Uint8Array, at: number): { readonly length: number; readonly replacement: string } | null {
+    let found: Match | null = null;
+    for (const match of this.matches(bytes, at)) found = match;
+    return found && { length: found.length, replacement: this.replacement(found.value) };
+  }
+
+  private *matches(bytes: Uint8Array, from: number): Generator<Match> {
+    let position = 0;
+    let unit = this.units[0] ?? 0;
+    position ^= offsetOf(unit);
+    for (let at = from; at < bytes.length; at++) {
+      const byte = bytes[at] as number;
+      if (byte === 0) return;
+      position ^= byte;
+      unit = this.units[position] ?? 0;
+      // The label is the low byte; the top bit marks a value, which never equals a byte.
+      if ((unit & 0x800000ff) >>> 0 !== byte) return;
+      position ^= offsetOf(unit);
+      if (((unit >>> 8) & 1) === 1) yield { length: at + 1 - from, value: (this.units[position] ?? 0) & 0x7fffffff };
+    }
+  }
+
+  private replacement(start: number): string {
+    let end = start;
+    while (end < this.pool.length && this.pool[end] !== 0) end++;
+    return this.decoder.decode(this.pool.subarray(start, end));
+  }
+}
+
+interface Match {
+  readonly length: number;
+  readonly value: number;
+}
+
+/** The character map as the reference of tokenizer.json applies it: the shortest key that begins a grapheme replaces the whole grapheme. */
+export class PrecompiledCharsmap {
+  private readonly map: CharacterMap;
+  private readonly encoder = new TextEncoder();
   private readonly graphemes = new Intl.Segmenter('und', { granularity: 'grapheme' });
   private readonly known = new Map<string, string | null>();
 
   constructor(part: JsonPart) {
-    const bytes = Buffer.from(part.string(), 'base64');
-    if (bytes.length < 4) throw part.fail('the character map is shorter than its header of 4 bytes');
-    const size = bytes.readUInt32LE(0);
-    if (size % 4 !== 0 || size > bytes.length - 4)
-      throw part.fail(`the character map says its trie takes ${size} bytes, but ${bytes.length - 4} follow`);
-    this.units = new Uint32Array(size / 4);
-    for (let i = 0; i < this.units.length; i++) this.units[i] = bytes.readUInt32LE(4 + 4 * i);
-    this.pool = bytes.subarray(4 + size);
+    this.map = new CharacterMap(Buffer.from(part.string(), 'base64'), (problem) => part.fail(problem));
   }
 
   /** What a piece of text becomes, or null when it stays. */
   private replacement(piece: string): string | null {
     const cached = this.known.get(piece);
     if (cached !== undefined) return cached;
-    const found = this.lookUp(this.encoder.encode(piece));
+    const found = this.map.shortest(this.encoder.encode(piece));
     this.known.set(piece, found);
     return found;
-  }
-
-  private lookUp(key: Uint8Array): string | null {
-    let position = 0;
-    let unit = this.units[0] ?? 0;
-    position ^= offsetOf(unit);
-    for (const byte of key) {
-      if (byte === 0) return null;
-      position ^= byte;
-      unit = this.units[position] ?? 0;
-      // The label is the low byte; the top bit marks a value, which never equals a byte.
-      if ((unit & 0x800000ff) >>> 0 !== byte) return null;
-      position ^= offsetOf(unit);
-      if (((unit >>> 8) & 1) === 1) {
-        const start = (this.units[position] ?? 0) & 0x7fffffff;
-        let end = start;
-        while (end < this.pool.length && this.pool[end] !== 0) end++;
-        return this.decoder.decode(this.pool.subarray(start, end));
-      }
-    }
-    return null;
   }
 
   normalize(source: AlignedText): AlignedText {

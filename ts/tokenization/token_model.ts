@@ -9,7 +9,7 @@ export interface WordTokens {
 
 /** Turns a word, as the pre-tokenizer cut it, into tokens. */
 export interface TokenModel {
-  readonly type: 'BPE' | 'WordPiece' | 'WordLevel' | 'Unigram';
+  readonly type: 'BPE' | 'WordPiece' | 'WordLevel' | 'Unigram' | 'SentencePiece';
   readonly vocabulary: Vocabulary;
   tokenize(word: string): WordTokens;
 }

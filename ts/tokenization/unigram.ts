@@ -5,7 +5,7 @@ import { TokenTable } from './token_table';
 import { Vocabulary } from './vocabulary';
 
 /** How much worse than the worst token an unknown character is (SentencePiece's constant). */
-const UNKNOWN_PENALTY = 10;
+export const UNKNOWN_PENALTY = 10;
 
 /**
  * Unigram language model (Kudo 2018): the cut of the word with the largest sum of log-probabilities, found by Viterbi's algorithm over
@@ -48,48 +48,17 @@ export function readUnigram(part: JsonPart): TokenModel {
     return unknown;
   }
 
-  /** Borders of the best cut, from the end to the start, with the id of each piece. */
-  function bestCut(word: string): { ids: Int32Array; starts: Int32Array } {
-    const size = word.length;
-    const best = new Float64Array(size + 1);
-    const starts = new Int32Array(size + 1).fill(-1);
-    const ids = new Int32Array(size + 1);
-    for (let start = 0; start < size; ) {
-      const here = best[start] as number;
-      const step = (word.codePointAt(start) as number) > 0xffff ? 2 : 1;
-      let hasSingle = false;
-      for (let at = start, node = 0; at < size; ) {
-        node = trie.step(node, word.charCodeAt(at++));
-        if (node < 0) break;
-        const id = trie.valueAt(node);
-        if (id < 0) continue;
-        const candidate = here + (scores[id] as number);
-        if (starts[at] === -1 || candidate > (best[at] as number)) {
-          best[at] = candidate;
-          starts[at] = start;
-          ids[at] = id;
-        }
-        if (at - start === step) hasSingle = true;
-      }
-      if (!hasSingle) {
-        const at = start + step;
-        const candidate = here + unknownScore;
-        if (starts[at] === -1 || candidate > (best[at] as number)) {
-          best[at] = candidate;
-          starts[at] = start;
-          ids[at] = needUnknown();
-        }
-      }
-      start += step;
-    }
-    return { ids, starts };
-  }
-
   return {
     type: 'Unigram',
     vocabulary,
     tokenize(word) {
-      const cut = bestCut(word);
+      const best = new Float64Array(word.length + 1);
+      const cut = bestCut(word, best, {
+        trie,
+        scoreOf: (id) => scores[id] as number,
+        unknownScore,
+        unknownId: needUnknown,
+      });
       const pieces: [number, number][] = [];
       let unknownEnd = -1;
       for (let end = word.length; end > 0; ) {
@@ -118,6 +87,51 @@ export function readUnigram(part: JsonPart): TokenModel {
       return { ids, starts, ends };
     },
   };
+}
+
+/** What the best cut is chosen by. */
+export interface PieceScores {
+  readonly trie: Trie;
+  /** Log-probability of a piece of so many UTF-16 units. */
+  scoreOf(id: number, length: number): number;
+  readonly unknownScore: number;
+  unknownId(): number;
+}
+
+/**
+ * Ids of the pieces of the best cut of a text by the unit that they end before, and where each begins: to be read from the end.
+ * @param best the sums, zeros for every border of the text; their precision is the array's
+ */
+export function bestCut(
+  text: string,
+  best: Float64Array | Float32Array,
+  { trie, scoreOf, unknownScore, unknownId }: PieceScores,
+): { readonly ids: Int32Array; readonly starts: Int32Array } {
+  const size = text.length;
+  const starts = new Int32Array(size + 1).fill(-1);
+  const ids = new Int32Array(size + 1);
+  const offer = (id: number, start: number, end: number, sum: number): void => {
+    if (starts[end] !== -1 && sum <= (best[end] as number)) return;
+    best[end] = sum;
+    starts[end] = start;
+    ids[end] = id;
+  };
+  for (let start = 0; start < size; ) {
+    const here = best[start] as number;
+    const step = (text.codePointAt(start) as number) > 0xffff ? 2 : 1;
+    let hasSingle = false;
+    for (let at = start, node = 0; at < size; ) {
+      node = trie.step(node, text.charCodeAt(at++));
+      if (node < 0) break;
+      const id = trie.valueAt(node);
+      if (id < 0) continue;
+      offer(id, start, at, here + scoreOf(id, at - start));
+      if (at - start === step) hasSingle = true;
+    }
+    if (!hasSingle) offer(unknownId(), start, start + step, here + unknownScore);
+    start += step;
+  }
+  return { ids, starts };
 }
 
 /** Ids of `<0x..>` for the bytes of a text, or null where one of them is not in the vocabulary. */

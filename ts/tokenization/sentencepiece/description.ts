@@ -1,0 +1,122 @@
+import { invalidTokenizer, JsonPart } from '../json_part';
+import type { TokenizerFiles } from '../pipeline';
+import { SPECIAL_NAMES, type SpecialName } from '../special_tokens';
+import type { SentencePieceModel } from './model_file';
+
+/** What a folder without tokenizer.json says of its tokenizer. */
+export interface SentencePieceFolder extends Omit<TokenizerFiles, 'tokenizerJson'> {
+  /** The SentencePiece files by their names. */
+  readonly models: Readonly<Record<string, SentencePieceModel>>;
+  /** vocab.json, where there is one. */
+  readonly vocab?: unknown;
+}
+
+/** Tokens by their roles; null for a role that a file explicitly gives to none. */
+type Roles = Readonly<Partial<Record<SpecialName, string>>>;
+
+/** What a class of tokenizers makes of a folder: a tokenizer.json's content, and settings that only the class knows. */
+export interface ClassDescription {
+  readonly tokenizerJson: Readonly<Record<string, unknown>>;
+  /** Special tokens without a role. */
+  readonly extraTokens?: readonly string[];
+}
+
+/** A class of transformers' tokenizers. */
+export interface TokenizerClass {
+  /** Tokens with a role, where no file says otherwise. */
+  readonly roles: Roles;
+  /** Length of texts at most where no file says it. */
+  readonly maxLength?: number;
+  describe(facts: FolderFacts): ClassDescription;
+}
+
+/** A folder's files as the classes read them. Readers throw INVALID_TOKENIZER, or NOT_FOUND for a file that isn't there. */
+export class FolderFacts {
+  readonly config: JsonPart;
+  /** special_tokens_map.json. */
+  readonly specialTokens: JsonPart;
+  readonly roles: Roles;
+
+  constructor(
+    readonly className: string,
+    private readonly folder: SentencePieceFolder,
+    defaults: Roles,
+  ) {
+    this.config = new JsonPart(folder.tokenizerConfig ?? {}, 'tokenizer_config.json');
+    this.config.object();
+    this.specialTokens = new JsonPart(folder.specialTokensMap ?? {}, 'special_tokens_map.json');
+    const roles: Partial<Record<SpecialName, string>> = {};
+    for (const name of SPECIAL_NAMES) {
+      const from = [this.config, this.specialTokens].find((part) => Object.hasOwn(part.object(), name))?.get(name);
+      const given = from === undefined ? defaults[name] : from.isMissing ? undefined : contentOf(from);
+      if (given !== undefined) roles[name] = given;
+    }
+    this.roles = roles;
+  }
+
+  /** The token of a role that the class can't do without. */
+  role(name: SpecialName): string {
+    const token = this.roles[name];
+    if (token === undefined)
+      throw invalidTokenizer('tokenizer_config.json', `${this.className} needs a ${name}`, `set ${name}`);
+    return token;
+  }
+
+  /** The SentencePiece file of that name, or the only one. */
+  model(name?: string): SentencePieceModel {
+    const { models } = this.folder;
+    const found = name === undefined ? Object.values(models)[0] : models[name];
+    if (found === undefined)
+      throw invalidTokenizer(
+        name ?? 'the tokenizer',
+        `${this.className} needs the file, which isn't there`,
+        'take it from where the model was published',
+      );
+    return found;
+  }
+
+  /** vocab.json: ids of tokens. */
+  vocab(): JsonPart {
+    const part = new JsonPart(this.folder.vocab, 'vocab.json');
+    if (part.isMissing)
+      throw part.fail(
+        `${this.className} needs the file, which isn't there`,
+        'take it from where the model was published',
+      );
+    return part;
+  }
+}
+
+/** A token is written as a string or as an object with its `content`. */
+function contentOf(part: JsonPart): string {
+  return typeof part.value === 'string' ? part.value : part.get('content').string();
+}
+
+/** A template for one text and for a pair, written `<s> $A </s>`: its ids are those that the vocabulary has for the tokens. */
+export function template(single: readonly string[], pair: readonly string[]): object {
+  const pieces = (items: readonly string[]): object[] =>
+    items.map((item) => {
+      const [, text, type = '0'] = /^\$([AB])(?::(\d))?$/.exec(item) ?? [];
+      return text === undefined
+        ? { SpecialToken: { id: tokenOf(item), type_id: typeOf(item) } }
+        : { Sequence: { id: text, type_id: Number(type) } };
+    });
+  const names = [...single, ...pair].filter((item) => !item.startsWith('$')).map(tokenOf);
+  return {
+    type: 'TemplateProcessing',
+    single: pieces(single),
+    pair: pieces(pair),
+    special_tokens: Object.fromEntries(names.map((name) => [name, {}])),
+  };
+}
+
+/** `</s>:1` gives a token of a template the type 1. */
+const typed = /^(.+):1$/s;
+
+function tokenOf(item: string): string {
+  return typed.exec(item)?.[1] ?? item;
+}
+
+function typeOf(item: string): number {
+  return typed.test(item) ? 1 : 0;
+}
