@@ -18,7 +18,8 @@ export interface GoldenFolder {
   readonly special_ids: readonly number[];
   readonly pair: readonly number[];
   readonly cases: readonly {
-    readonly text: string;
+    /** Its place in the list of texts. */
+    readonly text: number;
     readonly ids: readonly number[];
     readonly decoded: string;
     /** Where it is another text. */
@@ -28,7 +29,12 @@ export interface GoldenFolder {
   }[];
 }
 
-export const goldenFolders = JSON.parse(readFileSync(join(fixtures, 'golden.json'), 'utf8')) as GoldenFolder[];
+const golden = JSON.parse(readFileSync(join(fixtures, 'golden.json'), 'utf8')) as {
+  readonly texts: readonly string[];
+  readonly folders: readonly GoldenFolder[];
+};
+
+export const { texts: goldenTexts, folders: goldenFolders } = golden;
 
 export function goldenFolder(name: string): GoldenFolder {
   const found = goldenFolders.find((one) => one.name === name);

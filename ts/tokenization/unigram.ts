@@ -110,7 +110,10 @@ export function bestCut(
   const size = text.length;
   const starts = new Int32Array(size + 1).fill(-1);
   const ids = new Int32Array(size + 1);
-  const offer = (id: number, start: number, end: number, sum: number): void => {
+  const isSingle = best instanceof Float32Array;
+  const offer = (id: number, start: number, end: number, exact: number): void => {
+    // Equal sums are told apart by which was there first, so they have to be rounded before they are compared.
+    const sum = isSingle ? Math.fround(exact) : exact;
     if (starts[end] !== -1 && sum <= (best[end] as number)) return;
     best[end] = sum;
     starts[end] = start;

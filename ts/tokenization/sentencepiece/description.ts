@@ -14,6 +14,9 @@ export interface SentencePieceFolder extends Omit<TokenizerFiles, 'tokenizerJson
 /** Tokens by their roles; null for a role that a file explicitly gives to none. */
 type Roles = Readonly<Partial<Record<SpecialName, string>>>;
 
+/** How a token is found in a text, where its file says it. */
+export type TokenFlags = Readonly<Record<string, unknown>>;
+
 /** What a class of tokenizers makes of a folder: a tokenizer.json's content, and settings that only the class knows. */
 export interface ClassDescription {
   readonly tokenizerJson: Readonly<Record<string, unknown>>;
@@ -36,6 +39,8 @@ export class FolderFacts {
   /** special_tokens_map.json. */
   readonly specialTokens: JsonPart;
   readonly roles: Roles;
+  /** What the files say of tokens with a role beside their texts. */
+  readonly flags: ReadonlyMap<string, TokenFlags>;
 
   constructor(
     readonly className: string,
@@ -46,12 +51,16 @@ export class FolderFacts {
     this.config.object();
     this.specialTokens = new JsonPart(folder.specialTokensMap ?? {}, 'special_tokens_map.json');
     const roles: Partial<Record<SpecialName, string>> = {};
+    const flags = new Map<string, TokenFlags>();
     for (const name of SPECIAL_NAMES) {
       const from = [this.config, this.specialTokens].find((part) => Object.hasOwn(part.object(), name))?.get(name);
       const given = from === undefined ? defaults[name] : from.isMissing ? undefined : contentOf(from);
-      if (given !== undefined) roles[name] = given;
+      if (given === undefined) continue;
+      roles[name] = given;
+      if (from !== undefined && typeof from.value === 'object') flags.set(given, from.object());
     }
     this.roles = roles;
+    this.flags = flags;
   }
 
   /** The token of a role that the class can't do without. */
@@ -85,6 +94,16 @@ export class FolderFacts {
       );
     return part;
   }
+}
+
+/** Special tokens that the files name beside those with a role. */
+export function extraTokensOf({ config, specialTokens }: FolderFacts): string[] {
+  return [config, specialTokens].flatMap((part) =>
+    ['additional_special_tokens', 'extra_special_tokens'].flatMap((key) => {
+      const { value } = part.get(key);
+      return Array.isArray(value) ? part.get(key).list().map(contentOf) : [];
+    }),
+  );
 }
 
 /** A token is written as a string or as an object with its `content`. */

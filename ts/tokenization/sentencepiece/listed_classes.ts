@@ -1,6 +1,6 @@
 import { OctoformerError } from '../../binding/error';
 import type { ClassDescription, FolderFacts, TokenizerClass } from './description';
-import { template } from './description';
+import { extraTokensOf, template } from './description';
 import { m2m100Languages, wmt21Languages } from './languages';
 import { SentencePieceProcessor } from './processor';
 
@@ -28,20 +28,6 @@ function listed(
     },
     extraTokens,
   };
-}
-
-/** Special tokens that the files name beside those with a role. */
-function extraTokensOf({ config, specialTokens }: FolderFacts): string[] {
-  return [config, specialTokens].flatMap((part) =>
-    ['additional_special_tokens', 'extra_special_tokens'].flatMap((key) => {
-      const value = part.isMissing ? undefined : part.get(key).value;
-      return Array.isArray(value) ? value.map((token) => tokenText(token)) : [];
-    }),
-  );
-}
-
-function tokenText(token: unknown): string {
-  return typeof token === 'object' && token !== null && 'content' in token ? String(token.content) : String(token);
 }
 
 /**

@@ -1,18 +1,46 @@
 import { OctoformerError } from '../../binding/error';
 import type { TokenizerFiles } from '../pipeline';
+import { gemma, llama, nllb } from './bpe_classes';
 import { type ClassDescription, FolderFacts, type SentencePieceFolder, type TokenizerClass } from './description';
 import { m2m100, marian } from './listed_classes';
+import { albert, camembert, debertaV2, mbart, mbart50, pegasus, t5, xlmRoberta } from './unigram_classes';
 
 /** Classes of transformers' tokenizers by their names, without `Fast`. */
 const CLASSES: Readonly<Record<string, TokenizerClass>> = {
-  MarianTokenizer: marian,
+  AlbertTokenizer: albert,
+  CamembertTokenizer: camembert,
+  DebertaV2Tokenizer: debertaV2,
+  GemmaTokenizer: gemma,
+  LlamaTokenizer: llama,
   M2M100Tokenizer: m2m100,
+  MarianTokenizer: marian,
+  MBart50Tokenizer: mbart50,
+  MBartTokenizer: mbart,
+  MT5Tokenizer: t5,
+  NllbTokenizer: nllb,
+  PegasusTokenizer: pegasus,
+  T5Tokenizer: t5,
+  XLMRobertaTokenizer: xlmRoberta,
 };
 
-/** The classes of models whose tokenizer_config.json names none. */
+/** The classes of models whose files name none. */
 const CLASS_OF_MODEL: Readonly<Record<string, string>> = {
-  marian: 'MarianTokenizer',
+  albert: 'AlbertTokenizer',
+  camembert: 'CamembertTokenizer',
+  'deberta-v2': 'DebertaV2Tokenizer',
+  gemma: 'GemmaTokenizer',
+  gemma2: 'GemmaTokenizer',
+  gemma3_text: 'GemmaTokenizer',
+  llama: 'LlamaTokenizer',
   m2m_100: 'M2M100Tokenizer',
+  marian: 'MarianTokenizer',
+  mbart: 'MBartTokenizer',
+  mistral: 'LlamaTokenizer',
+  mixtral: 'LlamaTokenizer',
+  mt5: 'T5Tokenizer',
+  pegasus: 'PegasusTokenizer',
+  t5: 'T5Tokenizer',
+  'xlm-roberta': 'XLMRobertaTokenizer',
 };
 
 /**
