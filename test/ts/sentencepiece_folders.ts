@@ -42,9 +42,13 @@ export function goldenFolder(name: string): GoldenFolder {
   return found;
 }
 
-/** The bytes of one of the files. */
-export function modelBytes(name: string): Buffer {
-  return readFileSync(join(fixtures, `${name}.model`));
+/** Files that lie with the model whose tokenizer they are. */
+const ofMarian: Readonly<Record<string, string>> = { english: 'source.spm', german: 'target.spm' };
+
+/** A SentencePiece file by the name that golden.json has for it. */
+export function modelFile(name: string): string {
+  const shared = ofMarian[name];
+  return shared ? join(fixtures, '..', 'models', 'marian', shared) : join(fixtures, `${name}.model`);
 }
 
 /** Folders that are removed at the end of a test. */
@@ -57,7 +61,7 @@ export class Folders {
     const folder = join(this.made, String(this.count++));
     mkdirSync(folder);
     for (const [name, model] of Object.entries(models))
-      copyFileSync(join(fixtures, `${model}.model`), join(folder, name));
+      copyFileSync(modelFile(model), join(folder, name));
     const json = { 'vocab.json': vocab, 'tokenizer_config.json': config, 'config.json': model_type && { model_type } };
     for (const [name, value] of Object.entries(json))
       if (value) writeFileSync(join(folder, name), JSON.stringify(value));
