@@ -60,8 +60,7 @@ export class Folders {
   write({ models, vocab, config, model_type }: GoldenFolder, without: readonly string[] = []): string {
     const folder = join(this.made, String(this.count++));
     mkdirSync(folder);
-    for (const [name, model] of Object.entries(models))
-      copyFileSync(modelFile(model), join(folder, name));
+    for (const [name, model] of Object.entries(models)) copyFileSync(modelFile(model), join(folder, name));
     const json = { 'vocab.json': vocab, 'tokenizer_config.json': config, 'config.json': model_type && { model_type } };
     for (const [name, value] of Object.entries(json))
       if (value) writeFileSync(join(folder, name), JSON.stringify(value));

@@ -169,7 +169,10 @@ export class Template implements PostProcessor {
           throw token.fail(`the token ${JSON.stringify(name)} is not among special_tokens`);
         const given = special.get(name).get('ids');
         // Where only the name is known, as of SentencePiece files, the id is the vocabulary's.
-        const ids = given.isMissing ? [vocabulary.id(name) ?? -1] : given.list().map((id) => id.count());
+        const known = vocabulary.id(name);
+        if (given.isMissing && known === undefined)
+          throw special.fail(`the vocabulary has no token ${JSON.stringify(name)}`, 'name one that it has');
+        const ids = given.isMissing ? [known as number] : given.list().map((id) => id.count());
         for (const id of ids)
           if (vocabulary.token(id) === undefined)
             throw special.get(name).fail(`no token has the id ${id}`, 'use an id of the vocabulary');

@@ -4,6 +4,9 @@ import type { JsonPart } from './json_part';
 /** UTF-16 units segmented at a time. */
 const WINDOW = 256;
 
+/** Bytes that one character becomes at most (those of NFKC have 33): a longer one would only serve to make texts of any size. */
+const LONGEST_REPLACEMENT = 1024;
+
 /**
  * SentencePiece's precompiled character map by itself: a double-array trie (Darts) over UTF-8 bytes whose values point into a pool of
  * zero-terminated replacements.
@@ -23,6 +26,13 @@ export class CharacterMap {
     this.units = new Uint32Array(size / 4);
     for (let i = 0; i < this.units.length; i++) this.units[i] = view.getUint32(4 + 4 * i, true);
     this.pool = bytes.subarray(4 + size);
+    for (let at = 0; at < this.pool.length; ) {
+      const end = this.pool.indexOf(0, at);
+      const length = (end < 0 ? this.pool.length : end) - at;
+      if (length > LONGEST_REPLACEMENT)
+        throw fail(`the character map has a replacement of ${length} bytes, more than ${LONGEST_REPLACEMENT}`);
+      at += length + 1;
+    }
   }
 
   /** What the shortest key that begins these bytes becomes, or null where none does. */

@@ -44,7 +44,7 @@ type Fields = ReadonlyMap<number, number | Uint8Array>;
 const MODEL_TYPES: Readonly<Record<number, string>> = { 1: 'unigram', 2: 'bpe', 3: 'word', 4: 'char' };
 
 /** The largest published file has 5 MB (256,000 pieces). */
-export const MOST_MODEL_BYTES = 64 * 1024 * 1024;
+export const MOST_MODEL_BYTES = 32 * 1024 * 1024;
 
 /**
  * Reads a SentencePiece file (a protobuf ModelProto).

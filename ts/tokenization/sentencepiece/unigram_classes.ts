@@ -1,3 +1,4 @@
+import type { JsonPart } from '../json_part';
 import { type FolderFacts, type TokenizerClass, template } from './description';
 import { mbart50Languages, mbartLanguages } from './languages';
 import {
@@ -63,13 +64,20 @@ function robertaTemplate(facts: FolderFacts): object {
   return template([begin, '$A', end], [begin, '$A', end, end, '$B', end]);
 }
 
+/** A number of tokens that a class has beside its pieces; published ones have a hundred. */
+function fewTokens(part: JsonPart, usual: number): number {
+  const count = part.count(usual);
+  if (count > 10_000) throw part.fail(`${count} tokens are more than any model has`, `${usual} are usual`);
+  return count;
+}
+
 /** T5 and mT5, with the `<extra_id_…>` of their training behind the pieces. */
 export const t5: TokenizerClass = {
   roles: { eos_token: '</s>', unk_token: '<unk>', pad_token: '<pad>' },
   describe(facts) {
     const model = facts.model();
-    const count = facts.config.get('extra_ids').count(100);
-    const extraTokens = Array.from({ length: Math.min(count, 10_000) }, (_, index) => `<extra_id_${index}>`);
+    const count = fewTokens(facts.config.get('extra_ids'), 100);
+    const extraTokens = Array.from({ length: count }, (_, index) => `<extra_id_${index}>`);
     const end = facts.role('eos_token');
     return unigram(facts, {
       vocab: [...scoredPieces(model), ...unscored(extraTokens.toReversed())],
@@ -92,7 +100,7 @@ export const pegasus: TokenizerClass = {
     const { config } = facts;
     const sentenceMask = config.get('mask_token_sent').string('<mask_1>');
     const unused = Array.from(
-      { length: Math.max(0, Math.min(config.get('offset').count(pegasusOffset), 10_000) - 2) },
+      { length: Math.max(0, fewTokens(config.get('offset'), pegasusOffset) - 2) },
       (_, index) => `<unk_${index + 2}>`,
     );
     const vocab: ScoredToken[] = [
@@ -101,9 +109,15 @@ export const pegasus: TokenizerClass = {
       ...scoredPieces(model, 2),
     ];
     const end = facts.role('eos_token');
+    const unknown = facts.role('unk_token');
+    const unknownId = vocab.findIndex(([token], id) => id > 0 && token === unknown);
+    if (unknownId < 0)
+      throw config
+        .get('unk_token')
+        .fail(`no piece of ${model.file} is ${JSON.stringify(unknown)}`, 'name the unknown piece');
     return unigram(facts, {
       vocab,
-      unknownId: vocab.findIndex(([token], id) => id > 0 && token === facts.role('unk_token')),
+      unknownId,
       normalizers:
         model.normalizer.charsmap.length > 0
           ? [...charsmapOf(model), joinedSpaces]
