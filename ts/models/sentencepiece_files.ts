@@ -2,13 +2,13 @@ import { basename } from 'node:path';
 import { OctoformerError } from '../binding/error';
 import { type ModelFiles, SENTENCEPIECE_FILES } from '../hub';
 import { readFile, stat } from '../hub/files';
+import type { TokenizerFiles } from '../tokenization';
 import {
   MOST_MODEL_BYTES,
   readSentencePieceModel,
   type SentencePieceModel,
-  type TokenizerFiles,
-  tokenizerFilesFromSentencePiece,
-} from '../tokenization';
+} from '../tokenization/sentencepiece/model_file';
+import { tokenizerFilesFromSentencePiece } from '../tokenization/sentencepiece/tokenizer_files';
 import { readJsonObject } from './json_file';
 
 /**

@@ -1,7 +1,6 @@
 import { bytesOfToken } from './byte_characters';
 import type { JsonPart } from './json_part';
 import { readPattern } from './regex';
-import { readPieceDecoder } from './sentencepiece/piece_decoder';
 
 /**
  * A step from tokens to text that works as the tokens come. Tokens arrive in chunks: `begins` and `ends` say where a token starts and is
@@ -331,8 +330,11 @@ export function readDecoder(part: JsonPart, depth = 0): Decoder {
       return wordEnd(part);
     case 'CTC':
       return ctc(part);
-    case 'SentencePiece':
+    case 'SentencePiece': {
+      const { readPieceDecoder } =
+        require('./sentencepiece/piece_decoder') as typeof import('./sentencepiece/piece_decoder');
       return readPieceDecoder(part);
+    }
     default:
       throw part.fail(`unknown decoder type ${JSON.stringify(type)}`, 'this version of octoformer does not know it');
   }

@@ -1,6 +1,5 @@
 import { readBpe } from './bpe';
 import type { JsonPart } from './json_part';
-import { readSentencePieces } from './sentencepiece/token_model';
 import type { TokenModel, WordTokens } from './token_model';
 import { readUnigram } from './unigram';
 import { readWordLevel } from './word_level';
@@ -43,8 +42,12 @@ export function readModel(part: JsonPart): TokenModel {
       return readWordLevel(part);
     case 'Unigram':
       return withCache(readUnigram(part));
-    case 'SentencePiece': // of no tokenizer.json, but of what stands for one where there are SentencePiece files only
+    case 'SentencePiece': {
+      // Of no tokenizer.json, but of what stands for one where there are SentencePiece files only: read where it is needed.
+      const { readSentencePieces } =
+        require('./sentencepiece/token_model') as typeof import('./sentencepiece/token_model');
       return withCache(readSentencePieces(part));
+    }
     default:
       throw part
         .get('type')

@@ -103,6 +103,20 @@ test('a fresh download gives the files and leaves the cache as huggingface_hub l
   }
 });
 
+test('SentencePiece files and vocab.json are fetched where there is no tokenizer.json', async () => {
+  hub.files.delete('tokenizer.json');
+  for (const name of ['source.spm', 'target.spm', 'vocab.json', 'merges.txt']) hub.add(name, name);
+  const files = await resolve({ what: 'tokenizer' });
+  const { sourcePieces = '', targetPieces = '', vocabulary = '' } = files.tokenizerFiles;
+  expect([sourcePieces, targetPieces, vocabulary].map((path) => readFileSync(path, 'utf8'))).toEqual([
+    'source.spm',
+    'target.spm',
+    'vocab.json',
+  ]);
+  expect(hub.hubRequests.some(({ path }) => path.includes('merges.txt'))).toBe(false);
+  expect(await resolve({ what: 'tokenizer', offline: true })).toEqual(files);
+});
+
 test('the tokenizer is fetched without the weights, and what the commit lacks is noted', async () => {
   const files = await resolve({ what: 'tokenizer' });
   expect(Object.keys(files.tokenizerFiles).sort()).toEqual(['tokenizer', 'tokenizerConfig']);

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AutoTokenizer, OctoformerError } from '../../../ts';
 import { planFolder } from '../../../ts/hub/plan_folder';
-import { readSentencePieceModel } from '../../../ts/tokenization';
+import { readSentencePieceModel } from '../../../ts/tokenization/sentencepiece/model_file';
 import { SentencePieceProcessor } from '../../../ts/tokenization/sentencepiece/processor';
 import { rejection } from '../failure';
 import { Folders, goldenFolder, modelFile } from '../sentencepiece_folders';
