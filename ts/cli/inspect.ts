@@ -60,7 +60,8 @@ async function describeTokenizer(open: () => Promise<Tokenizer>): Promise<Tokeni
   try {
     return { tokenizer: await open() };
   } catch (error) {
-    if (!OctoformerError.is(error) || !['NOT_FOUND', 'INVALID_TOKENIZER'].includes(error.code)) throw error;
+    const told = ['NOT_FOUND', 'INVALID_TOKENIZER', 'UNSUPPORTED_ARCHITECTURE', 'UNSUPPORTED_OPTION'];
+    if (!OctoformerError.is(error) || !told.includes(error.code)) throw error;
     return { obstacle: error };
   }
 }

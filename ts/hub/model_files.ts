@@ -110,7 +110,10 @@ async function planModel(listing: FileListing): Promise<FilePlan> {
 
 async function planTokenizer(listing: FileListing): Promise<FilePlan> {
   const found = await filesOf(listing, TOKENIZER_FILES);
-  const pieces = found.tokenizer === undefined ? await filesOf(listing, SENTENCEPIECE_FILES) : {};
+  const hasConfig = await listing.has(CONFIG_FILE);
+  // Which tokenizer pieces belong to stands in one of these.
+  const saysClass = hasConfig || found.tokenizerConfig !== undefined;
+  const pieces = found.tokenizer === undefined && saysClass ? await filesOf(listing, SENTENCEPIECE_FILES) : {};
   if (Object.keys(pieces).length > 0) Object.assign(found, pieces, await filesOf(listing, VOCABULARY_FILE));
   else if (found.tokenizer === undefined) {
     const gguf = onlyGguf(listing);
@@ -121,7 +124,6 @@ async function planTokenizer(listing: FileListing): Promise<FilePlan> {
         'older models have other tokenizer files only: in Python, AutoTokenizer.from_pretrained(SOURCE).save_pretrained(FOLDER) writes it',
     );
   }
-  const hasConfig = await listing.has(CONFIG_FILE);
   return { kind: 'folder', ...(hasConfig ? { config: CONFIG_FILE } : {}), weights: [], tokenizerFiles: found };
 }
 

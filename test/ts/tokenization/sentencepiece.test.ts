@@ -1,10 +1,29 @@
 import { AutoTokenizer } from '../../../ts';
+import { translationIds } from '../../../ts/pipelines/languages';
 import { failures, identical } from '../goldens/comparison';
 import { compareStream } from '../goldens/tokenizer';
-import { Folders, goldenFolders, goldenTexts } from '../sentencepiece_folders';
+import { Folders, goldenFolder, goldenFolders, goldenTexts } from '../sentencepiece_folders';
 
 const folders = new Folders();
 afterAll(() => folders.remove());
+
+it.each(['m2m_100', 'mbart', 'mbart50', 'nllb'])(
+  'translations of %s get the tokens of their languages',
+  async (name) => {
+    const golden = goldenFolder(name);
+    const tokenizer = await AutoTokenizer.from_pretrained(folders.write(golden));
+    // The languages of a tokenizer whose own is that of the text: a pipeline puts the same ids around it.
+    const src_lang = golden.config.src_lang as string;
+    const tgt_lang = { m2m_100: 'fr', nllb: 'fra_Latn' }[name] ?? 'fr_XX';
+    for (const { text, ids } of golden.cases) {
+      const found = translationIds('test', tokenizer, goldenTexts[text] as string, { src_lang, tgt_lang }, 1000);
+      expect(found.input_ids).toEqual(ids);
+      const id = tokenizer.convert_tokens_to_ids(name === 'm2m_100' ? `__${tgt_lang}__` : tgt_lang);
+      expect(found.forced_bos_token_id).toBe(id);
+      expect(id).not.toBe(tokenizer.unk_token_id);
+    }
+  },
+);
 
 describe.each(goldenFolders.map((golden) => [golden.name, golden] as const))('%s', (_, golden) => {
   it("gives what Python's tokenizer gives", async () => {
