@@ -1,8 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { AutoTokenizer } from '../../../ts';
 import { translationIds } from '../../../ts/pipelines/languages';
+import { Tokenizer } from '../../../ts/tokenization';
+import { readSentencePieceModel } from '../../../ts/tokenization/sentencepiece/model_file';
+import { SentencePieceProcessor } from '../../../ts/tokenization/sentencepiece/processor';
+import { tokenizerFilesFromSentencePiece } from '../../../ts/tokenization/sentencepiece/tokenizer_files';
 import { failures, identical } from '../goldens/comparison';
 import { compareStream } from '../goldens/tokenizer';
-import { Folders, goldenFolder, goldenFolders, goldenTexts } from '../sentencepiece_folders';
+import { Folders, goldenFolder, goldenFolders, goldenTexts, modelFile } from '../sentencepiece_folders';
 
 const folders = new Folders();
 afterAll(() => folders.remove());
@@ -50,4 +55,20 @@ describe.each(goldenFolders.map((golden) => [golden.name, golden] as const))('%s
     expect([tokenizer.vocab_size, tokenizer.length]).toEqual([golden.vocab_size, golden.length]);
     expect(tokenizer.init_kwargs.tokenizer_class).toBe(golden.class);
   });
+});
+
+it("Gemma's cuts are those of the library, bytes included", () => {
+  const model = readSentencePieceModel(readFileSync(modelFile('bytes')), 'tokenizer.model');
+  const library = new SentencePieceProcessor({ ...model, normalizer: { ...model.normalizer, addDummyPrefix: false } });
+  const tokenizer = Tokenizer.fromFiles(
+    tokenizerFilesFromSentencePiece({
+      models: { 'tokenizer.model': model },
+      tokenizerConfig: { tokenizer_class: 'GemmaTokenizer', bos_token: '<s>', eos_token: '</s>', add_bos_token: true },
+    }),
+  );
+  for (const text of goldenTexts.filter((one) => !/[<>]/.test(one))) {
+    const ids = library.encode(text).map(({ piece }) => library.idOf(piece));
+    expect(tokenizer.encode(text).input_ids).toEqual([library.idOf('<s>'), ...ids]);
+    expect(tokenizer.decode(ids)).toBe(text.replaceAll('\u2581', ' '));
+  }
 });
