@@ -21,7 +21,8 @@ const where = 'AutoTokenizer.from_pretrained()';
 export const AutoTokenizer = {
   /**
    * @param source a folder with tokenizer.json or SentencePiece files, a `.gguf` file, or a hub id `owner/name`
-   * @throws OctoformerError NOT_FOUND, INVALID_TOKENIZER, INVALID_CHECKPOINT, UNKNOWN_OPTION, NETWORK, OFFLINE, ABORTED
+   * @throws OctoformerError NOT_FOUND, INVALID_TOKENIZER, INVALID_CHECKPOINT, UNSUPPORTED_ARCHITECTURE and UNSUPPORTED_OPTION (SentencePiece files of
+   *   a class, or with settings, that isn't known), UNKNOWN_OPTION, NETWORK, OFFLINE, ABORTED
    */
   async from_pretrained(source: string, options: TokenizerLoadOptions = {}): Promise<Tokenizer> {
     return readTokenizer(await resolveTokenizer(source, options));

@@ -1,4 +1,5 @@
 import { extraTokensOf, type FolderFacts, type TokenizerClass, template } from './description';
+import { fairseqBeginning, fairseqRoles } from './fairseq';
 import { nllbLanguages } from './languages';
 import { charsmapOf, inSequence, joinedSpaces, metaspace, rebuilt } from './rebuilt';
 
@@ -84,20 +85,11 @@ export const gemma: TokenizerClass = {
 
 /** NLLB-200: fairseq's order, languages and the mask behind the pieces. */
 export const nllb: TokenizerClass = {
-  roles: {
-    bos_token: '<s>',
-    eos_token: '</s>',
-    sep_token: '</s>',
-    cls_token: '<s>',
-    unk_token: '<unk>',
-    pad_token: '<pad>',
-    mask_token: '<mask>',
-  },
+  roles: fairseqRoles,
   describe(facts) {
     const model = facts.model();
     const { config, roles } = facts;
-    const first = (['bos_token', 'pad_token', 'eos_token', 'unk_token'] as const).map((name) => facts.role(name));
-    const vocab = [...new Set([...first, ...model.pieces])];
+    const vocab = [...new Set([...fairseqBeginning(facts), ...model.pieces])];
     const listed = extraTokensOf(facts);
     const languages = listed.some((token) => nllbLanguages.includes(token)) ? listed : nllbLanguages;
     const added = [...languages, ...(roles.mask_token === undefined ? [] : [roles.mask_token])];

@@ -1,6 +1,6 @@
 import { invalidTokenizer, JsonPart } from '../json_part';
 import type { TokenizerFiles } from '../pipeline';
-import { SPECIAL_NAMES, type SpecialName } from '../special_tokens';
+import { SPECIAL_NAMES, type SpecialName, type SpecialTokens } from '../special_tokens';
 import type { SentencePieceModel } from './model_file';
 
 /** What a folder without tokenizer.json says of its tokenizer. */
@@ -11,8 +11,8 @@ export interface SentencePieceFolder extends Omit<TokenizerFiles, 'tokenizerJson
   readonly vocab?: unknown;
 }
 
-/** Tokens by their roles; null for a role that a file explicitly gives to none. */
-type Roles = Readonly<Partial<Record<SpecialName, string>>>;
+/** Tokens by their roles, where no file says otherwise. */
+type DefaultRoles = Readonly<Partial<Record<SpecialName, string | undefined>>>;
 
 /** How a token is found in a text, where its file says it. */
 export type TokenFlags = Readonly<Record<string, unknown>>;
@@ -26,8 +26,7 @@ export interface ClassDescription {
 
 /** A class of transformers' tokenizers. */
 export interface TokenizerClass {
-  /** Tokens with a role, where no file says otherwise. */
-  readonly roles: Roles;
+  readonly roles: DefaultRoles;
   /** Length of texts at most where no file says it. */
   readonly maxLength?: number;
   describe(facts: FolderFacts): ClassDescription;
@@ -38,14 +37,15 @@ export class FolderFacts {
   readonly config: JsonPart;
   /** special_tokens_map.json. */
   readonly specialTokens: JsonPart;
-  readonly roles: Roles;
+  /** Tokens by their roles. A role that a file gives to none (`null`) is missing, whatever the class has for it. */
+  readonly roles: SpecialTokens;
   /** What the files say of tokens with a role beside their texts. */
   readonly flags: ReadonlyMap<string, TokenFlags>;
 
   constructor(
     readonly className: string,
     private readonly folder: SentencePieceFolder,
-    defaults: Roles,
+    defaults: DefaultRoles,
   ) {
     this.config = new JsonPart(folder.tokenizerConfig ?? {}, 'tokenizer_config.json');
     this.config.object();
@@ -71,7 +71,7 @@ export class FolderFacts {
     return token;
   }
 
-  /** The SentencePiece file of that name, or the only one. */
+  /** The SentencePiece file of that name, or the one that there is. */
   model(name?: string): SentencePieceModel {
     const { models } = this.folder;
     const found = name === undefined ? Object.values(models)[0] : models[name];

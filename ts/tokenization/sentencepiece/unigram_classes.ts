@@ -1,5 +1,6 @@
 import type { JsonPart } from '../json_part';
 import { type FolderFacts, type TokenizerClass, template } from './description';
+import { fairseqBeginning, fairseqRoles } from './fairseq';
 import { mbart50Languages, mbartLanguages } from './languages';
 import {
   charsmapOf,
@@ -41,21 +42,13 @@ function prefixScheme({ config }: FolderFacts): 'always' | 'never' {
   return config.get('add_prefix_space').boolean(true) ? 'always' : 'never';
 }
 
-/** The roles of fairseq's models. */
-const fairseqRoles = {
-  bos_token: '<s>',
-  eos_token: '</s>',
-  sep_token: '</s>',
-  cls_token: '<s>',
-  unk_token: '<unk>',
-  pad_token: '<pad>',
-  mask_token: '<mask>',
-};
-
-/** fairseq's order of the first four tokens, which takes the place of the file's first three, and `last` behind the pieces. */
-function fairseqVocabulary(facts: FolderFacts, last: readonly string[]): ScoredToken[] {
-  const first = (['bos_token', 'pad_token', 'eos_token', 'unk_token'] as const).map((name) => facts.role(name));
-  return [...unscored(first), ...scoredPieces(facts.model(), 3), ...unscored(last)];
+/** fairseq's order: four tokens, which take the place of the file's first three, its pieces, and `last`. */
+function fairseqVocabulary(
+  facts: FolderFacts,
+  last: readonly string[],
+  begin: 'bos_token' | 'cls_token' = 'bos_token',
+): ScoredToken[] {
+  return [...unscored(fairseqBeginning(facts, begin)), ...scoredPieces(facts.model(), 3), ...unscored(last)];
 }
 
 /** `<s> A </s></s> B </s>`. */
@@ -149,25 +142,13 @@ export const mbart: TokenizerClass = {
 
 /** mBART-50: the language comes before the text. */
 export const mbart50: TokenizerClass = {
-  roles: {
-    eos_token: '</s>',
-    sep_token: '</s>',
-    cls_token: '<s>',
-    unk_token: '<unk>',
-    pad_token: '<pad>',
-    mask_token: '<mask>',
-  },
+  roles: { ...fairseqRoles, bos_token: undefined },
   describe(facts) {
     const model = facts.model();
     const language = facts.config.get('src_lang').string('en_XX');
     const end = facts.role('eos_token');
-    const first = (['cls_token', 'pad_token', 'eos_token', 'unk_token'] as const).map((name) => facts.role(name));
     return unigram(facts, {
-      vocab: [
-        ...unscored(first),
-        ...scoredPieces(model, 3),
-        ...unscored([...mbart50Languages, facts.role('mask_token')]),
-      ],
+      vocab: fairseqVocabulary(facts, [...mbart50Languages, facts.role('mask_token')], 'cls_token'),
       unknownId: 3,
       normalizers: [...charsmapOf(model), joinedSpaces],
       pre_tokenizer: metaspace('always'),
@@ -216,6 +197,16 @@ export const camembert: TokenizerClass = {
   },
 };
 
+const bertRoles = {
+  bos_token: '[CLS]',
+  eos_token: '[SEP]',
+  unk_token: '[UNK]',
+  sep_token: '[SEP]',
+  pad_token: '[PAD]',
+  cls_token: '[CLS]',
+  mask_token: '[MASK]',
+};
+
 /** `[CLS] A [SEP] B [SEP]`, the second text with type 1. */
 function bertTemplate(facts: FolderFacts): object {
   const [begin, end] = [facts.role('cls_token'), facts.role('sep_token')];
@@ -223,15 +214,7 @@ function bertTemplate(facts: FolderFacts): object {
 }
 
 export const albert: TokenizerClass = {
-  roles: {
-    bos_token: '[CLS]',
-    eos_token: '[SEP]',
-    unk_token: '<unk>',
-    sep_token: '[SEP]',
-    pad_token: '<pad>',
-    cls_token: '[CLS]',
-    mask_token: '[MASK]',
-  },
+  roles: { ...bertRoles, unk_token: '<unk>', pad_token: '<pad>' },
   describe(facts) {
     const { config } = facts;
     const scheme = prefixScheme(facts);
@@ -253,15 +236,7 @@ export const albert: TokenizerClass = {
 };
 
 export const debertaV2: TokenizerClass = {
-  roles: {
-    bos_token: '[CLS]',
-    eos_token: '[SEP]',
-    unk_token: '[UNK]',
-    sep_token: '[SEP]',
-    pad_token: '[PAD]',
-    cls_token: '[CLS]',
-    mask_token: '[MASK]',
-  },
+  roles: bertRoles,
   describe(facts) {
     const { config } = facts;
     const scheme = config.get('add_prefix_space').boolean(true) ? 'always' : 'first';
