@@ -45,7 +45,7 @@ export function readModel(part: JsonPart): TokenModel {
     case 'SentencePiece': {
       // Of no tokenizer.json, but of what stands for one where there are SentencePiece files only: read where it is needed.
       const { readSentencePieces } =
-        require('./sentencepiece/token_model') as typeof import('./sentencepiece/token_model');
+        require('./sentencepiece/listed_pieces') as typeof import('./sentencepiece/listed_pieces');
       return withCache(readSentencePieces(part));
     }
     default:

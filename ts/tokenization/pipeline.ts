@@ -1,5 +1,6 @@
 import { AddedTokens, readAddedTokens } from './added_tokens';
-import { type Decoder, joinBySpaces, readDecoder } from './decoders';
+import { joinBySpaces, readDecoder } from './decoders';
+import type { Decoder } from './decoding_stage';
 import { type Encoding, emptyEncoding } from './encoding';
 import { JsonPart } from './json_part';
 import { readModel } from './model';

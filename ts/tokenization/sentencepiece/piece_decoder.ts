@@ -1,4 +1,4 @@
-import type { Decoder, Emit, Stage } from '../decoders';
+import type { Decoder, Emit, Stage } from '../decoding_stage';
 import type { JsonPart } from '../json_part';
 import { PIECE } from './model_file';
 import { SentencePieceProcessor } from './processor';
