@@ -10,7 +10,13 @@ export type TokenizerContent =
   | { readonly name: string; readonly text: string };
 
 /** Vocabularies in the forms of older tokenizers, which Python takes where there is no tokenizer.json. */
-const vocabularies = ['vocab.json', 'merges.txt', 'vocab.txt', ...Object.values(SENTENCEPIECE_FILES)];
+const vocabularies = [
+  'vocab.json',
+  'target_vocab.json',
+  'merges.txt',
+  'vocab.txt',
+  ...Object.values(SENTENCEPIECE_FILES),
+];
 
 /** The files of the tokenizer beside a checkpoint, those that there are; of a GGUF file what it says of its tokenizer. */
 export async function tokenizerContents({ folder, gguf }: ModelFiles): Promise<TokenizerContent[]> {

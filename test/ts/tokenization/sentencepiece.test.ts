@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { AutoTokenizer } from '../../../ts';
 import { translationIds } from '../../../ts/pipelines/languages';
 import { Tokenizer } from '../../../ts/tokenization';
-import { readSentencePieceModel } from '../../../ts/tokenization/sentencepiece/model_file';
+import { DecoderStream, readDecoder } from '../../../ts/tokenization/decoders';
+import { JsonPart } from '../../../ts/tokenization/json_part';
+import { PIECE, readSentencePieceModel } from '../../../ts/tokenization/sentencepiece/model_file';
 import { SentencePieceProcessor } from '../../../ts/tokenization/sentencepiece/processor';
 import { tokenizerFilesFromSentencePiece } from '../../../ts/tokenization/sentencepiece/tokenizer_files';
 import { failures, identical } from '../goldens/comparison';
@@ -71,4 +73,28 @@ it("Gemma's cuts are those of the library, bytes included", () => {
     expect(tokenizer.encode(text).input_ids).toEqual([library.idOf('<s>'), ...ids]);
     expect(tokenizer.decode(ids)).toBe(text.replaceAll('\u2581', ' '));
   }
+});
+
+it('text is denormalized where the file has rules for it, run by run', () => {
+  const model = readSentencePieceModel(readFileSync(modelFile('english')), 'x.model');
+  const rules = { ...model.normalizer, addDummyPrefix: false, removeExtraWhitespaces: false, escapeWhitespaces: false };
+  const processor = new SentencePieceProcessor({ ...model, denormalizer: rules });
+  const decoder = readDecoder(new JsonPart({ type: 'SentencePiece', processor, special_tokens: ['</s>'] }, 'decoder'));
+  const stream = new DecoderStream([decoder]);
+  const tokens = ['\u2581', 'T', 'he', '\u2026', '</s>', '\u2581', 'o', '\u0308', '\uff21'];
+  expect(tokens.map((token) => stream.push(token)).join('') + stream.flush()).toBe('The...</s>\u00f6A');
+});
+
+it.each([
+  // What the library gives with every third piece that is longer than a character marked as unused.
+  ['english', '▁ T h e ▁dog ▁ d o es ▁ n o t ▁ m i nd ▁the ▁ o ther ▁ c ap i tal .'],
+  ['pairs', '▁The ▁dog ▁do es ▁n o t ▁ m in d ▁the ▁o t her ▁capital .'],
+])('pieces of %s that are marked as unused are not used', (name, pieces) => {
+  const model = readSentencePieceModel(readFileSync(modelFile(name)), 'x.model');
+  const types = model.types.map((type, id) =>
+    type === PIECE.normal && [...(model.pieces[id] as string)].length > 1 && id % 3 === 0 ? PIECE.unused : type,
+  );
+  const processor = new SentencePieceProcessor({ ...model, types });
+  const found = processor.encode('The dog does not mind the other capital.').map(({ piece }) => piece);
+  expect(found.join(' ')).toBe(pieces);
 });

@@ -62,11 +62,11 @@ export const m2m100: TokenizerClass = {
     const tokens = languages.map((code) => `__${code}__`);
     const given = facts.vocab().object();
     const vocab = new Map(Object.entries(given) as [string, number][]);
+    const { size } = vocab;
     const listedToo = new Set(extraTokensOf(facts));
     // Their ids follow those of the file. Files list them all among the special tokens; where they don't, texts can't have them in them, but they are known.
     if (!tokens.every((token) => listedToo.has(token)))
-      for (const [index, token] of tokens.entries())
-        if (!(token in given)) vocab.set(token, Object.keys(given).length + index);
+      for (const [index, token] of tokens.entries()) if (!(token in given)) vocab.set(token, size + index);
     const source = config.get('src_lang').string('en');
     const language = `__${source}__`;
     if (!tokens.includes(language))
