@@ -48,17 +48,13 @@ export function readUnigram(part: JsonPart): TokenModel {
     return unknown;
   }
 
+  const rules: PieceScores = { trie, scores, unknownScore, unknownId: needUnknown };
+
   return {
     type: 'Unigram',
     vocabulary,
     tokenize(word) {
-      const best = new Float64Array(word.length + 1);
-      const cut = bestCut(word, best, {
-        trie,
-        scoreOf: (id) => scores[id] as number,
-        unknownScore,
-        unknownId: needUnknown,
-      });
+      const cut = bestCut(word, new Float64Array(word.length + 1), rules);
       const pieces: [number, number][] = [];
       let unknownEnd = -1;
       for (let end = word.length; end > 0; ) {
@@ -92,8 +88,8 @@ export function readUnigram(part: JsonPart): TokenModel {
 /** What the best cut is chosen by. */
 export interface PieceScores {
   readonly trie: Trie;
-  /** Log-probability of a piece of so many UTF-16 units. */
-  scoreOf(id: number, length: number): number;
+  /** Log-probabilities of pieces by id. */
+  readonly scores: Float64Array;
   readonly unknownScore: number;
   unknownId(): number;
 }
@@ -105,20 +101,13 @@ export interface PieceScores {
 export function bestCut(
   text: string,
   best: Float64Array | Float32Array,
-  { trie, scoreOf, unknownScore, unknownId }: PieceScores,
+  { trie, scores, unknownScore, unknownId }: PieceScores,
 ): { readonly ids: Int32Array; readonly starts: Int32Array } {
   const size = text.length;
   const starts = new Int32Array(size + 1).fill(-1);
   const ids = new Int32Array(size + 1);
+  // Of equal sums the first stays, so they have to be rounded before they are compared.
   const isSingle = best instanceof Float32Array;
-  const offer = (id: number, start: number, end: number, exact: number): void => {
-    // Equal sums are told apart by which was there first, so they have to be rounded before they are compared.
-    const sum = isSingle ? Math.fround(exact) : exact;
-    if (starts[end] !== -1 && sum <= (best[end] as number)) return;
-    best[end] = sum;
-    starts[end] = start;
-    ids[end] = id;
-  };
   for (let start = 0; start < size; ) {
     const here = best[start] as number;
     const step = (text.codePointAt(start) as number) > 0xffff ? 2 : 1;
@@ -128,10 +117,25 @@ export function bestCut(
       if (node < 0) break;
       const id = trie.valueAt(node);
       if (id < 0) continue;
-      offer(id, start, at, here + scoreOf(id, at - start));
+      const exact = here + (scores[id] as number);
+      const sum = isSingle ? Math.fround(exact) : exact;
+      if (starts[at] === -1 || sum > (best[at] as number)) {
+        best[at] = sum;
+        starts[at] = start;
+        ids[at] = id;
+      }
       if (at - start === step) hasSingle = true;
     }
-    if (!hasSingle) offer(unknownId(), start, start + step, here + unknownScore);
+    if (!hasSingle) {
+      const at = start + step;
+      const exact = here + unknownScore;
+      const sum = isSingle ? Math.fround(exact) : exact;
+      if (starts[at] === -1 || sum > (best[at] as number)) {
+        best[at] = sum;
+        starts[at] = start;
+        ids[at] = unknownId();
+      }
+    }
     start += step;
   }
   return { ids, starts };

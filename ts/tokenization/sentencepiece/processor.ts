@@ -115,17 +115,12 @@ function unigram(model: SentencePieceModel): (text: string) => CutPiece[] {
     lowest = Math.min(lowest, scores[id] as number);
     highest = Math.max(highest, scores[id] as number);
   }
+  // Symbols of the user win over whatever else could stand there. Their length counts in bytes.
+  const weighted = Float64Array.from(scores, (score, id) =>
+    types[id] === PIECE.userDefined ? Buffer.byteLength(pieces[id] as string) * highest - 0.1 : score,
+  );
   const unknownScore = Math.fround(lowest - UNKNOWN_PENALTY);
-  const rules = {
-    trie,
-    unknownScore,
-    unknownId: () => unknownId,
-    // Symbols of the user win over whatever else could stand there. Their length counts in bytes.
-    scoreOf: (id: number) =>
-      types[id] === PIECE.userDefined
-        ? Buffer.byteLength(pieces[id] as string) * highest - 0.1
-        : (scores[id] as number),
-  };
+  const rules = { trie, scores: weighted, unknownScore, unknownId: () => unknownId };
   return (text) => {
     const { ids, starts } = bestCut(text, new Float32Array(text.length + 1), rules);
     const found: CutPiece[] = [];
