@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <vector>
@@ -19,16 +20,24 @@ using Clock = std::chrono::steady_clock;
 constexpr int64_t kStretch = (int64_t{1} << 20) / 8;
 constexpr size_t kLeastPasses = 3;
 
-/// Eight sums: the adds of one would come one after another, slower than memory.
-uint64_t sum_of(const uint64_t* numbers, int64_t count) {
+/// Of a stretch, in `Runs` runs of addresses at a time. Eight sums: the adds of one would come one after another,
+/// slower than memory.
+template <int Runs>
+uint64_t sum_of(const uint64_t* numbers) {
+  constexpr int64_t kRun = kStretch / Runs;
   uint64_t sums[8] = {};
-  for (int64_t i = 0; i + 8 <= count; i += 8) {
-    for (int64_t lane = 0; lane < 8; ++lane) sums[lane] += numbers[i + lane];
+  for (int64_t i = 0; i < kRun; i += 8) {
+    for (int64_t run = 0; run < Runs; ++run) {
+      for (int64_t lane = 0; lane < 8; ++lane) sums[lane] += numbers[run * kRun + i + lane];
+    }
   }
   uint64_t total = 0;
   for (const uint64_t sum : sums) total += sum;
   return total;
 }
+
+/// A core gets more of some runs than of one, up to 1.4 times as much: how many are best depends on the machine.
+constexpr uint64_t (*kSums[])(const uint64_t*) = {sum_of<1>, sum_of<4>, sum_of<8>};
 
 }  // namespace
 
@@ -47,17 +56,19 @@ double measure_memory_rate(int threads, double seconds, int64_t bytes) {
     std::fill_n(memory.get() + stretch * kStretch, kStretch, static_cast<uint64_t>(stretch));
   });
 
-  std::vector<double> rates;
-  const Clock::time_point begun = Clock::now();
   const auto since = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
   };
-  while (rates.size() < kLeastPasses || since(begun) < seconds) {
-    const Clock::time_point start = Clock::now();
-    pool.parallel_for(threads, stretches, [&](int64_t stretch, int) {
-      totals[static_cast<size_t>(stretch)] = sum_of(memory.get() + stretch * kStretch, kStretch);
-    });
-    rates.push_back(static_cast<double>(count * 8) / since(start));
+  std::vector<double> rates[std::size(kSums)];
+  const Clock::time_point begun = Clock::now();
+  while (rates[0].size() < kLeastPasses || since(begun) < seconds) {
+    for (size_t way = 0; way < std::size(kSums); ++way) {
+      const Clock::time_point start = Clock::now();
+      pool.parallel_for(threads, stretches, [&](int64_t stretch, int) {
+        totals[static_cast<size_t>(stretch)] = kSums[way](memory.get() + stretch * kStretch);
+      });
+      rates[way].push_back(static_cast<double>(count * 8) / since(start));
+    }
   }
   // The sums are looked at, so that no compiler leaves them out.
   for (int64_t stretch = 0; stretch < stretches; ++stretch) {
@@ -65,9 +76,13 @@ double measure_memory_rate(int threads, double seconds, int64_t bytes) {
       fail(ErrorCode::internal, "the memory gave other numbers than were written to it");
     }
   }
-  const auto middle = rates.begin() + static_cast<std::ptrdiff_t>(rates.size() / 2);
-  std::nth_element(rates.begin(), middle, rates.end());
-  return *middle;
+  double most = 0.0;
+  for (std::vector<double>& of_way : rates) {
+    const auto middle = of_way.begin() + static_cast<std::ptrdiff_t>(of_way.size() / 2);
+    std::nth_element(of_way.begin(), middle, of_way.end());
+    most = std::max(most, *middle);
+  }
+  return most;
 }
 
 }  // namespace octoformer

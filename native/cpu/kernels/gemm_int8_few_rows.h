@@ -1,8 +1,9 @@
 // Integer products of a few rows (decoding), bound by what memory gives. A core that reads one run of addresses gets
 // about three quarters of what it gets from eight at a time (10 of 13 GB/s on a Sapphire Rapids, 4 KB pages or not: the
 // processor's own prefetching follows each run on its own, and starts anew with every page). So a lone row takes as
-// many panels at once as registers have sums for, each a run. More rows leave room for one or two panels: those fetch
-// what comes next in eight runs.
+// many panels at once as registers have sums for, each from a run of its own that goes on with the next panel (panels
+// beside each other begin new runs all the time: K = 576 took 1.1 times as long on a Zen 3). More rows leave room for
+// one or two panels: those fetch what comes next in eight runs.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -41,9 +42,11 @@ template <class Unit, int Rows, int Panels, int PanelVectors, int TileVectors>
 [[gnu::noinline]] void few_rows_tile(const FewRows& rows, const int8_t* weights, int64_t panel_stride, int64_t depth,
                                      WeightsAhead& ahead, int32_t* sums) {
   constexpr int kQuadBytes = PanelVectors * Vec::lanes * 4;  // of a panel, for four k
-  // Where every panel is read at once they are fetched 2 KB ahead, else the next ones instead.
+  // Where so many panels are read at once they are fetched ahead, else the next ones instead. How far: 2 KB where
+  // vectors are wide, and panels with them (a Sapphire Rapids); 512 bytes of those of short vectors (a Zen 3: 2 KB
+  // took 1.06 to 1.1 times as long).
   constexpr bool kOwnRuns = Panels >= 3;
-  constexpr int64_t kOwnDistance = 2048;
+  constexpr int64_t kOwnDistance = Vec::lanes < 16 ? 512 : 2048;
   constexpr int64_t kQuadsPerFetch = 8;
   constexpr int kStepBytes = TileVectors * Vec::lanes * 4;  // of a tile of weights, for four k
   // Tile after tile where each panel is a run of addresses, else a panel's tiles at once: a row's bytes serve both.
@@ -140,16 +143,17 @@ template <class Unit, int Rows, int PanelVectors, int TileVectors, class Finish>
 void few_rows_of_int8(const Int8Task& task, const FewRows& rows, const Finish& finish) {
   constexpr int64_t kColumns = PanelVectors * Vec::lanes, kMost = panels_at_once<Unit>(Rows, PanelVectors);
   WeightsAhead ahead(task.ahead, task.ahead_bytes);
-  int64_t panel = task.first_panel;
-  while (panel < task.last_panel) {
-    // In even shares: no small rest.
-    const int64_t left = task.last_panel - panel, turns = (left + kMost - 1) / kMost,
-                  count = (left + turns - 1) / turns;
-    fetch_epilogue(task, panel * kColumns, count * kColumns);
-    few_rows_tile_of<Unit, Rows, PanelVectors, TileVectors>(count, rows, task.weights + panel * task.panel_stride,
-                                                            task.panel_stride, task.depth, ahead, task.sums);
-    for (int64_t p = 0; p < count; ++p) finish(task.sums + p * Rows * kColumns, (panel + p) * kColumns);
-    panel += count;
+  const int64_t panels = task.last_panel - task.first_panel;
+  // Panels of a run, the same for all runs but the last ones: no small rest.
+  const int64_t length = (panels + kMost - 1) / kMost, stride = length * task.panel_stride;
+  for (int64_t step = 0; step < length; ++step) {
+    const int64_t count = (panels - step + length - 1) / length;
+    const auto column_of = [&](int64_t run) { return (task.first_panel + run * length + step) * kColumns; };
+    for (int64_t run = 0; run < count; ++run) fetch_epilogue(task, column_of(run), kColumns);
+    few_rows_tile_of<Unit, Rows, PanelVectors, TileVectors>(
+        count, rows, task.weights + (task.first_panel + step) * task.panel_stride, stride, task.depth, ahead,
+        task.sums);
+    for (int64_t run = 0; run < count; ++run) finish(task.sums + run * Rows * kColumns, column_of(run));
   }
 }
 
