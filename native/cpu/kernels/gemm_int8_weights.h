@@ -69,8 +69,8 @@ template <class T>
 /// multiply_run() of gemm_few_rows.h: every weight is dequantized in registers, the (up to four) k of a vector of quads
 /// one after another.
 template <int Rows, int Panels>
-[[gnu::always_inline]] inline void multiply_run(const GemmTask<float, int8_t>& task, int64_t panel, int64_t first,
-                                                int64_t depth, Int8WeightForm) {
+[[gnu::always_inline]] inline void multiply_run(const GemmTask<float, int8_t>& task, int64_t first, int64_t depth,
+                                                Int8WeightForm) {
   constexpr int vectors = Panels * kPanelVectors;
   const float* a = task.activations + task.first_row * task.row_stride + first;
   Vec::F sums[Rows][vectors];
@@ -81,10 +81,10 @@ template <int Rows, int Panels>
       sums[r][v] = first == 0 ? Vec::zero() : Vec::load(task.scratch + (r * vectors + v) * Vec::lanes);
     }
   }
-  const int8_t* weights = task.weights + panel * task.panel_stride + first * kPanel;
+  const int8_t* weights = task.weights + first * kPanel;
   const int64_t end = first + depth;
   for (int64_t k = first; k < end;) {
-    const GroupRun run(task, panel, k, end);
+    const GroupRun run(task, 0, k, end);
     const auto step = [&](int count) __attribute__((always_inline)) {
       const int8_t* quads = weights;
       const float* scales = run.scales;
