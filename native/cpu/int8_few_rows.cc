@@ -127,7 +127,7 @@ bool Int8LinearDriver::largest_columns(const RowKernels& row_kernels, const Line
   if (!takes_few_rows_at_once(weight, rows) || arguments.residual.data != nullptr) return false;
   const Int8Task whole = begin(arguments);
   const Place place = {weight.values(), weight.panels(), weight.panel_stride()};
-  const int64_t part_floats = rows * kFewRowPanels * kernel.panel;
+  const int64_t part_floats = std::max(rows * kFewRowPanels, kLoneRowPanels) * kernel.panel;
   results_.reserve(static_cast<size_t>(part_floats * threads_) * sizeof(float), "columns to find the largest of");
   largest_.assign(static_cast<size_t>(rows * threads_), {});
   share_few_rows(kernel, rows, place, whole, [&](const Int8Task& of_panels, int worker) {

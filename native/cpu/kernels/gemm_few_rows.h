@@ -109,14 +109,14 @@ template <class Form>
 void few_rows(const GemmTask<typename Form::Activation, typename Form::Weight>& task) {
   if (task.last_row - task.first_row > kTileRows) return tiles_of_rows<Form>(task);
   WeightsAhead ahead(task.ahead, task.ahead_bytes);
+  auto runs = task;
   with_rows(task.last_row - task.first_row, [&](auto rows) {
     constexpr int64_t kMost = float_panels_at_once(decltype(rows)::value);
     const int64_t panels = task.last_panel - task.first_panel;
     // Panels of a run, the same for all runs but the last ones: no small rest.
     const int64_t length = (panels + kMost - 1) / kMost;
-    auto runs = task;
-    runs.panel_stride *= length;
-    runs.scales_stride *= length;
+    runs.panel_stride = length * task.panel_stride;
+    runs.scales_stride = length * task.scales_stride;
     for (int64_t step = 0; step < length; ++step) {
       const int64_t first = task.first_panel + step, count = (panels - step + length - 1) / length;
       runs.weights = task.weights + first * task.panel_stride;
