@@ -3,6 +3,7 @@ import { info } from '../../../ts';
 import { OctoformerError } from '../../../ts/binding/error';
 import { type Comparison, isWithin, relativeError, worstOf } from './comparison';
 import { modelSection } from './report_models';
+import { AbsentError, type Candidate } from './report_plan';
 import { otherSections } from './report_sections';
 
 /** The comparisons of one column of a row. */
@@ -37,20 +38,6 @@ export interface Report {
   readonly folder: string;
   readonly isa: string;
   readonly sections: readonly Section[];
-}
-
-/** A row to be: comparisons come column by column. */
-export interface Candidate {
-  readonly name: string;
-  readonly family?: () => string;
-  readonly compare: () => AsyncIterable<readonly [column: string, comparisons: readonly Comparison[]]>;
-}
-
-/** A section to be. */
-export interface Plan {
-  readonly name: string;
-  readonly columns: readonly string[];
-  readonly candidates: () => readonly Candidate[];
 }
 
 /** Compares everything in a folder of goldens with what octoformer makes of it. @param onSection gets each section when it is done */
@@ -93,9 +80,6 @@ export async function rowOf({ name, family, compare }: Candidate): Promise<Row> 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
-
-/** What is needed for a comparison isn't on this machine, such as the weights of a real model. */
-export class AbsentError extends Error {}
 
 export function cellOf(comparisons: readonly Comparison[]): Cell {
   const worst = worstOf(comparisons);

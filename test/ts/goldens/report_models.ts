@@ -5,7 +5,7 @@ import { EncoderFolder } from '../models/encoder_folder';
 import { checkpointFolders, GoldenFolder, modelType, readGolden } from '../models/golden_folder';
 import { Seq2SeqFolder } from '../models/seq2seq_folder';
 import type { Comparison } from './comparison';
-import type { Candidate, Plan } from './report';
+import type { Candidate, Plan } from './report_plan';
 
 const columns = ['hidden states', 'attentions', 'logits', 'greedy', 'beams', 'ragged', 'cache'] as const;
 

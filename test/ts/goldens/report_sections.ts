@@ -17,7 +17,7 @@ import {
   realPrompts,
   smolLM2File,
 } from './real';
-import { AbsentError, type Candidate, type Plan } from './report';
+import { AbsentError, type Candidate, type Plan } from './report_plan';
 import { compareTokenizer, type GoldenTokenizer, readJson, readTokenizer } from './tokenizer';
 
 const column = 'result';
