@@ -142,18 +142,31 @@ double peak_int8(int64_t rounds) {
 
 #endif
 
+/// Whole cache lines, of four runs at a time: a core gets up to a quarter more of them than of one.
 float read_all(const float* values, int64_t count) {
-  constexpr int kStreams = 64 / Vec::lanes < 8 ? 64 / Vec::lanes : 8;
-  Vec::F sum[kStreams];
+  constexpr int kRuns = 4, kLine = 16, kVectors = kLine / Vec::lanes;
+  const int64_t run = count / kRuns / kLine * kLine;
+  Vec::F sum[kRuns][kVectors];
+#pragma GCC unroll 4
+  for (int r = 0; r < kRuns; ++r) {
 #pragma GCC unroll 16
-  for (int s = 0; s < kStreams; ++s) sum[s] = Vec::zero();
-  for (int64_t i = 0; i < count; i += kStreams * Vec::lanes) {
+    for (int v = 0; v < kVectors; ++v) sum[r][v] = Vec::zero();
+  }
+  for (int64_t i = 0; i < run; i += kLine) {
+#pragma GCC unroll 4
+    for (int r = 0; r < kRuns; ++r) {
 #pragma GCC unroll 16
-    for (int s = 0; s < kStreams; ++s) sum[s] = Vec::add(sum[s], Vec::load(values + i + s * Vec::lanes));
+      for (int v = 0; v < kVectors; ++v) {
+        sum[r][v] = Vec::add(sum[r][v], Vec::load(values + r * run + i + v * Vec::lanes));
+      }
+    }
   }
   Vec::F total = Vec::zero();
+#pragma GCC unroll 4
+  for (int r = 0; r < kRuns; ++r) {
 #pragma GCC unroll 16
-  for (int s = 0; s < kStreams; ++s) total = Vec::add(total, sum[s]);
+    for (int v = 0; v < kVectors; ++v) total = Vec::add(total, sum[r][v]);
+  }
   return Vec::reduce_add(total);
 }
 
