@@ -1,10 +1,10 @@
+import { byteTokens } from './byte_tokens';
 import type { JsonPart } from './json_part';
 import { MergeTable } from './merge_table';
 import { MinHeap } from './min_heap';
 import type { TokenModel, WordTokens } from './token_model';
 import { hashOf, type TokenTable } from './token_table';
 import { utf8Length } from './unicode';
-import { byteTokens } from './unigram';
 import { Vocabulary } from './vocabulary';
 
 /** Pairs are merged in the order of (rank, position), packed into one number: positions stay below 2^32. */

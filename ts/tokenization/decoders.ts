@@ -1,4 +1,5 @@
 import { bytesOfToken } from './byte_characters';
+import { byteOfToken } from './byte_tokens';
 import type { Decoder, Emit, Stage } from './decoding_stage';
 import type { JsonPart } from './json_part';
 import { readPattern } from './regex';
@@ -106,8 +107,6 @@ const byteLevel: Decoder = () => {
   ];
 };
 
-const byteToken = /^<0x([0-9A-Fa-f]{2})>$/;
-
 /** Runs of `<0x..>` tokens to text: a run that is not UTF-8 as a whole gives one U+FFFD a byte, so a run is decided at its end. */
 const byteFallback: Decoder = () => {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
@@ -123,9 +122,9 @@ const byteFallback: Decoder = () => {
     }
   };
   const convert = (token: string): string[] => {
-    const match = byteToken.exec(token);
-    if (match === null) return [...run(), token];
-    bytes.push(Number.parseInt(match[1] as string, 16));
+    const byte = byteOfToken(token);
+    if (byte === undefined) return [...run(), token];
+    bytes.push(byte);
     return [];
   };
   return [wholeTokens(convert, run)];

@@ -1,3 +1,4 @@
+import { byteTokens } from './byte_tokens';
 import type { JsonPart } from './json_part';
 import { Trie } from './pair_table';
 import type { TokenModel } from './token_model';
@@ -139,15 +140,4 @@ export function bestCut(
     start += step;
   }
   return { ids, starts };
-}
-
-/** Ids of `<0x..>` for the bytes of a text, or null where one of them is not in the vocabulary. */
-export function byteTokens(vocabulary: Vocabulary, text: string): number[] | null {
-  const ids: number[] = [];
-  for (const byte of Buffer.from(text, 'utf8')) {
-    const id = vocabulary.id(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
-    if (id === undefined) return null;
-    ids.push(id);
-  }
-  return ids;
 }

@@ -1,10 +1,9 @@
+import { byteOfToken } from '../byte_tokens';
 import type { Decoder, Emit, Stage } from '../decoding_stage';
 import type { JsonPart } from '../json_part';
 import { PIECE } from './model_file';
 import { SentencePieceProcessor } from './processor';
 import { SPACE, TextNormalizer } from './text_normalizer';
-
-const byteToken = /^<0x([0-9A-Fa-f]{2})>$/;
 
 /** What Python's `str.strip` takes off. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: Python counts these among spaces
@@ -84,9 +83,9 @@ class PieceStage implements Stage {
     const { model } = processor;
     const id = processor.idOf(token);
     const type = processor.typeOf(id);
-    const byte = type === PIECE.byte ? byteToken.exec(token) : null;
-    if (byte !== null) {
-      this.bytes.push(Number.parseInt(byte[1] as string, 16));
+    const byte = type === PIECE.byte ? byteOfToken(token) : undefined;
+    if (byte !== undefined) {
+      this.bytes.push(byte);
       return;
     }
     this.endBytes(emit);

@@ -1,3 +1,4 @@
+import { tokenOfByte } from '../byte_tokens';
 import { invalidTokenizer } from '../json_part';
 import { Trie } from '../pair_table';
 import { bestCut, UNKNOWN_PENALTY } from '../unigram';
@@ -58,18 +59,13 @@ export class SentencePieceProcessor {
       const last = found.at(-1);
       if (isUnknown && this.model.byteFallback) {
         for (const byte of Buffer.from(piece, 'utf8'))
-          found.push({ piece: byteName(byte), isUnknown: false, start, end });
+          found.push({ piece: tokenOfByte(byte), isUnknown: false, start, end });
       } else if (isUnknown && last?.isUnknown) {
         found[found.length - 1] = { piece: last.piece + piece, isUnknown, start: last.start, end };
       } else found.push({ piece, isUnknown, start, end });
     }
     return found;
   }
-}
-
-/** How a byte is written as a piece. */
-export function byteName(byte: number): string {
-  return `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
 }
 
 function idsOf({ pieces, file }: SentencePieceModel): Map<string, number> {
