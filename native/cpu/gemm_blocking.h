@@ -152,7 +152,7 @@ inline int usable_threads(int threads, int64_t work, int64_t work_per_thread) {
 /// Panels that a task of a few rows has at most: as many as kernels read at once. A lone row's are twice as many, so
 /// that the runs that it reads go on (1.05 times as fast as 8 on one core of a Zen 3).
 inline constexpr int64_t kFewRowPanels = 8;
-inline constexpr int64_t kLoneRowPanels = 2 * kFewRowPanels;
+inline int64_t most_panels_of_task(int64_t rows) { return rows == 1 ? 2 * kFewRowPanels : kFewRowPanels; }
 
 /// How the panels of a weight are shared out for a few rows: every thread has a run of tasks of its own (the pool gives
 /// them out like that) and fetches the weights of the next while it works on one.
@@ -163,8 +163,8 @@ class FewRowTasks {
     static const CacheSizes caches = cache_sizes();
     // The weights of a task and of the next take half of the second-level cache. A lone row reads its own only.
     const int64_t fitting = std::max<int64_t>(caches.second_level / 4 / std::max<int64_t>(panel_bytes, 1), 1);
-    const int64_t most = rows == 1 ? kLoneRowPanels : std::min(fitting, kFewRowPanels);
-    turns_ = std::max<int64_t>(divide_up(divide_up(panels, threads_), most), 1);
+    const int64_t most = most_panels_of_task(rows), taken = rows == 1 ? most : std::min(fitting, most);
+    turns_ = std::max<int64_t>(divide_up(divide_up(panels, threads_), taken), 1);
   }
 
   int threads() const { return threads_; }

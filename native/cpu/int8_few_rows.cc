@@ -96,7 +96,7 @@ void Int8LinearDriver::multiply_few_gated_rows(const RowKernels& row_kernels, co
   const Int8Kernel& kernel = weight.kernel();
   const int64_t rows = gated.gate.rows, stride = whole.panel_stride;
   const Place gates = {whole.weights + gate_panel * stride, gated.gate.columns / kernel.panel, stride, 2};
-  const int64_t part_floats = rows * kFewRowPanels * kernel.panel;
+  const int64_t part_floats = rows * most_panels_of_task(rows) * kernel.panel;
   results_.reserve(static_cast<size_t>(2 * part_floats * threads_) * sizeof(float), "gates and what they multiply");
   share_few_rows(kernel, rows, gates, whole, [&](const Int8Task& of_gates, int worker) {
     const int64_t first = of_gates.first_panel, panels = of_gates.last_panel - first, columns = panels * kernel.panel;
@@ -127,7 +127,7 @@ bool Int8LinearDriver::largest_columns(const RowKernels& row_kernels, const Line
   if (!takes_few_rows_at_once(weight, rows) || arguments.residual.data != nullptr) return false;
   const Int8Task whole = begin(arguments);
   const Place place = {weight.values(), weight.panels(), weight.panel_stride()};
-  const int64_t part_floats = std::max(rows * kFewRowPanels, kLoneRowPanels) * kernel.panel;
+  const int64_t part_floats = rows * most_panels_of_task(rows) * kernel.panel;
   results_.reserve(static_cast<size_t>(part_floats * threads_) * sizeof(float), "columns to find the largest of");
   largest_.assign(static_cast<size_t>(rows * threads_), {});
   share_few_rows(kernel, rows, place, whole, [&](const Int8Task& of_panels, int worker) {

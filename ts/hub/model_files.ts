@@ -53,7 +53,7 @@ export interface ModelFiles {
   readonly quantization?: string;
   /** safetensors files, or the parts of a GGUF file, in order. Empty when only the tokenizer was asked for (and is no GGUF). */
   readonly weights: readonly string[];
-  /** `tokenizer` is there when the tokenizer was asked for (and is no GGUF); the others when the model has them. */
+  /** When the tokenizer was asked for (and is no GGUF): `tokenizer`, or SentencePiece files where there is none; the others when the model has them. */
   readonly tokenizerFiles: Readonly<Partial<Record<TokenizerFile, string>>>;
   /** The (first) GGUF file: config, tokenizer, chat template and weights. */
   readonly gguf?: string;

@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../binding/abort';
 import { OctoformerError } from '../binding/error';
-import { checkBoolean, checkChoice, checkNumber, checkOptions } from '../binding/options';
+import { checkChoice, checkNumber, checkOptions } from '../binding/options';
 import { type AnyModel, write } from '../generation/any_model';
 import { CausalLanguageModel } from '../generation/auto_model';
 import { Seq2SeqLanguageModel } from '../generation/seq2seq_model';
@@ -13,6 +13,7 @@ import type { AttentionChoice, AttentionData, AttentionPart, AttentionPartName }
 import { attentionHtml } from './attention_html';
 import { attentionSvg } from './attention_svg';
 import { checkText } from './check_text';
+import { encodedText } from './encoded_text';
 import { tokensOfIds, tokensOfText, type VisualToken } from './token';
 import { type Visualization, visualization } from './visualization';
 
@@ -119,23 +120,13 @@ function sourceTokens(model: AnyModel, tokenizer: Tokenizer, text: string, optio
       throw new OctoformerError('UNSUPPORTED_OPTION', `option 'text_pair' of ${where} is for encoders; leave it out`);
     }
   }
-  const encoded = tokenizer.encode(text, {
-    add_special_tokens: checkBoolean(where, 'add_special_tokens', options.add_special_tokens ?? true),
-    ...(text_pair === undefined ? {} : { text_pair }),
-  });
-  const { maxTokens } = options;
-  const most =
-    maxTokens === undefined ? undefined : checkNumber(where, 'maxTokens', maxTokens, { least: 1, integer: true });
-  const ids = encoded.input_ids.slice(0, most);
-  if (ids.length === 0) {
-    throw new OctoformerError('INVALID_ARGUMENT', `${where}: the text has no tokens; give one with at least a word`);
-  }
+  const { encoded, ids } = encodedText(where, tokenizer, text, options);
   const takesTypes =
     'hasTokenTypes' in model && model.hasTokenTypes && tokenizer.model_input_names.includes('token_type_ids');
   return {
     ids,
-    types: takesTypes ? encoded.token_type_ids.slice(0, most) : [],
-    tokens: tokensOfText(tokenizer, encoded, text, text_pair).slice(0, most),
+    types: takesTypes ? encoded.token_type_ids.slice(0, ids.length) : [],
+    tokens: tokensOfText(tokenizer, encoded, text, text_pair).slice(0, ids.length),
   };
 }
 

@@ -1,11 +1,11 @@
 import { throwIfAborted } from '../binding/abort';
-import { OctoformerError } from '../binding/error';
-import { checkBoolean, checkNumber, checkOptions } from '../binding/options';
+import { checkNumber, checkOptions } from '../binding/options';
 import { type AnyModel, longestSequence, readSequence } from '../generation/any_model';
 import { InputObserver, type ObservedInputs } from '../models/input_observer';
 import { paperThreshold } from '../quantization/int8_schemes';
 import type { Tokenizer } from '../tokenization';
 import { checkText } from './check_text';
+import { encodedText } from './encoded_text';
 import { outliersAnsi } from './outliers_ansi';
 import type { LayerOutliers, OutlierFeature, OutliersData } from './outliers_data';
 import { outliersHtml } from './outliers_html';
@@ -40,16 +40,10 @@ export async function showOutliers(
   throwIfAborted(signal, where);
   checkText(where, text);
   const context = longestSequence(model);
-  const count = (name: 'maxTokens' | 'window', value: number, most = Number.POSITIVE_INFINITY) =>
-    checkNumber(where, name, value, { least: 1, most, integer: true });
   const threshold = checkNumber(where, 'threshold', options.threshold ?? paperThreshold, { least: 0 });
-  const window = count('window', options.window ?? Math.min(512, context), context);
-  const add_special_tokens = checkBoolean(where, 'add_special_tokens', options.add_special_tokens ?? true);
-  const encoded = tokenizer.encode(text, { add_special_tokens }).input_ids;
-  const ids = options.maxTokens === undefined ? encoded : encoded.slice(0, count('maxTokens', options.maxTokens));
-  if (ids.length === 0) {
-    throw new OctoformerError('INVALID_ARGUMENT', `${where}: the text has no tokens; give one with at least a word`);
-  }
+  const most = { least: 1, most: context, integer: true };
+  const window = checkNumber(where, 'window', options.window ?? Math.min(512, context), most);
+  const { ids } = encodedText(where, tokenizer, text, options);
   const observer = new InputObserver(threshold);
   await model.observeInputs(observer, async () => {
     for (let first = 0; first < ids.length; first += window) {
