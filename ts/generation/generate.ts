@@ -1,6 +1,6 @@
 import { OctoformerError } from '../binding/error';
 import { checkObject, checkOptions, describeValue } from '../binding/options';
-import { tokenSpans, withoutPadding } from '../models/attention_mask';
+import { type TokenSpan, tokenSpans, withoutPadding } from '../models/attention_mask';
 import { otherInputs } from '../models/forward';
 import { KVCache } from '../models/kv_cache';
 import type { Model } from '../models/model';
@@ -38,8 +38,17 @@ const tokensPerCall = 16;
 
 const where = 'generate()';
 
-/** Checks the inputs and begins a generation, for callers that want every step. */
+/** Checks the inputs and begins a generation, for callers that want every step. Its sequences begin without the padding of their prompts. */
 export function beginGeneration(model: Model, inputs: GenerateInputs, options: GenerateOptions): GenerationRun {
+  return begin(model, inputs, options).run;
+}
+
+/** The same, and where the tokens of padded prompts are. */
+function begin(
+  model: Model,
+  inputs: GenerateInputs,
+  options: GenerateOptions,
+): { readonly run: GenerationRun; readonly spans: readonly TokenSpan[] | undefined } {
   checkObject(`the inputs of ${where}`, inputs);
   checkOptions(`the inputs of ${where}`, inputs, ['input_ids', 'attention_mask', 'past'], otherInputs);
   checkObject(`the options of ${where}`, options);
@@ -55,7 +64,7 @@ export function beginGeneration(model: Model, inputs: GenerateInputs, options: G
   const count = input_ids.length;
   const settings = generationSettings(options, model.generationConfig, model.config, count);
   const Run = settings.numBeams > 1 ? BeamRun : TokenRun;
-  return new Run(model, input_ids, pastCaches(inputs.past, count), settings);
+  return { run: new Run(model, input_ids, pastCaches(inputs.past, count), settings), spans };
 }
 
 /**
@@ -68,8 +77,8 @@ export async function generate(
   inputs: GenerateInputs,
   options: GenerateOptions = {},
 ): Promise<GenerateOutput> {
-  const output = await runGeneration(beginGeneration(model, inputs, options), options);
-  const spans = tokenSpans(where, inputs, ['before']);
+  const { run, spans } = begin(model, inputs, options);
+  const output = await runGeneration(run, options);
   if (!spans) return output;
   const copies = output.sequences.length / spans.length;
   const sequences = output.sequences.map((ids, index) => {
