@@ -77,6 +77,7 @@ export type { TextStream } from './pipelines/text_stream';
 export type {
   Text2TextOptions,
   Text2TextPipeline,
+  Text2TextStreamOptions,
   TranslationOptions,
   WrittenText,
 } from './pipelines/text2text_generation';

@@ -1,13 +1,14 @@
 import { OctoformerError } from '../binding/error';
-import { checkOptions, describeValue } from '../binding/options';
+import { checkObject, checkOptions, describeValue } from '../binding/options';
 import type { CausalLanguageModel } from '../generation/auto_model';
 import { beginGeneration } from '../generation/generate';
 import type { GenerateOptions } from '../generation/options';
 import type { KVCache } from '../models/kv_cache';
 import type { ChatMessage, Tokenizer } from '../tokenization';
+import { refuseOptions } from './other_options';
 import { commonLength } from './prefix_cache';
 import { type Chat, promptIds } from './prompt';
-import { TextStream } from './text_stream';
+import { notOfStreams, type StreamOptions, TextStream } from './text_stream';
 
 export interface ChatOptions {
   /** The system message that the conversation begins with. */
@@ -54,7 +55,7 @@ export class ChatSession {
    * aborted, what had come of it.
    * @throws OctoformerError INVALID_ARGUMENT while another answer is under way; the stream throws what `generate` throws
    */
-  send(message: string | ChatMessage, options: GenerateOptions = {}): TextStream {
+  send(message: string | ChatMessage, options: StreamOptions = {}): TextStream {
     const said = typeof message === 'string' ? { role: 'user', content: message } : message;
     if (typeof said !== 'object' || said === null || typeof said.role !== 'string') {
       throw new OctoformerError(
@@ -62,15 +63,16 @@ export class ChatSession {
         `send() takes a text or a message with a role, not ${describeValue(message)}`,
       );
     }
-    return new TextStream(
-      this.#tokenizer,
-      () => this.#begin([...this.#messages, said], options),
-      (text, run) => {
+    checkObject('the options of send()', options);
+    refuseOptions('send()', options, notOfStreams);
+    return new TextStream(this.#tokenizer, {
+      begin: () => this.#begin([...this.#messages, said], options),
+      onEnd: (text, run) => {
         this.#busy = false;
         this.#cached = (run.sequences[0] ?? []).slice(0, this.#cache?.length ?? 0);
         this.#messages = [...this.#messages, said, { role: 'assistant', content: text }];
       },
-    );
+    });
   }
 
   #begin(chat: Chat, options: GenerateOptions) {

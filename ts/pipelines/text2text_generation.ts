@@ -1,6 +1,8 @@
+import { OctoformerError } from '../binding/error';
 import { checkBoolean, checkNumber, checkObject } from '../binding/options';
 import { type GenerateOptions, generateOptionNames, otherGenerateOptions, withoutNeutral } from '../generation/options';
 import { AutoModelForSeq2SeqLM, type Seq2SeqLanguageModel } from '../generation/seq2seq_model';
+import { Seq2SeqRun } from '../generation/seq2seq_run';
 import type { LoadOptions } from '../models/load_options';
 import type { Tokenizer } from '../tokenization';
 import { splitOptions, withDefaults } from './default_options';
@@ -11,6 +13,7 @@ import { openWithTokenizer } from './open_with_tokenizer';
 import { otherTextOptions, refuseOptions } from './other_options';
 import { seedsOf } from './seeds';
 import { taskParameters } from './task_parameters';
+import { notOfStreams, TextStream } from './text_stream';
 
 /** Options of the pipelines over encoder-decoders: those of `generate`, and these. */
 export interface Text2TextOptions extends GenerateOptions {
@@ -24,6 +27,9 @@ export interface Text2TextOptions extends GenerateOptions {
 
 /** Options of translations. Models for one pair of languages take no notice of them. */
 export interface TranslationOptions extends Text2TextOptions, Languages {}
+
+/** Options of a stream of one answer: those of calls, but `batch_size` and `streamer`. */
+export type Text2TextStreamOptions<Options extends Text2TextOptions> = Omit<Options, 'batch_size' | 'streamer'>;
 
 /** The key that a task's answers have. */
 const answerKeys = {
@@ -50,6 +56,12 @@ export interface Text2TextPipeline<Task extends Text2TextTask, Options extends T
     options: Options & { readonly num_return_sequences: number },
   ): Promise<WrittenText<Task>[] | WrittenText<Task>[][]>;
   (input: readonly string[], options?: Options): Promise<WrittenText<Task>[]>;
+  /**
+   * The answer to one text piece by piece: `for await (const piece of translate.stream(text)) ...`. The pieces together are the answer that a call
+   * gives. They come while tokens are chosen, of beam search at the end.
+   * @throws OctoformerError INVALID_ARGUMENT, UNSUPPORTED_OPTION; the stream throws what `generate` throws
+   */
+  stream(input: string, options?: Text2TextStreamOptions<Options>): TextStream;
 }
 
 const ownOptions = ['batch_size', 'truncation', 'clean_up_tokenization_spaces'];
@@ -82,11 +94,14 @@ export async function openText2Text<Task extends Text2TextTask>(
     if (!Array.isArray(input)) return answers[0];
     return answers.every((one) => one.length === 1) ? answers.flat() : answers;
   };
+  const { batch_size: _, streamer: __, ...ofStreams } = defaults;
   const dispose = () => model.dispose();
   return Object.assign(call, {
     task,
     model,
     tokenizer,
+    stream: (input: string, own?: Text2TextStreamOptions<TranslationOptions>) =>
+      writer.stream(input, withDefaults(ofStreams, own)),
     dispose,
     [Symbol.asyncDispose]: dispose,
   }) as unknown as Text2TextPipeline<Task, TranslationOptions>;
@@ -109,41 +124,67 @@ class Writer {
   async run(input: string | readonly string[], options: TranslationOptions): Promise<Record<string, string>[][]> {
     const texts = textsOf(this.#where, input);
     checkObject(`the options of ${this.#where}`, options);
-    const {
-      batch_size = Math.max(1, texts.length),
-      truncation = false,
-      clean_up_tokenization_spaces = false,
-      ...others
-    } = options;
+    const { batch_size = Math.max(1, texts.length), ...others } = options;
     checkNumber(this.#where, 'batch_size', batch_size, { least: 1, integer: true });
-    const cuts = checkBoolean(this.#where, 'truncation', truncation);
-    const clean = checkBoolean(this.#where, 'clean_up_tokenization_spaces', clean_up_tokenization_spaces);
-    const { src_lang, tgt_lang, ...given } = others;
-    refuseOptions(this.#where, given, otherTextOptions);
-    if (this.task !== 'translation') refuseOptions(this.#where, { src_lang, tgt_lang }, onlyOfTranslations);
-    const languages = src_lang === undefined && tgt_lang === undefined ? this.languages : others;
-    const { prefix, settings } = taskParameters(this.#where, this.task, this.model.config, languages);
-    const longest = cuts ? this.tokenizer.model_max_length : Number.POSITIVE_INFINITY;
-    const encoded = texts.map((text) => this.#encode(prefix + text, languages, longest));
+    const { encoded, settings, clean_up_tokenization_spaces } = this.#prepare(this.#where, texts, others);
     const results: Record<string, string>[][] = [];
     for (let first = 0; first < texts.length; first += batch_size) {
       const batch = encoded.slice(first, first + batch_size);
-      const [{ forced_bos_token_id } = {}] = batch; // the same for all: there is one language to translate into
       const { sequences } = await this.model.generate(
         { input_ids: batch.map(({ input_ids }) => input_ids) },
-        {
-          ...(forced_bos_token_id === undefined ? {} : { forced_bos_token_id }),
-          ...this.#options(given, settings),
-          ...seedsOf(given, first, batch.length, texts.length),
-        },
+        { ...settings, ...seedsOf(settings, first, batch.length, texts.length) },
       );
       const copies = sequences.length / batch.length;
       for (const index of batch.keys()) {
         const ofText = sequences.slice(index * copies, (index + 1) * copies);
-        results.push(ofText.map((ids) => ({ [answerKeys[this.task]]: this.#decode(ids, clean) })));
+        const written = this.tokenizer.batch_decode(ofText, {
+          skip_special_tokens: true,
+          clean_up_tokenization_spaces,
+        });
+        results.push(written.map((text) => ({ [answerKeys[this.task]]: text })));
       }
     }
     return results;
+  }
+
+  /** The answer to one text, piece by piece. */
+  stream(input: string, options: TranslationOptions): TextStream {
+    const where = `${this.#where}.stream()`;
+    const [text, ...more] = textsOf(where, input);
+    if (text === undefined || Array.isArray(input)) {
+      throw new OctoformerError('INVALID_ARGUMENT', `${where} takes one text, not a list of ${more.length + 1}`);
+    }
+    checkObject(`the options of ${where}`, options);
+    refuseOptions(where, options, notOfStreams);
+    const { encoded, settings, clean_up_tokenization_spaces } = this.#prepare(where, [text], options);
+    const input_ids = encoded.map((one) => one.input_ids);
+    return new TextStream(this.tokenizer, {
+      begin: () => new Seq2SeqRun(this.model, { input_ids }, settings),
+      fromStart: true,
+      decoding: { clean_up_tokenization_spaces },
+    });
+  }
+
+  /** What `generate` is given: texts with the task's prefix or their languages, and its options; and how answers become text. */
+  #prepare(where: string, texts: readonly string[], options: Omit<TranslationOptions, 'batch_size'>) {
+    const { truncation = false, clean_up_tokenization_spaces = false, src_lang, tgt_lang, ...given } = options;
+    const cuts = checkBoolean(where, 'truncation', truncation);
+    checkBoolean(where, 'clean_up_tokenization_spaces', clean_up_tokenization_spaces);
+    refuseOptions(where, given, otherTextOptions);
+    if (this.task !== 'translation') refuseOptions(where, { src_lang, tgt_lang }, onlyOfTranslations);
+    const languages = src_lang === undefined && tgt_lang === undefined ? this.languages : { src_lang, tgt_lang };
+    const { prefix, settings } = taskParameters(where, this.task, this.model.config, languages);
+    const longest = cuts ? this.tokenizer.model_max_length : Number.POSITIVE_INFINITY;
+    const encoded = texts.map((text) => this.#encode(prefix + text, languages, longest));
+    const [{ forced_bos_token_id } = {}] = encoded; // the same for all: there is one language to translate into
+    return {
+      encoded,
+      settings: {
+        ...(forced_bos_token_id === undefined ? {} : { forced_bos_token_id }),
+        ...this.#options(given, settings),
+      },
+      clean_up_tokenization_spaces,
+    };
   }
 
   #encode(text: string, languages: Languages, longest: number): EncodedText {
@@ -168,9 +209,5 @@ class Writer {
       ...Object.fromEntries(ofTask),
       ...given,
     };
-  }
-
-  #decode(ids: readonly number[], clean: boolean): string {
-    return this.tokenizer.decode(ids, { skip_special_tokens: true, clean_up_tokenization_spaces: clean });
   }
 }

@@ -11,7 +11,7 @@ import { otherTextOptions, refuseOptions } from './other_options';
 import { PrefixCache } from './prefix_cache';
 import { type Chat, checkPrompt, continuesAnswer, isChat, type Prompt, promptIds } from './prompt';
 import { seedsOf } from './seeds';
-import { TextStream } from './text_stream';
+import { notOfStreams, type StreamOptions, TextStream } from './text_stream';
 
 /** Options of a text generation pipeline: those of `generate`, and these. */
 export interface TextGenerationOptions extends GenerateOptions {
@@ -24,7 +24,7 @@ export interface TextGenerationOptions extends GenerateOptions {
 }
 
 /** Options of a stream: those of `generate`, and whether conversations are kept (as above). */
-export type TextStreamOptions = GenerateOptions & Pick<TextGenerationOptions, 'prefixCache'>;
+export type TextStreamOptions = StreamOptions & Pick<TextGenerationOptions, 'prefixCache'>;
 
 /** What one prompt gives: a text, or for a conversation the messages with the answer. */
 export interface GeneratedText {
@@ -73,7 +73,7 @@ export class TextGenerator {
     given: TextGenerationOptions = {},
   ) {
     this.#prefixes = new PrefixCache(model);
-    const { return_full_text: _, batch_size: __, ...ofStreams } = given;
+    const { return_full_text: _, batch_size: __, streamer: ___, ...ofStreams } = given;
     this.#defaults = given;
     this.#streamDefaults = ofStreams;
   }
@@ -138,14 +138,15 @@ export class TextGenerator {
 
   /** The answer to one prompt, piece by piece. */
   stream(input: Prompt, own?: TextStreamOptions): TextStream {
-    const { prefixCache = true, ...given } = withDefaults(this.#streamDefaults, own);
+    const options = withDefaults(this.#streamDefaults, own);
+    checkObject(`the options of ${where}.stream()`, options);
+    const { prefixCache = true, ...given } = options;
     const prompt = checkPrompt(`${where}.stream()`, input);
     checkBoolean(`${where}.stream()`, 'prefixCache', prefixCache);
-    refuseOptions(`${where}.stream()`, given, unsupported);
+    refuseOptions(`${where}.stream()`, given, { ...unsupported, ...notOfStreams });
     let cache: KVCache | undefined;
-    return new TextStream(
-      this.tokenizer,
-      () => {
+    return new TextStream(this.tokenizer, {
+      begin: () => {
         const ids = promptIds(this.tokenizer, prompt);
         const settings = this.#options([prompt], given);
         if (!prefixCache || typeof prompt === 'string')
@@ -160,10 +161,10 @@ export class TextGenerator {
           throw error;
         }
       },
-      (_text, run) => {
+      onEnd: (_text, run) => {
         if (cache) this.#prefixes.keep(run.sequences[0] ?? [], cache);
       },
-    );
+    });
   }
 
   /** A conversation that keeps its cache over the turns. */

@@ -1,5 +1,5 @@
 import { AutoModelForSeq2SeqLM, type Pipelines, pipeline } from '../../../ts';
-import { rejection } from '../failure';
+import { failure, rejection } from '../failure';
 import { endToken, firstLanguage, tinySeq2Seq } from '../tiny_seq2seq';
 
 const texts = ['the earth was light.', 'god', 'who was the light and the earth, god?'];
@@ -63,6 +63,110 @@ it('cuts texts only when told to', async () => {
   await opened(long, short);
   await opened(long, { ...short, truncation: true });
   expect(generate.mock.calls.map(([{ input_ids }]) => input_ids[0]?.length)).toEqual([21, 12]);
+  await opened.dispose();
+});
+
+describe('stream', () => {
+  const collect = async (stream: AsyncIterable<string>) => {
+    const pieces: string[] = [];
+    for await (const piece of stream) pieces.push(piece);
+    return pieces;
+  };
+
+  it('gives the answer of a call in pieces, and then says how it went', async () => {
+    const { opened } = await open('text2text-generation');
+    for (const text of texts) {
+      for (const options of [
+        short,
+        { ...short, num_beams: 3 },
+        { ...short, do_sample: true, temperature: 3, seed: 5 },
+        { ...short, decoder_start_token_id: 58 }, // a word: it belongs to the answer
+        { ...short, clean_up_tokenization_spaces: true },
+      ]) {
+        const [{ generated_text }] = await opened(text, options);
+        const stream = opened.stream(text, options);
+        const pieces = await collect(stream);
+        expect(pieces.join('')).toBe(generated_text);
+        if ('num_beams' in options) expect(pieces).toHaveLength(1);
+        else if (!('decoder_start_token_id' in options)) expect(pieces.length).toBeGreaterThan(3);
+        expect(stream.finishReason).toBe('length');
+        expect(stream.statistics?.newTokens).toBe(short.max_new_tokens);
+        expect(stream.statistics?.promptTokens).toBeGreaterThanOrEqual(opened.tokenizer.encode(text).input_ids.length);
+      }
+    }
+    await opened.dispose();
+  });
+
+  it('reads what a call reads: prefix, languages, cut', async () => {
+    const task_specific_params = { summarization: { prefix: 'light ', num_beams: 2, max_length: 5 } };
+    const { opened } = await open('summarization', { task_specific_params });
+    const long = 'god earth '.repeat(20);
+    for (const options of [{}, { truncation: true }, { max_new_tokens: 3, num_beams: 1 }]) {
+      const [{ summary_text }] = await opened(long, options);
+      expect((await collect(opened.stream(long, options))).join('')).toBe(summary_text);
+    }
+    await opened.dispose();
+    const { opened: translate } = await open('translation', {}, { tokenizer_class: 'MBartTokenizerFast' });
+    const languages = { src_lang: 'en_XX', tgt_lang: 'de_DE', ...short };
+    const [{ translation_text }] = await translate('god', languages);
+    expect((await collect(translate.stream('god', languages))).join('')).toBe(translation_text);
+    await translate.dispose();
+  });
+
+  it('takes what pipeline() was given, but not what it has no use for there', async () => {
+    const { folder, remove } = await tinySeq2Seq();
+    const streamer = { put: jest.fn(), end: jest.fn() };
+    const opened = await pipeline('summarization', folder, { max_new_tokens: 4, batch_size: 2, streamer }).finally(
+      remove,
+    );
+    const stream = opened.stream('god');
+    await collect(stream);
+    expect(stream.statistics?.newTokens).toBe(4);
+    expect(streamer.put).not.toHaveBeenCalled();
+    await opened.dispose();
+  });
+
+  it('can be left early or aborted, and frees its cache', async () => {
+    const { opened } = await open('text2text-generation');
+    await opened('god', short); // pages stay for the next caches
+    const before = opened.model.memoryFootprint().cache;
+    for await (const _ of opened.stream('god', short)) break;
+    const controller = new AbortController();
+    const read = async () => {
+      for await (const _ of opened.stream('god', { ...short, signal: controller.signal })) controller.abort();
+    };
+    expect((await rejection(read())).code).toBe('ABORTED');
+    expect(opened.model.memoryFootprint().cache).toBe(before);
+    await opened.dispose();
+  });
+
+  it.each<[unknown, unknown, string, string]>([
+    ['god', { batch_size: 2 }, 'UNSUPPORTED_OPTION', "'batch_size'"],
+    ['god', { streamer: { put() {}, end() {} } }, 'UNSUPPORTED_OPTION', 'iterate over it'],
+    ['god', { src_lang: 'en' }, 'UNSUPPORTED_OPTION', "'src_lang'"],
+    ['god', { truncation: 3 }, 'INVALID_ARGUMENT', "'truncation'"],
+    ['god', 7, 'INVALID_ARGUMENT', 'options'],
+    [['god', 'light'], {}, 'INVALID_ARGUMENT', 'a list of 2'],
+    [[], {}, 'INVALID_ARGUMENT', 'one text'],
+    [7, {}, 'INVALID_ARGUMENT', 'must be a text'],
+  ])('refuses %j with %j', async (input, options, code, part) => {
+    const { opened } = await open('summarization');
+    const error = failure(() => opened.stream(input as string, options as object));
+    expect([error.code, error.message]).toEqual([code, expect.stringContaining(part)]);
+    await opened.dispose();
+  });
+});
+
+it('gives tokens to a streamer as they come, for one text', async () => {
+  const { opened } = await open('text2text-generation');
+  const got: (readonly number[])[] = [];
+  const streamer = { put: (ids: readonly number[]) => void got.push(ids), end: () => void got.push([-1]) };
+  const [{ generated_text }] = await opened('god', { ...short, streamer });
+  expect(got.map(({ length }) => length)).toEqual(Array(short.max_new_tokens + 2).fill(1));
+  expect([got[0], got.at(-1)]).toEqual([[0], [-1]]);
+  expect(opened.tokenizer.decode(got.slice(0, -1).flat(), { skip_special_tokens: true })).toBe(generated_text);
+  const error = await rejection(opened(['god', 'light'], { ...short, streamer }));
+  expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining('streamer')]);
   await opened.dispose();
 });
 

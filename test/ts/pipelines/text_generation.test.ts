@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Prompt, pipeline, type TextGenerationPipeline } from '../../../ts';
-import { rejection } from '../failure';
+import { failure, rejection } from '../failure';
 import { goldensFolder } from '../goldens_folder';
 
 interface PipelineCase {
@@ -95,6 +95,18 @@ describe('stream', () => {
     for await (const _ of generator.stream('The capital of France is', greedy)) break;
     expect(generator.model.memoryFootprint().cache).toBe(before);
   });
+});
+
+it.each([
+  [{ streamer: { put() {}, end() {} } }, 'UNSUPPORTED_OPTION', 'iterate over it'],
+  [{ batch_size: 2 }, 'UNSUPPORTED_OPTION', "'batch_size'"],
+  [null, 'INVALID_ARGUMENT', 'options'],
+])('a stream and an answer of a chat refuse %j', (options, code, part) => {
+  using chat = generator.chat();
+  for (const call of [() => generator.stream('Hi', options as object), () => chat.send('Hi', options as object)]) {
+    const error = failure(call);
+    expect([error.code, error.message]).toEqual([code, expect.stringContaining(part)]);
+  }
 });
 
 describe('chat', () => {
