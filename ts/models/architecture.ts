@@ -37,6 +37,8 @@ export interface Architecture {
    * Positions of the tokens of a sequence, where they aren't 0, 1, 2, ...: what Hugging Face's class computes from the ids.
    */
   readonly positions?: (config: ModelConfig, ids: readonly number[]) => readonly number[];
+  /** Positions go on beyond `max_position_embeddings`, as where Hugging Face's class computes more of them when a sequence has more tokens. */
+  readonly unlimitedPositions?: boolean;
   /** Of decoders: positions count tokens only; by default padding before them, which an attention mask tells, counts too. */
   readonly skipsPadding?: boolean;
   /**

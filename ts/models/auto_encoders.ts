@@ -9,7 +9,7 @@ import {
 import { type DecoderOutputs, type ForwardInputs, prepareForward } from './forward';
 import { loadModel } from './load_model';
 import type { LoadOptions } from './load_options';
-import type { LoadedModel } from './loaded_model';
+import { configuredPositions, type LoadedModel } from './loaded_model';
 import { Model } from './model';
 import { type EncoderDecoderOutputs, prepareSeq2SeqForward, type Seq2SeqInputs } from './seq2seq_forward';
 import type { Tensor } from './tensor';
@@ -52,12 +52,12 @@ export class EncoderModel<Outputs extends EncoderOutputs, Inputs extends Encoder
 
   /** Tokens that a sequence may have. */
   get maxTokens(): number {
-    const { program, positions, config } = this.loaded;
+    const { program, positions } = this.loaded;
     const op = encoderOps(this.loaded).find((one) => one.op === 'embedding' && one.index === 'position_ids');
-    const rows = op?.op === 'embedding' ? program.weights[op.table]?.shape[0] : config.max_position_embeddings;
+    const rows = op?.op === 'embedding' ? (program.weights[op.table]?.shape[0] ?? 0) : configuredPositions(this.loaded);
     const [first = 0] = positions?.([-1]) ?? []; // of a token that is no padding
     const skipped = op?.op === 'embedding' ? (op.offset ?? 0) : 0;
-    return (typeof rows === 'number' ? rows : Number.POSITIVE_INFINITY) - first - skipped;
+    return rows - first - skipped;
   }
 
   /** Of an encoder-decoder: what its decoder reads where `forward` gets the encoder's ids only; undefined where they must be given. */

@@ -86,6 +86,7 @@ export async function loadModel(
       config: Object.freeze(config.all()),
       generationConfig: Object.freeze({ ...described.generationConfig }),
       ...(architecture.positions ? { positions: (ids) => architecture.positions?.(config, ids) ?? [] } : {}),
+      unlimitedPositions: architecture.unlimitedPositions ?? false,
       skipsPadding: architecture.skipsPadding ?? false,
       ...(architecture.decoderIds ? { decoderIds: (ids) => architecture.decoderIds?.(config, ids) ?? [] } : {}),
       vocabularySize: config.integer('vocab_size', { most: maxVocabulary }),

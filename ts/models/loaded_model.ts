@@ -21,6 +21,8 @@ export interface LoadedModel {
   readonly vocabularySize: number;
   /** Positions of a sequence's tokens, where they aren't 0, 1, 2, ... */
   readonly positions?: (ids: readonly number[]) => readonly number[];
+  /** As `Architecture.unlimitedPositions`. */
+  readonly unlimitedPositions: boolean;
   /** As `Architecture.skipsPadding`. */
   readonly skipsPadding: boolean;
   /** What a decoder reads where the caller gives the encoder's ids only. */
@@ -29,6 +31,13 @@ export interface LoadedModel {
   readonly source: string;
   /** What save_pretrained and reports need to know of the checkpoint. */
   readonly origin: ModelOrigin;
+}
+
+/** Positions that a model's configuration says it has: a number of tokens, or Infinity. */
+export function configuredPositions({ config, unlimitedPositions }: LoadedModel): number {
+  const { max_position_embeddings } = config;
+  const limited = typeof max_position_embeddings === 'number' && !unlimitedPositions;
+  return limited ? max_position_embeddings : Number.POSITIVE_INFINITY;
 }
 
 /** The checkpoint that a model was loaded from. */

@@ -20,6 +20,7 @@ export const m2m100: Architecture = {
     let position = -1;
     return ids.map((id) => (id === padding ? 0 : ++position));
   },
+  unlimitedPositions: true,
   build(config, g, task) {
     const half = config.integer('d_model') / 2;
     const paddingId = config.integer('pad_token_id', { least: 0 });

@@ -10,7 +10,7 @@ import { writeCalibration } from './calibration_file';
 import type { ConfigValues } from './config';
 import type { InputObserver, ObservedInputs } from './input_observer';
 import { KVCache } from './kv_cache';
-import type { LoadedModel } from './loaded_model';
+import { configuredPositions, type LoadedModel } from './loaded_model';
 import type { ParameterReader } from './parameter_reader';
 import type { QuantizationReport, ReportOptions } from './quantization_report';
 import type { SaveOptions } from './save_pretrained';
@@ -92,8 +92,7 @@ export class Model {
 
   get lengthLimits(): LengthLimits {
     const table = this.#loaded.program.ops.find((op) => op.op === 'rope_table');
-    const configured = this.config.max_position_embeddings;
-    const context = typeof configured === 'number' ? configured : Number.POSITIVE_INFINITY;
+    const context = configuredPositions(this.#loaded);
     return {
       context: table?.dynamic ? Math.floor(context * Math.max(1, table.dynamic.factor)) : context,
       ...(table?.long ? { recomputeBeyond: table.long.original_max } : {}),

@@ -21,6 +21,7 @@ const definitionKeys: Readonly<Record<keyof Architecture, true>> = {
   defaults: true,
   positions: true,
   decoderIds: true,
+  unlimitedPositions: true,
   skipsPadding: true,
 };
 

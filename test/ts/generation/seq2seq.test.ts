@@ -147,6 +147,41 @@ it('encodes once: steps of beams add no keys of the encoder to the memory', asyn
   expect(Math.max(...memory)).toBeLessThan(one + 17 * page);
 });
 
+describe('positions beyond max_position_embeddings', () => {
+  const input = [3, 14, 15, 9, 26, 5, 35, 8, 9, 7, 22, 30];
+  const options = { max_new_tokens: 20, eos_token_id: null };
+  // The family's fixture with `max_position_embeddings: 8`.
+  const open = async <T>(family: string, auto: { from_pretrained(source: string): Promise<T> }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'octoformer-positions-'));
+    cpSync(join(models, family), folder, { recursive: true });
+    const path = join(folder, 'config.json');
+    const config = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+    writeFileSync(path, JSON.stringify({ ...config, max_position_embeddings: 8 }));
+    return auto.from_pretrained(folder).finally(() => rmSync(folder, { recursive: true }));
+  };
+
+  it('go on in M2M100 and NLLB', async () => {
+    await using m2m = await open('m2m_100', AutoModelForSeq2SeqLM);
+    // What transformers 5.5.4 writes.
+    const greedy = [2, 26, 26, 0, 24, 0, 24, 26, 26, 26, 24, 0, 28, 23, 23, 23, 23, 23, 23, 23, 23];
+    const { sequences, finishReasons } = await m2m.generate({ input_ids: [input] }, options);
+    expect([sequences, finishReasons]).toEqual([[greedy], ['length']]);
+    const { logits } = await m2m.forward({ input_ids: [input], decoder_input_ids: [greedy], logits_to_keep: 1 });
+    const expected = [-0.96656, 1.99175, 0.15142, -0.69382, 0.42158, 0.98451, 0.15263, -0.62629];
+    for (const [index, value] of expected.entries()) expect(logits[0]?.data[index]).toBeCloseTo(value, 4);
+    const beams = await m2m.generate({ input_ids: [input] }, { max_new_tokens: 20, num_beams: 3 });
+    expect(beams.sequences).toEqual([[2, 26, 8, 24, 10, 28, ...Array<number>(15).fill(23)]]);
+    await using bare = await open('m2m_100', AutoModel);
+    expect(bare.maxTokens).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('end sequences of Marian, as in Python its table is no longer', async () => {
+    await using marian = await open('marian', AutoModelForSeq2SeqLM);
+    const { sequences, finishReasons } = await marian.generate({ input_ids: [input.slice(0, 8)] }, options);
+    expect([sequences[0]?.length, finishReasons]).toEqual([8, ['context']]);
+  });
+});
+
 describe('forward', () => {
   it('goes on from a cache without the encoder, and its forks share what was encoded', async () => {
     const [input = []] = inputs;
