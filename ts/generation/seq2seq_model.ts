@@ -1,11 +1,11 @@
 import { checkOptions } from '../binding/options';
+import { languageModelHead } from '../models/head_rows';
 import { loadModel } from '../models/load_model';
 import type { LoadOptions } from '../models/load_options';
 import { Model } from '../models/model';
 import {
   decoderVocabularySize,
   encoderInput,
-  languageModelHead,
   prepareSeq2SeqForward,
   type Seq2SeqInputs,
   type Seq2SeqOutputs,

@@ -1,12 +1,8 @@
 import { checkOptions } from '../binding/options';
 import type { Task } from './architecture';
-import {
-  type EncoderInputs,
-  type EncoderOutputs,
-  type HeadDescription,
-  prepareEncoderForward,
-} from './encoder_forward';
+import { type EncoderInputs, type EncoderOutputs, prepareEncoderForward } from './encoder_forward';
 import { type DecoderOutputs, type ForwardInputs, prepareForward } from './forward';
+import type { HeadDescription } from './head_rows';
 import { loadModel } from './load_model';
 import type { LoadOptions } from './load_options';
 import { configuredPositions, type LoadedModel } from './loaded_model';
@@ -20,13 +16,16 @@ export interface BaseModelOutputs extends EncoderOutputs, DecoderOutputs, Encode
   readonly pooler_output?: readonly Tensor[];
 }
 
+/** What models with labels give besides them: a decoder keeps a cache. */
+interface LabelOutputs extends EncoderOutputs, Pick<DecoderOutputs, 'router_logits' | 'past'> {}
+
 /** `[tokens, vocabulary]`, or `[tokens, labels]`; rows are those of `logits_at` where it was given. */
-export interface TokenLogitsOutputs extends EncoderOutputs {
+export interface TokenLogitsOutputs extends LabelOutputs {
   readonly logits: readonly Tensor[];
 }
 
 /** `[labels]`. */
-export interface SequenceLogitsOutputs extends EncoderOutputs {
+export interface SequenceLogitsOutputs extends LabelOutputs {
   readonly logits: readonly Tensor[];
 }
 
@@ -92,11 +91,11 @@ export interface AutoEncoder<Outputs extends EncoderOutputs, Inputs extends Enco
   from_pretrained(source: string, options?: LoadOptions): Promise<EncoderModel<Outputs, Inputs>>;
 }
 
-function autoEncoder<Outputs extends EncoderOutputs>(
+function autoEncoder<Outputs extends EncoderOutputs, Inputs extends EncoderInputs = EncoderInputs>(
   name: string,
   task: Task,
   head: HeadDescription,
-): AutoEncoder<Outputs> {
+): AutoEncoder<Outputs, Inputs> {
   return {
     async from_pretrained(source, options = {}) {
       return withHead<Outputs>(await loadModel(`${name}.from_pretrained()`, source, task, options), head);
@@ -120,48 +119,50 @@ class EncoderDecoderModel<Outputs extends EncoderOutputs> extends EncoderModel<O
   }
 }
 
-/** A decoder that gives hidden states, but no scores of the next token. */
-class BareDecoder extends EncoderModel<BaseModelOutputs, BaseModelInputs> {
-  override async forward(
-    inputs: BaseModelInputs,
-    options: { readonly signal?: AbortSignal } = {},
-  ): Promise<BaseModelOutputs> {
+/** A decoder that gives hidden states, or labels, but no scores of the next token. */
+class DecoderModel<Outputs extends EncoderOutputs> extends EncoderModel<Outputs, BaseModelInputs> {
+  readonly #head: HeadDescription;
+
+  constructor(loaded: LoadedModel, head: HeadDescription) {
+    super(loaded, head);
+    this.#head = head;
+  }
+
+  override async forward(inputs: BaseModelInputs, options: { readonly signal?: AbortSignal } = {}): Promise<Outputs> {
     checkOptions('forward()', options, ['signal']);
-    const { request, read } = prepareForward(inputs, this.loaded, () => this.createCache());
-    return read(await this.run(request, options.signal));
+    const { request, read } = prepareForward(inputs, this.loaded, () => this.createCache(), this.#head);
+    return read(await this.run(request, options.signal)) as EncoderOutputs as Outputs;
   }
 }
 
-/** A model with a head: of an encoder, or of an encoder-decoder. */
+/** A model with a head, or with none: of an encoder, a decoder, or an encoder-decoder. */
 function withHead<Outputs extends EncoderOutputs>(
   loaded: LoadedModel,
   head: HeadDescription,
 ): EncoderModel<Outputs, BaseModelInputs> {
-  return loaded.program.encoder
-    ? new EncoderDecoderModel<Outputs>(loaded, head)
+  if (loaded.program.encoder) return new EncoderDecoderModel<Outputs>(loaded, head);
+  return isDecoder(loaded)
+    ? new DecoderModel<Outputs>(loaded, head)
     : new EncoderModel<Outputs, BaseModelInputs>(loaded, head);
 }
 
 /** Whether each token sees itself and those before it only, so that keys and values serve what follows, too. */
 function isDecoder({ program }: LoadedModel): boolean {
   const attentions = program.ops.filter((op) => op.op === 'attention');
-  return !program.encoder && attentions.length > 0 && attentions.every(({ pattern }) => pattern.kind === 'causal');
+  return attentions.length > 0 && attentions.every(({ pattern }) => pattern.kind === 'causal');
 }
 
-/** What `forward` of a bare model takes: an encoder's inputs, a decoder's, or those of an encoder and a decoder. */
+/** What `forward` of a model without a head, or with labels, takes: an encoder's inputs, a decoder's, or those of an encoder and a decoder. */
 export type BaseModelInputs = EncoderInputs &
   Pick<ForwardInputs, 'output_router_logits'> &
   Omit<Seq2SeqInputs, 'input_ids'>;
 
-const baseHead: HeadDescription = { rows: 'first', outputs: ['pooler_output'], flat: true };
-
 /** Opens models without a head: encoders (hidden states, and what a pooler makes of the first one), decoders and encoder-decoders. */
-export const AutoModel: AutoEncoder<BaseModelOutputs, BaseModelInputs> = {
-  async from_pretrained(source, options = {}) {
-    const loaded = await loadModel('AutoModel.from_pretrained()', source, 'base', options);
-    return isDecoder(loaded) ? new BareDecoder(loaded, baseHead) : withHead(loaded, baseHead);
-  },
-};
+export const AutoModel = autoEncoder<BaseModelOutputs, BaseModelInputs>('AutoModel', 'base', {
+  rows: 'first',
+  outputs: ['pooler_output'],
+  flat: true,
+});
 
 /** Opens encoders that guess hidden words. */
 export const AutoModelForMaskedLM = autoEncoder<TokenLogitsOutputs>('AutoModelForMaskedLM', 'masked-lm', {
@@ -170,15 +171,18 @@ export const AutoModelForMaskedLM = autoEncoder<TokenLogitsOutputs>('AutoModelFo
   flat: false,
 });
 
-/** Opens encoders that give a sequence a label. */
-export const AutoModelForSequenceClassification = autoEncoder<SequenceLogitsOutputs>(
+/**
+ * Opens models that give a sequence a label: encoders, encoder-decoders, and decoders (reward models, rerankers), which read it off the last
+ * token that isn't `pad_token_id`, as Hugging Face's classes do; what an attention mask leaves out is no token.
+ */
+export const AutoModelForSequenceClassification = autoEncoder<SequenceLogitsOutputs, BaseModelInputs>(
   'AutoModelForSequenceClassification',
   'sequence-classification',
   { rows: 'first', outputs: ['logits'], flat: true },
 );
 
-/** Opens encoders that give each token a label. */
-export const AutoModelForTokenClassification = autoEncoder<TokenLogitsOutputs>(
+/** Opens encoders and decoders that give each token a label. */
+export const AutoModelForTokenClassification = autoEncoder<TokenLogitsOutputs, BaseModelInputs>(
   'AutoModelForTokenClassification',
   'token-classification',
   { rows: 'all', outputs: ['logits'], flat: false },

@@ -3,22 +3,23 @@ import {
   attention,
   baseModel,
   baseName,
+  decoderHead,
   embedding,
   feedForward,
   interleavedHeads,
-  languageModelHead,
   layerNorm,
   layerStack,
   tieMatrices,
 } from '../modules';
 import type { Architecture } from './architecture';
 import { commonSizes } from './config';
+import { decoderTop } from './decoder_top';
 
 /** BLOOM: no positions but ALiBi's, and a norm after the embedding. */
 export const bloom: Architecture = {
   model_type: 'bloom',
   base_model_prefix: 'transformer',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   aliases: { hidden_size: ['n_embed'], num_hidden_layers: ['n_layer'], num_attention_heads: ['n_head'] },
   defaults: {
     vocab_size: 250880,
@@ -32,12 +33,12 @@ export const bloom: Architecture = {
     eos_token_id: 2,
   },
   build(config, g, task) {
-    const bare = task === 'base';
+    const top = decoderTop(config, task, 'classifier');
     const { vocabularySize, hiddenSize, layers, heads, headDim, tied } = commonSizes(config);
     const norm = { epsilon: config.number('layer_norm_epsilon', { most: 1 }) };
     const addsNormed = config.boolean('apply_residual_connection_post_layernorm');
-    const { table, head } = tieMatrices(g, tied, baseName(bare, 'transformer', 'word_embeddings.weight'));
-    const hidden = baseModel(g, bare, 'transformer', 'BloomModel', () => {
+    const { table, head } = tieMatrices(g, tied, baseName(top.bare, 'transformer', 'word_embeddings.weight'));
+    const hidden = baseModel(g, top.bare, 'transformer', 'BloomModel', () => {
       const words = embedding(g, 'word_embeddings', { count: vocabularySize, width: hiddenSize, weight: table });
       return layerStack(g, {
         list: 'h',
@@ -75,6 +76,6 @@ export const bloom: Architecture = {
         finish: (last) => layerNorm(g, 'ln_f', last, norm),
       });
     });
-    if (!bare) languageModelHead(g, hidden, { vocabularySize, weight: head });
+    decoderHead(g, hidden, top, { vocabularySize, weight: head });
   },
 };

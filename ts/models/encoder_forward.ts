@@ -3,6 +3,7 @@ import type { NativeRunRequest, NativeRunResult } from '../binding/native';
 import { checkObject, checkOptions } from '../binding/options';
 import { checkLengths, numbersWithoutPadding, tokenSpans, withoutPadding, withPadding } from './attention_mask';
 import { numbered, otherInputs, output } from './forward';
+import { checkPlaces, type HeadDescription, headTensors, rowsAt } from './head_rows';
 import type { LoadedModel } from './loaded_model';
 import { attentionHeads } from './model';
 import { splitRows, splitShapes, type Tensor } from './tensor';
@@ -33,17 +34,6 @@ export interface EncoderOutputs {
   readonly hidden_states?: readonly (readonly Tensor[])[];
   /** By layer, then by sequence: probabilities `[heads, tokens, tokens]`. */
   readonly attentions?: readonly (readonly Tensor[])[];
-}
-
-/**
- * What a head is asked about, and gives: a row a sequence (its first token's; of an encoder-decoder the decoder's at the last end-of-sequence
- * id) or a row a token, under these names.
- */
-export interface HeadDescription {
-  readonly rows: 'first' | 'all';
-  readonly outputs: readonly string[];
-  /** `[columns]` of one row by itself and `[rows]` of one column: without the dimension of 1. */
-  readonly flat: boolean;
 }
 
 const where = 'forward()';
@@ -123,7 +113,7 @@ function prepareTokens(inputs: EncoderInputs, model: LoadedModel, head: HeadDesc
     given('position_ids') ??
     (model.positions && Int32Array.from(input_ids.flatMap((one) => model.positions?.(one) ?? [])));
   const places = head.rows === 'first' ? lengths.map(() => [0]) : inputs.logits_at;
-  if (places && head.rows === 'all') checkPlaces(places, lengths);
+  if (places && head.rows === 'all') checkPlaces(where, places, lengths);
   const asked = places ?? lengths.map((length) => Array.from({ length }, (_, place) => place));
   const hidden = inputs.output_hidden_states ? numbered(model.outputs, 'hidden_states.') : [];
   const attentions = inputs.output_attentions ? numbered(model.outputs, 'attentions.') : [];
@@ -167,12 +157,6 @@ function prepareTokens(inputs: EncoderInputs, model: LoadedModel, head: HeadDesc
   return { request, read };
 }
 
-/** What a head gave, a tensor a sequence. @param counts rows of each */
-export function headTensors(data: Float32Array, counts: readonly number[], flat: boolean): Tensor[] {
-  const tensors = splitRows(data, counts);
-  return flat ? tensors.map((tensor) => ({ data: tensor.data, dims: [tensor.data.length] })) : tensors;
-}
-
 function checkedLike(
   name: 'token_type_ids' | 'position_ids',
   given: TokenIds | undefined,
@@ -182,31 +166,4 @@ function checkedLike(
   const all = concatenateIds(where, name, given, 2 ** 31 - 1);
   checkLengths(where, name, given, input_ids);
   return all;
-}
-
-function checkPlaces(places: TokenIds, lengths: readonly number[]): void {
-  const fits =
-    Array.isArray(places) &&
-    places.length === lengths.length &&
-    places.every(
-      (list, index) =>
-        Array.isArray(list) &&
-        list.every((place) => Number.isInteger(place) && place >= 0 && place < (lengths[index] ?? 0)),
-    );
-  if (fits) return;
-  throw new OctoformerError(
-    'INVALID_ARGUMENT',
-    `${where}: logits_at must have a list of places a sequence, each from 0 to below its length (${lengths.join(', ')})`,
-  );
-}
-
-/** Rows, in the concatenation of all sequences, of places in each of them. */
-function rowsAt(places: TokenIds, lengths: readonly number[]): Int32Array {
-  const rows: number[] = [];
-  let first = 0;
-  for (const [index, length] of lengths.entries()) {
-    for (const place of places[index] ?? []) rows.push(first + place);
-    first += length;
-  }
-  return Int32Array.from(rows);
 }

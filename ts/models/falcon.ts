@@ -5,11 +5,11 @@ import {
   baseModel,
   baseName,
   block,
+  decoderHead,
   embedding,
   feedForward,
   interleavedGroups,
   interleavedHeads,
-  languageModelHead,
   layerNorm,
   layerStack,
   rotaryEmbedding,
@@ -17,6 +17,7 @@ import {
 } from '../modules';
 import type { Architecture } from './architecture';
 import { commonSizes, type ModelConfig, maxHeads } from './config';
+import { decoderTop } from './decoder_top';
 import { ropeParameters } from './rope_config';
 
 /**
@@ -26,7 +27,7 @@ import { ropeParameters } from './rope_config';
 export const falcon: Architecture = {
   model_type: 'falcon',
   base_model_prefix: 'transformer',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   aliases: {
     hidden_size: ['n_embed'],
     num_hidden_layers: ['n_layer'],
@@ -47,7 +48,7 @@ export const falcon: Architecture = {
     eos_token_id: 11,
   },
   build(config, g, task) {
-    const bare = task === 'base';
+    const top = decoderTop(config, task, 'classifier');
     const { vocabularySize, hiddenSize, layers, heads, headDim, tied } = commonSizes(config);
     const innerFeatures = config.integer('ffn_hidden_size', { otherwise: 4 * hiddenSize });
     const activation = config.string('activation');
@@ -55,8 +56,8 @@ export const falcon: Architecture = {
     const bias = config.boolean('bias');
     const alibi = config.boolean('alibi');
     const norms = normNames(config);
-    const { table, head } = tieMatrices(g, tied, baseName(bare, 'transformer', 'word_embeddings.weight'));
-    const hidden = baseModel(g, bare, 'transformer', 'FalconModel', () => {
+    const { table, head } = tieMatrices(g, tied, baseName(top.bare, 'transformer', 'word_embeddings.weight'));
+    const hidden = baseModel(g, top.bare, 'transformer', 'FalconModel', () => {
       const stream = embedding(g, 'word_embeddings', { count: vocabularySize, width: hiddenSize, weight: table });
       const positions: Pick<AttentionOptions, 'rotary' | 'alibiSlopes' | 'alibiRounding'> = alibi
         ? { alibiSlopes: alibiSlopes(heads), alibiRounding: 'bfloat16' }
@@ -104,7 +105,7 @@ export const falcon: Architecture = {
         finish: (last) => layerNorm(g, 'ln_f', last, norm),
       });
     });
-    if (!bare) languageModelHead(g, hidden, { vocabularySize, weight: head });
+    decoderHead(g, hidden, top, { vocabularySize, weight: head });
   },
 };
 

@@ -2,6 +2,15 @@ import { OctoformerError } from '../binding/error';
 import type { NativeRunRequest, NativeRunResult } from '../binding/native';
 import { checkNumber, checkObject, checkOptions, describeValue } from '../binding/options';
 import { checkLengths, numbersWithoutPadding, tokenSpans, withoutPadding, withPadding } from './attention_mask';
+import {
+  checkPlaces,
+  type HeadDescription,
+  headTensors,
+  labelledPlaces,
+  languageModelHead,
+  lastRows,
+  rowsAt,
+} from './head_rows';
 import { KVCache, nativeCache } from './kv_cache';
 import type { LoadedModel } from './loaded_model';
 import { attentionHeads } from './model';
@@ -25,6 +34,12 @@ export interface ForwardInputs {
   readonly use_cache?: boolean;
   /** Logits of this many last tokens of each sequence only; 0 (default): of all. */
   readonly logits_to_keep?: number;
+}
+
+/** The same for a decoder with any head, or none. */
+export interface DecoderInputs extends ForwardInputs {
+  /** Of models with a label a token: places in each sequence whose logits are computed, in any order; all by default. */
+  readonly logits_at?: TokenIds;
 }
 
 /** What every decoder gives: one tensor a sequence, without a batch dimension. */
@@ -72,6 +87,7 @@ const unsupported = {
   token_type_ids: 'decoder-only models have no token types',
   decoder_input_ids: 'decoder-only models have no second sequence',
   logits_to_keep: 'it is for language models',
+  logits_at: 'it is for models that give each token a label',
 };
 
 /** A checked call of `forward`: the request that the runtime gets, and how to read its answer. */
@@ -82,11 +98,16 @@ export interface PreparedForward {
 }
 
 /** @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION */
-export function prepareForward(inputs: ForwardInputs, model: LoadedModel, createCache: () => KVCache): PreparedForward {
+export function prepareForward(
+  inputs: DecoderInputs,
+  model: LoadedModel,
+  createCache: () => KVCache,
+  head: HeadDescription = languageModelHead,
+): PreparedForward {
   checkObject(`the inputs of ${where}`, inputs);
-  checkOptions(where, inputs, model.outputs.has('logits') ? [...known, 'logits_to_keep'] : known, unsupported);
+  checkOptions(where, inputs, [...known, ...rowOptions(head)], unsupported);
   const spans = tokenSpans(where, inputs, ['before', 'behind']);
-  if (!spans) return prepareTokens(inputs, model, createCache);
+  if (!spans) return prepareTokens(inputs, model, createCache, head);
   const { input_ids, position_ids = model.skipsPadding ? undefined : placesOf(inputs) } = inputs;
   const tokens = {
     ...inputs,
@@ -95,9 +116,10 @@ export function prepareForward(inputs: ForwardInputs, model: LoadedModel, create
       ? { position_ids: numbersWithoutPadding(where, 'position_ids', position_ids, input_ids, spans) }
       : {}),
   };
-  const { request, read } = prepareTokens(tokens, model, createCache);
+  const { request, read } = prepareTokens(tokens, model, createCache, head);
+  const each = head.rows === 'all' && !inputs.logits_to_keep && !inputs.logits_at;
   const axes = {
-    ...(inputs.logits_to_keep ? {} : { logits: [0] }),
+    ...(each ? Object.fromEntries(head.outputs.map((name) => [name, [0]])) : {}),
     last_hidden_state: [0],
     hidden_states: [0],
     attentions: [1, 2],
@@ -106,35 +128,45 @@ export function prepareForward(inputs: ForwardInputs, model: LoadedModel, create
   return { request, read: (result) => withPadding(read(result), axes, spans) };
 }
 
+/** Options that say which rows the head is asked about. */
+function rowOptions(head: HeadDescription): readonly (keyof DecoderInputs)[] {
+  if (head === languageModelHead) return ['logits_to_keep'];
+  return head.rows === 'all' ? ['logits_at'] : [];
+}
+
 /** Positions that count everything in `input_ids`, going on from the past. */
 function placesOf({ input_ids, past = [] }: ForwardInputs): TokenIds {
   const pasts = past instanceof KVCache ? [past] : past;
   return input_ids.map((ids, index) => ids.map((_, place) => (pasts[index]?.length ?? 0) + place));
 }
 
-function prepareTokens(inputs: ForwardInputs, model: LoadedModel, createCache: () => KVCache): PreparedForward {
+function prepareTokens(
+  inputs: DecoderInputs,
+  model: LoadedModel,
+  createCache: () => KVCache,
+  head: HeadDescription,
+): PreparedForward {
   const input_ids = concatenateIds(where, 'input_ids', inputs.input_ids, model.vocabularySize);
   const lengths = inputs.input_ids.map((sequence) => sequence.length);
   const position_ids = positions(inputs);
-  const keep = checkNumber(where, 'logits_to_keep', inputs.logits_to_keep ?? 0, { least: 0, integer: true });
-  const kept = lengths.map((length) => (keep === 0 ? length : Math.min(keep, length)));
+  const { rows, counts } = askedRows(inputs, lengths, model, head);
   const caches = cachesOf(inputs.past, lengths.length, inputs.use_cache, createCache);
   const pastLengths = caches.map((cache) => cache?.length ?? 0);
   const hidden = inputs.output_hidden_states ? numbered(model.outputs, 'hidden_states.') : [];
   const attentions = inputs.output_attentions ? numbered(model.outputs, 'attentions.') : [];
   const heads = attentionHeads(model.program.ops, 'attention');
-  const headOutputs = model.outputs.has('logits') ? ['logits'] : [];
+  const headOutputs = head.outputs.filter((name) => model.outputs.has(name));
   const routers = inputs.output_router_logits ? numbered(model.outputs, 'router_logits.') : [];
   const request = {
     input_ids,
     lengths: Int32Array.from(lengths),
     caches: caches.map((cache) => (cache ? nativeCache(cache) : null)),
     ...(position_ids ? { position_ids } : {}),
-    rows: lastRows(lengths, kept),
+    rows,
     outputs: [...headOutputs, 'last_hidden_state', ...hidden, ...attentions, ...routers],
   };
   const read = ({ outputs }: NativeRunResult) => ({
-    ...Object.fromEntries(headOutputs.map((name) => [name, splitRows(output(outputs, name), kept)])),
+    ...Object.fromEntries(headOutputs.map((name) => [name, headTensors(output(outputs, name), counts, head.flat)])),
     last_hidden_state: splitRows(output(outputs, 'last_hidden_state'), lengths),
     ...(inputs.output_hidden_states
       ? { hidden_states: hidden.map((name) => splitRows(output(outputs, name), lengths)) }
@@ -159,6 +191,23 @@ function prepareTokens(inputs: ForwardInputs, model: LoadedModel, createCache: (
   return { request, read };
 }
 
+/** The rows that the head is asked about, and how many of them each sequence has. */
+function askedRows(
+  { input_ids, logits_to_keep, logits_at }: DecoderInputs,
+  lengths: readonly number[],
+  { config }: LoadedModel,
+  head: HeadDescription,
+): { readonly rows: Int32Array; readonly counts: readonly number[] } {
+  if (logits_at) checkPlaces(where, logits_at, lengths);
+  const labelled =
+    head.rows === 'first' ? labelledPlaces(input_ids, config.pad_token_id).map((place) => [place]) : undefined;
+  const places = labelled ?? logits_at;
+  if (places) return { rows: rowsAt(places, lengths), counts: places.map((list) => list.length) };
+  const keep = checkNumber(where, 'logits_to_keep', logits_to_keep ?? 0, { least: 0, integer: true });
+  const counts = lengths.map((length) => (keep === 0 ? length : Math.min(keep, length)));
+  return { rows: lastRows(lengths, counts), counts };
+}
+
 /** An output that was asked for. */
 export function output(outputs: NativeRunResult['outputs'], name: string): Float32Array {
   const data = outputs[name];
@@ -171,17 +220,6 @@ export function numbered(outputs: ReadonlySet<string>, prefix: string): string[]
   const names: string[] = [];
   while (outputs.has(`${prefix}${names.length}`)) names.push(`${prefix}${names.length}`);
   return names;
-}
-
-/** Rows, in the concatenation of all sequences, of the last `kept[i]` tokens of sequence i. */
-export function lastRows(lengths: readonly number[], kept: readonly number[]): Int32Array {
-  const rows: number[] = [];
-  let end = 0;
-  for (const [index, length] of lengths.entries()) {
-    end += length;
-    for (let row = end - (kept[index] ?? 0); row < end; row++) rows.push(row);
-  }
-  return Int32Array.from(rows);
 }
 
 function positions({ position_ids, input_ids }: ForwardInputs): Int32Array | undefined {

@@ -1,12 +1,13 @@
 import { preNormDecoder } from '../modules/decoder';
 import type { Architecture } from './architecture';
 import { decoderSizes, type ModelConfig } from './config';
+import { decoderTop } from './decoder_top';
 import { ropeParameters } from './rope_config';
 
 /** Gemma 1: Llama with embeddings scaled up, a gated GELU, and norm weights stored less 1. */
 export const gemma: Architecture = {
   model_type: 'gemma',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   defaults: {
     head_dim: 256,
     hidden_act: 'gelu_pytorch_tanh',
@@ -14,6 +15,7 @@ export const gemma: Architecture = {
     max_position_embeddings: 8192,
     attention_bias: false,
     tie_word_embeddings: true,
+    pad_token_id: 0,
     bos_token_id: 2,
     eos_token_id: 1,
   },
@@ -28,7 +30,7 @@ export const gemma: Architecture = {
       { ...sizes, activation },
       {
         family: 'Gemma',
-        bare: task === 'base',
+        ...decoderTop(config, task),
         rope: ropeParameters(config, sizes.headDim),
         ...gemmaScales(sizes.hiddenSize),
         attention: () => ({ bias, outputBias: bias }),

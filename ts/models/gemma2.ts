@@ -1,13 +1,14 @@
 import { preNormDecoder } from '../modules/decoder';
 import type { Architecture } from './architecture';
 import { decoderSizes, layerWindows, type ModelConfig } from './config';
+import { decoderTop } from './decoder_top';
 import { gemmaScales, refuseBothDirections } from './gemma';
 import { ropeParameters } from './rope_config';
 
 /** Gemma 2: Gemma with norms before and after both branches, soft caps on scores and logits, and a sliding window in every other layer. */
 export const gemma2: Architecture = {
   model_type: 'gemma2',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   defaults: {
     num_key_value_heads: 4,
     head_dim: 256,
@@ -21,6 +22,7 @@ export const gemma2: Architecture = {
     final_logit_softcapping: 30,
     attn_logit_softcapping: 50,
     tie_word_embeddings: true,
+    pad_token_id: 0,
     bos_token_id: 2,
     eos_token_id: 1,
   },
@@ -34,7 +36,7 @@ export const gemma2: Architecture = {
     const logitCap = softcap(config, 'final_logit_softcapping');
     preNormDecoder(g, sizes, {
       family: 'Gemma2',
-      bare: task === 'base',
+      ...decoderTop(config, task),
       rope: ropeParameters(config, sizes.headDim),
       ...gemmaScales(sizes.hiddenSize),
       ...(logitCap === undefined ? {} : { softcap: logitCap }),

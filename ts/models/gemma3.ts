@@ -2,6 +2,7 @@ import { preNormDecoder } from '../modules/decoder';
 import type { RopeParameters } from '../modules/rope_parameters';
 import type { Architecture } from './architecture';
 import { decoderSizes, layerWindows, ModelConfig } from './config';
+import { decoderTop } from './decoder_top';
 import { gemmaScales, refuseBothDirections } from './gemma';
 import { gemma2Norms, softcap } from './gemma2';
 import { ropeParameters } from './rope_config';
@@ -12,8 +13,9 @@ import { ropeParameters } from './rope_config';
  */
 export const gemma3Text: Architecture = {
   model_type: 'gemma3_text',
-  family: 'Gemma3',
-  tasks: ['causal-lm', 'base'],
+  family: 'Gemma3Text',
+  className: 'Gemma3ForCausalLM',
+  tasks: ['causal-lm', 'base', 'sequence-classification'],
   defaults: {
     num_key_value_heads: 4,
     head_dim: 256,
@@ -27,6 +29,7 @@ export const gemma3Text: Architecture = {
     sliding_window_pattern: 6,
     rope_theta: 1e6,
     tie_word_embeddings: true,
+    pad_token_id: 0,
     bos_token_id: 2,
     eos_token_id: 1,
   },
@@ -40,7 +43,7 @@ export const gemma3Text: Architecture = {
     const logitCap = softcap(config, 'final_logit_softcapping');
     preNormDecoder(g, sizes, {
       family: 'Gemma3',
-      bare: task === 'base',
+      ...decoderTop(config, task),
       ropes: [ropeParameters(config, sizes.headDim, 'full_attention'), slidingRope(config, sizes.headDim)],
       ...gemmaScales(sizes.hiddenSize),
       ...(logitCap === undefined ? {} : { softcap: logitCap }),

@@ -3,15 +3,16 @@ import {
   baseModel,
   baseName,
   block,
+  decoderHead,
   embedding,
   feedForward,
-  languageModelHead,
   layerNorm,
   layerStack,
   tieMatrices,
 } from '../modules';
 import type { Architecture } from './architecture';
 import { commonSizes, maxPositions } from './config';
+import { decoderTop } from './decoder_top';
 
 /** GPT-2 and what was built like it (DistilGPT-2, DialoGPT): learned positions, matrices stored the other way round. */
 export const gpt2: Architecture = {
@@ -19,7 +20,7 @@ export const gpt2: Architecture = {
   family: 'GPT2',
   className: 'GPT2LMHeadModel',
   base_model_prefix: 'transformer',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   aliases: {
     hidden_size: ['n_embd'],
     num_hidden_layers: ['n_layer'],
@@ -42,7 +43,7 @@ export const gpt2: Architecture = {
     eos_token_id: 50256,
   },
   build(config, g, task) {
-    const bare = task === 'base';
+    const top = decoderTop(config, task, 'classifier');
     const { vocabularySize, hiddenSize, layers, heads, headDim, tied } = commonSizes(config);
     const innerFeatures = config.integer('n_inner', { otherwise: 4 * hiddenSize });
     const activation = config.string('activation_function');
@@ -56,8 +57,8 @@ export const gpt2: Architecture = {
         'false: a decoder of an encoder-decoder model cannot be opened alone',
       );
     }
-    const { table, head } = tieMatrices(g, tied, baseName(bare, 'transformer', 'wte.weight'));
-    const hidden = baseModel(g, bare, 'transformer', 'GPT2Model', () => {
+    const { table, head } = tieMatrices(g, tied, baseName(top.bare, 'transformer', 'wte.weight'));
+    const hidden = baseModel(g, top.bare, 'transformer', 'GPT2Model', () => {
       const stream = embedding(g, 'wte', { count: vocabularySize, width: hiddenSize, weight: table });
       const count = config.integer('max_position_embeddings', { most: maxPositions });
       embedding(g, 'wpe', { count, width: hiddenSize, index: 'position_ids', addTo: stream });
@@ -101,6 +102,6 @@ export const gpt2: Architecture = {
         finish: (last) => layerNorm(g, 'ln_f', last, { epsilon }),
       });
     });
-    if (!bare) languageModelHead(g, hidden, { vocabularySize, weight: head });
+    decoderHead(g, hidden, top, { vocabularySize, weight: head });
   },
 };

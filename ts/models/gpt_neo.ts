@@ -3,22 +3,23 @@ import {
   baseModel,
   baseName,
   block,
+  decoderHead,
   embedding,
   feedForward,
-  languageModelHead,
   layerNorm,
   layerStack,
   tieMatrices,
 } from '../modules';
 import type { Architecture } from './architecture';
 import { commonSizes, type ModelConfig, maxLayers, maxPositions } from './config';
+import { decoderTop } from './decoder_top';
 
 /** GPT-Neo: GPT-2 with plain matrices, scores that are not scaled, and layers that by turns see everything or a window. */
 export const gptNeo: Architecture = {
   model_type: 'gpt_neo',
   family: 'GPTNeo',
   base_model_prefix: 'transformer',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   aliases: { num_hidden_layers: ['num_layers'], num_attention_heads: ['num_heads'] },
   defaults: {
     vocab_size: 50257,
@@ -35,15 +36,15 @@ export const gptNeo: Architecture = {
     eos_token_id: 50256,
   },
   build(config, g, task) {
-    const bare = task === 'base';
+    const top = decoderTop(config, task, 'classifier');
     const { vocabularySize, hiddenSize, layers, heads, headDim, tied } = commonSizes(config);
     const innerFeatures = config.integer('intermediate_size', { otherwise: 4 * hiddenSize });
     const activation = config.string('activation_function');
     const epsilon = config.number('layer_norm_epsilon', { most: 1 });
     const window = config.integer('window_size', { most: maxPositions });
     const types = attentionTypes(config, layers);
-    const { table, head } = tieMatrices(g, tied, baseName(bare, 'transformer', 'wte.weight'));
-    const hidden = baseModel(g, bare, 'transformer', 'GPTNeoModel', () => {
+    const { table, head } = tieMatrices(g, tied, baseName(top.bare, 'transformer', 'wte.weight'));
+    const hidden = baseModel(g, top.bare, 'transformer', 'GPTNeoModel', () => {
       const stream = embedding(g, 'wte', { count: vocabularySize, width: hiddenSize, weight: table });
       const count = config.integer('max_position_embeddings', { most: maxPositions });
       embedding(g, 'wpe', { count, width: hiddenSize, index: 'position_ids', addTo: stream });
@@ -86,7 +87,7 @@ export const gptNeo: Architecture = {
         finish: (last) => layerNorm(g, 'ln_f', last, { epsilon }),
       });
     });
-    if (!bare) languageModelHead(g, hidden, { vocabularySize, weight: head });
+    decoderHead(g, hidden, top, { vocabularySize, weight: head });
   },
 };
 

@@ -3,10 +3,10 @@ import {
   baseModel,
   baseName,
   block,
+  decoderHead,
   embedding,
   feedForward,
   interleavedHeads,
-  languageModelHead,
   layerNorm,
   layerStack,
   rotaryEmbedding,
@@ -14,6 +14,7 @@ import {
 } from '../modules';
 import type { Architecture } from './architecture';
 import { commonSizes } from './config';
+import { decoderTop } from './decoder_top';
 import { ropeParameters } from './rope_config';
 
 /** GPT-NeoX 20B, Pythia, StableLM alpha: a quarter of each head rotates, and attention and network read the stream side by side. */
@@ -21,7 +22,7 @@ export const gptNeoX: Architecture = {
   model_type: 'gpt_neox',
   family: 'GPTNeoX',
   base_model_prefix: 'gpt_neox',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   aliases: { rope_theta: ['rotary_emb_base'], partial_rotary_factor: ['rotary_pct'] },
   defaults: {
     hidden_act: 'gelu',
@@ -35,7 +36,7 @@ export const gptNeoX: Architecture = {
     eos_token_id: 2,
   },
   build(config, g, task) {
-    const bare = task === 'base';
+    const top = decoderTop(config, task, 'classifier');
     const { vocabularySize, hiddenSize, layers, heads, headDim, tied } = commonSizes(config);
     const innerFeatures = config.integer('intermediate_size');
     const activation = config.string('hidden_act');
@@ -43,8 +44,13 @@ export const gptNeoX: Architecture = {
     const bias = config.boolean('attention_bias');
     const residuals = config.boolean('use_parallel_residual') ? 'parallel' : 'pre';
     const headName = g.hasTensor('lm_head.weight') ? 'lm_head' : 'embed_out';
-    const { table, head } = tieMatrices(g, tied, baseName(bare, 'gpt_neox', 'embed_in.weight'), `${headName}.weight`);
-    const hidden = baseModel(g, bare, 'gpt_neox', 'GPTNeoXModel', () => {
+    const { table, head } = tieMatrices(
+      g,
+      tied,
+      baseName(top.bare, 'gpt_neox', 'embed_in.weight'),
+      `${headName}.weight`,
+    );
+    const hidden = baseModel(g, top.bare, 'gpt_neox', 'GPTNeoXModel', () => {
       const stream = embedding(g, 'embed_in', { count: vocabularySize, width: hiddenSize, weight: table });
       const rotary = rotaryEmbedding(g, 'rotary_emb', 'GPTNeoXRotaryEmbedding', ropeParameters(config, headDim));
       return layerStack(g, {
@@ -87,6 +93,6 @@ export const gptNeoX: Architecture = {
         finish: (last) => layerNorm(g, 'final_layer_norm', last, { epsilon }),
       });
     });
-    if (!bare) languageModelHead(g, hidden, { vocabularySize, name: headName, weight: head });
+    decoderHead(g, hidden, top, { vocabularySize, name: headName, weight: head });
   },
 };

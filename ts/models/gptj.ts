@@ -3,9 +3,9 @@ import {
   baseModel,
   baseName,
   block,
+  decoderHead,
   embedding,
   feedForward,
-  languageModelHead,
   layerNorm,
   layerStack,
   rotaryEmbedding,
@@ -13,13 +13,14 @@ import {
 } from '../modules';
 import type { Architecture } from './architecture';
 import { commonSizes, maxPositions } from './config';
+import { decoderTop } from './decoder_top';
 
 /** GPT-J 6B: neighbouring columns of the first `rotary_dim` of each head rotate, and attention and network read one norm side by side. */
 export const gptj: Architecture = {
   model_type: 'gptj',
   family: 'GPTJ',
   base_model_prefix: 'transformer',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification'],
   aliases: {
     hidden_size: ['n_embd'],
     num_hidden_layers: ['n_layer'],
@@ -40,13 +41,13 @@ export const gptj: Architecture = {
     eos_token_id: 50256,
   },
   build(config, g, task) {
-    const bare = task === 'base';
+    const top = decoderTop(config, task);
     const { vocabularySize, hiddenSize, layers, heads, headDim, tied } = commonSizes(config);
     const innerFeatures = config.integer('n_inner', { otherwise: 4 * hiddenSize });
     const activation = config.string('activation_function');
     const epsilon = config.number('layer_norm_epsilon', { most: 1 });
-    const { table, head } = tieMatrices(g, tied, baseName(bare, 'transformer', 'wte.weight'));
-    const hidden = baseModel(g, bare, 'transformer', 'GPTJModel', () => {
+    const { table, head } = tieMatrices(g, tied, baseName(top.bare, 'transformer', 'wte.weight'));
+    const hidden = baseModel(g, top.bare, 'transformer', 'GPTJModel', () => {
       const stream = embedding(g, 'wte', { count: vocabularySize, width: hiddenSize, weight: table });
       const parameters = {
         rope_type: 'default',
@@ -90,6 +91,6 @@ export const gptj: Architecture = {
         finish: (last) => layerNorm(g, 'ln_f', last, { epsilon }),
       });
     });
-    if (!bare) languageModelHead(g, hidden, { vocabularySize, weight: head, bias: true });
+    decoderHead(g, hidden, top, { vocabularySize, weight: head, bias: true });
   },
 };

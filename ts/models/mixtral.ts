@@ -1,12 +1,13 @@
 import { preNormDecoder } from '../modules/decoder';
 import type { Architecture } from './architecture';
 import { decoderSizes, expertCounts, slidingWindow } from './config';
+import { decoderTop } from './decoder_top';
 import { ropeParameters } from './rope_config';
 
 /** Mixtral (Jiang et al. 2024): Mistral with experts in place of every feed-forward network. */
 export const mixtral: Architecture = {
   model_type: 'mixtral',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   aliases: { num_experts: ['num_local_experts'] },
   defaults: {
     num_key_value_heads: 8,
@@ -30,7 +31,7 @@ export const mixtral: Architecture = {
     };
     preNormDecoder(g, sizes, {
       family: 'Mixtral',
-      bare: task === 'base',
+      ...decoderTop(config, task),
       rope: ropeParameters(config, sizes.headDim),
       attention: () => (window === undefined ? {} : { window }),
       // `mlp` where transformers 5 kept its own names.

@@ -3,9 +3,9 @@ import {
   baseModel,
   baseName,
   block,
+  decoderHead,
   embedding,
   feedForwardLayers,
-  languageModelHead,
   layerNorm,
   layerStack,
   linear,
@@ -13,6 +13,7 @@ import {
 } from '../modules';
 import type { Architecture } from './architecture';
 import { commonSizes, maxPositions } from './config';
+import { decoderTop } from './decoder_top';
 
 /** Rows of the table of positions that no token has: pad's and one before it in the code that OPT was trained with. */
 const positionOffset = 2;
@@ -22,7 +23,7 @@ export const opt: Architecture = {
   model_type: 'opt',
   skipsPadding: true,
   family: 'OPT',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification'],
   defaults: {
     vocab_size: 50272,
     hidden_size: 768,
@@ -41,7 +42,7 @@ export const opt: Architecture = {
     eos_token_id: 2,
   },
   build(config, g, task) {
-    const bare = task === 'base';
+    const top = decoderTop(config, task);
     const { vocabularySize, hiddenSize, layers, heads, headDim, tied } = commonSizes(config);
     const innerFeatures = config.integer('ffn_dim');
     const width = config.integer('word_embed_proj_dim', { otherwise: hiddenSize });
@@ -51,7 +52,7 @@ export const opt: Architecture = {
     const finalNorm = normBefore && !config.boolean('_remove_final_layer_norm');
     // Python's class takes PyTorch's epsilon, whatever the configuration says.
     const norm = { epsilon: 1e-5, affine: config.boolean('layer_norm_elementwise_affine') };
-    const { table, head } = tieMatrices(g, tied, baseName(bare, 'model', 'decoder.embed_tokens.weight'));
+    const { table, head } = tieMatrices(g, tied, baseName(top.bare, 'model', 'decoder.embed_tokens.weight'));
     const decoder = () => {
       const words = embedding(g, 'embed_tokens', { count: vocabularySize, width, weight: table });
       const stream = width === hiddenSize ? words : linear(g, 'project_in', words, { outFeatures: hiddenSize });
@@ -102,7 +103,9 @@ export const opt: Architecture = {
       });
     };
     const order = ['embed_tokens', 'embed_positions', 'project_out', 'project_in', 'final_layer_norm', 'layers'];
-    const hidden = baseModel(g, bare, 'model', 'OPTModel', () => g.scope('decoder', 'OPTDecoder', decoder, { order }));
-    if (!bare) languageModelHead(g, hidden, { vocabularySize, weight: head });
+    const hidden = baseModel(g, top.bare, 'model', 'OPTModel', () =>
+      g.scope('decoder', 'OPTDecoder', decoder, { order }),
+    );
+    decoderHead(g, hidden, top, { vocabularySize, weight: head });
   },
 };

@@ -3,9 +3,9 @@ import {
   baseModel,
   baseName,
   block,
+  decoderHead,
   embedding,
   feedForward,
-  languageModelHead,
   layerNorm,
   layerStack,
   rotaryEmbedding,
@@ -13,12 +13,13 @@ import {
 } from '../modules';
 import type { Architecture } from './architecture';
 import { commonSizes } from './config';
+import { decoderTop } from './decoder_top';
 import { ropeParameters } from './rope_config';
 
 /** Phi-1, 1.5 and 2: attention and network read one norm side by side, half of each head rotates, and everything has a bias. */
 export const phi: Architecture = {
   model_type: 'phi',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   defaults: {
     hidden_act: 'gelu_new',
     layer_norm_eps: 1e-5,
@@ -30,16 +31,16 @@ export const phi: Architecture = {
     eos_token_id: 2,
   },
   build(config, g, task) {
-    const bare = task === 'base';
+    const top = decoderTop(config, task);
     const { vocabularySize, hiddenSize, layers, heads, kvHeads, headDim, tied } = commonSizes(config);
     const innerFeatures = config.integer('intermediate_size');
     const activation = config.string('hidden_act');
     const epsilon = config.number('layer_norm_eps', { most: 1 });
     const normalized = config.boolean('qk_layernorm');
-    const { table, head } = tieMatrices(g, tied, baseName(bare, 'model', 'embed_tokens.weight'));
+    const { table, head } = tieMatrices(g, tied, baseName(top.bare, 'model', 'embed_tokens.weight'));
     const hidden = baseModel(
       g,
-      bare,
+      top.bare,
       'model',
       'PhiModel',
       () => {
@@ -86,6 +87,6 @@ export const phi: Architecture = {
       },
       { order: ['embed_tokens', 'layers', 'rotary_emb', 'final_layernorm'] },
     );
-    if (!bare) languageModelHead(g, hidden, { vocabularySize, weight: head, bias: true });
+    decoderHead(g, hidden, top, { vocabularySize, weight: head, bias: true });
   },
 };

@@ -1,12 +1,13 @@
 import { preNormDecoder } from '../modules/decoder';
 import type { Architecture } from './architecture';
 import { decoderSizes, expertCounts, layersWithExperts, layerWindows, maxPositions } from './config';
+import { decoderTop } from './decoder_top';
 import { ropeParameters } from './rope_config';
 
 /** Qwen 1.5 and 2 with experts: Qwen2 whose layers have many small experts, and one that works for every token. */
 export const qwen2Moe: Architecture = {
   model_type: 'qwen2_moe',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   aliases: { num_experts: ['num_local_experts'] },
   defaults: {
     num_experts: 60,
@@ -27,7 +28,7 @@ export const qwen2Moe: Architecture = {
     const sparse = layersWithExperts(config, sizes.layers);
     preNormDecoder(g, sizes, {
       family: 'Qwen2Moe',
-      bare: task === 'base',
+      ...decoderTop(config, task),
       rope: ropeParameters(config, sizes.headDim),
       attention: (layer) => {
         const window = windows[layer];

@@ -1,12 +1,13 @@
 import { preNormDecoder } from '../modules/decoder';
 import type { Architecture } from './architecture';
 import { decoderSizes, expertCounts, layersWithExperts, slidingWindow } from './config';
+import { decoderTop } from './decoder_top';
 import { ropeParameters } from './rope_config';
 
 /** Qwen3 with experts: as Qwen3, with experts in place of the feed-forward networks of most layers. */
 export const qwen3Moe: Architecture = {
   model_type: 'qwen3_moe',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   aliases: { num_experts: ['num_local_experts'] },
   defaults: {
     num_key_value_heads: 4,
@@ -25,7 +26,7 @@ export const qwen3Moe: Architecture = {
     const sparse = layersWithExperts(config, sizes.layers);
     preNormDecoder(g, sizes, {
       family: 'Qwen3Moe',
-      bare: task === 'base',
+      ...decoderTop(config, task),
       rope: ropeParameters(config, sizes.headDim),
       attention: () => ({
         bias,

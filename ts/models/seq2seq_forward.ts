@@ -2,8 +2,8 @@ import { OctoformerError } from '../binding/error';
 import type { NativeRunRequest, NativeRunResult } from '../binding/native';
 import { checkNumber, checkObject, checkOptions } from '../binding/options';
 import { tokenSpans, withoutPadding, withPadding } from './attention_mask';
-import { type HeadDescription, headTensors } from './encoder_forward';
-import { cachesOf, lastRows, numbered, otherInputs, output } from './forward';
+import { cachesOf, numbered, otherInputs, output } from './forward';
+import { type HeadDescription, headTensors, languageModelHead, lastRows } from './head_rows';
 import { type KVCache, nativeCache } from './kv_cache';
 import type { LoadedModel } from './loaded_model';
 import { attentionHeads } from './model';
@@ -75,9 +75,6 @@ const unsupported = {
   position_ids: 'positions of encoder-decoder models are 0, 1, 2, ...',
   logits_to_keep: 'it is for language models',
 };
-
-/** A language model's: scores of the next token. */
-export const languageModelHead: HeadDescription = { rows: 'all', outputs: ['logits'], flat: false };
 
 /** @throws OctoformerError INVALID_ARGUMENT, UNKNOWN_OPTION, UNSUPPORTED_OPTION */
 export function prepareSeq2SeqForward(

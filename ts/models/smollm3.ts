@@ -1,13 +1,14 @@
 import { preNormDecoder } from '../modules/decoder';
 import type { Architecture } from './architecture';
 import { decoderSizes, layerWindows, type ModelConfig } from './config';
+import { decoderTop } from './decoder_top';
 import { ropeParameters } from './rope_config';
 
 /** SmolLM3: Llama where every fourth layer (or those listed) has no positions at all. */
 export const smollm3: Architecture = {
   model_type: 'smollm3',
   family: 'SmolLM3',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   defaults: {
     num_key_value_heads: 4,
     rms_norm_eps: 1e-6,
@@ -15,6 +16,7 @@ export const smollm3: Architecture = {
     rope_theta: 2000000,
     no_rope_layer_interval: 4,
     tie_word_embeddings: true,
+    pad_token_id: 128004,
     bos_token_id: 128000,
     eos_token_id: 128001,
   },
@@ -25,7 +27,7 @@ export const smollm3: Architecture = {
     const bias = config.boolean('attention_bias', false);
     preNormDecoder(g, sizes, {
       family: 'SmolLM3',
-      bare: task === 'base',
+      ...decoderTop(config, task),
       rope: ropeParameters(config, sizes.headDim),
       attention: (layer) => {
         const window = windows[layer];

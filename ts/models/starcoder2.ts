@@ -3,9 +3,9 @@ import {
   baseModel,
   baseName,
   block,
+  decoderHead,
   embedding,
   feedForward,
-  languageModelHead,
   layerNorm,
   layerStack,
   rotaryEmbedding,
@@ -13,12 +13,13 @@ import {
 } from '../modules';
 import type { Architecture } from './architecture';
 import { commonSizes, slidingWindow } from './config';
+import { decoderTop } from './decoder_top';
 import { ropeParameters } from './rope_config';
 
 /** StarCoder 2: rotary positions and shared keys as Llama's, layer norms and a plain network as GPT-2's, a window in every layer. */
 export const starcoder2: Architecture = {
   model_type: 'starcoder2',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   defaults: {
     num_key_value_heads: 2,
     hidden_act: 'gelu_pytorch_tanh',
@@ -30,15 +31,15 @@ export const starcoder2: Architecture = {
     eos_token_id: 50256,
   },
   build(config, g, task) {
-    const bare = task === 'base';
+    const top = decoderTop(config, task);
     const { vocabularySize, hiddenSize, layers, heads, kvHeads, headDim, tied } = commonSizes(config);
     const innerFeatures = config.integer('intermediate_size');
     const activation = config.string('hidden_act');
     const norm = { epsilon: config.number('norm_epsilon', { most: 1 }) };
     const bias = config.boolean('use_bias');
     const window = slidingWindow(config);
-    const { table, head } = tieMatrices(g, tied, baseName(bare, 'model', 'embed_tokens.weight'));
-    const hidden = baseModel(g, bare, 'model', 'Starcoder2Model', () => {
+    const { table, head } = tieMatrices(g, tied, baseName(top.bare, 'model', 'embed_tokens.weight'));
+    const hidden = baseModel(g, top.bare, 'model', 'Starcoder2Model', () => {
       const stream = embedding(g, 'embed_tokens', { count: vocabularySize, width: hiddenSize, weight: table });
       const rotary = rotaryEmbedding(g, 'rotary_emb', 'Starcoder2RotaryEmbedding', ropeParameters(config, headDim));
       return layerStack(g, {
@@ -79,6 +80,6 @@ export const starcoder2: Architecture = {
         finish: (last) => layerNorm(g, 'norm', last, norm),
       });
     });
-    if (!bare) languageModelHead(g, hidden, { vocabularySize, weight: head });
+    decoderHead(g, hidden, top, { vocabularySize, weight: head });
   },
 };

@@ -4,7 +4,7 @@ import { type AttentionOptions, attention } from './attention';
 import { baseModel, baseName } from './base_model';
 import { embedding } from './embedding';
 import { type GatedFeedForwardOptions, gatedFeedForward } from './feed_forward';
-import { languageModelHead, layerStack, tieMatrices } from './language_model';
+import { type DecoderTop, decoderHead, layerStack, tieMatrices } from './language_model';
 import { type MixtureOfExpertsOptions, mixtureOfExperts } from './mixture_of_experts';
 import { checkModuleOptions, type OptionKinds } from './module_options';
 import { rmsNorm } from './norm';
@@ -128,7 +128,10 @@ export interface DecoderSizes {
 }
 
 export interface PreNormDecoderOptions
-  extends Pick<CausalDecoderOptions, 'family' | 'bare' | 'ropes' | 'normOffset' | 'embeddingScale' | 'softcap'>,
+  extends Pick<
+      CausalDecoderOptions,
+      'family' | 'bare' | 'labels' | 'ropes' | 'normOffset' | 'embeddingScale' | 'softcap'
+    >,
     Pick<PreNormBlockOptions, 'norms'> {
   /** The only rotary embedding, where there is one. */
   readonly rope?: RopeParameters;
@@ -144,6 +147,7 @@ export interface PreNormDecoderOptions
 const decoderKinds: OptionKinds<PreNormDecoderOptions> = {
   family: 'text',
   bare: 'flag?',
+  labels: 'given?',
   ropes: 'given?',
   rope: 'given?',
   normOffset: 'number?',
@@ -181,7 +185,7 @@ export function preNormDecoder(g: GraphBuilder, sizes: DecoderSizes, options: Pr
   });
 }
 
-export interface CausalDecoderOptions {
+export interface CausalDecoderOptions extends Pick<DecoderTop, 'labels'> {
   readonly family: string;
   /** Builds the model without its head, for the task `base`: paths of modules begin with `embed_tokens`, `layers` and `norm`. */
   readonly bare?: boolean;
@@ -206,9 +210,11 @@ export interface CausalDecoderOptions {
 /**
  * A decoder-only language model: `model.embed_tokens`, `model.layers.I`, `model.norm`, `lm_head`. Outputs: `hidden_states.I` (I:
  * what enters layer I; the last: after the final norm), `last_hidden_state` and, unless it is bare, `logits` of the rows asked for.
+ * With `labels` these come from a layer of that name in place of `lm_head`.
  */
 export function causalDecoder(g: GraphBuilder, options: CausalDecoderOptions): void {
-  const { family, bare = false, vocabularySize, hiddenSize, layers, ropes = [], embeddingScale, softcap } = options;
+  const { family, bare = false, labels, vocabularySize, hiddenSize, layers } = options;
+  const { ropes = [], embeddingScale, softcap } = options;
   const { table, head } = tieMatrices(g, options.tied, baseName(bare, 'model', 'embed_tokens.weight'));
   const hidden = baseModel(
     g,
@@ -234,6 +240,10 @@ export function causalDecoder(g: GraphBuilder, options: CausalDecoderOptions): v
     },
     { order: ['embed_tokens', 'layers', 'norm', 'rotary_emb'] },
   );
-  if (bare) return;
-  languageModelHead(g, hidden, { vocabularySize, weight: head, ...(softcap === undefined ? {} : { softcap }) });
+  decoderHead(
+    g,
+    hidden,
+    { bare, ...(labels ? { labels } : {}) },
+    { vocabularySize, weight: head, ...(softcap === undefined ? {} : { softcap }) },
+  );
 }

@@ -47,6 +47,9 @@ export {
 } from './feed_forward';
 export { interleavedGroups, interleavedHeads } from './fused_rows';
 export {
+  type DecoderTop,
+  decoderHead,
+  type LabelLayer,
   type LanguageModelHeadOptions,
   type LayerStackOptions,
   languageModelHead,

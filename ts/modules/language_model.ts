@@ -1,5 +1,6 @@
 import type { GraphBuilder } from '../graph/builder';
 import type { Value } from '../graph/value';
+import { headRows } from './encoder_heads';
 import { linear } from './linear';
 import { checkModuleOptions, type OptionKinds } from './module_options';
 
@@ -85,9 +86,7 @@ const headKinds: OptionKinds<LanguageModelHeadOptions> = {
 export function languageModelHead(g: GraphBuilder, hidden: Value, options: LanguageModelHeadOptions): void {
   checkModuleOptions('nn.languageModelHead()', options, headKinds);
   const { vocabularySize, weight, name = 'lm_head', bias = false, biasRow, softcap } = options;
-  g.outputLastHidden(hidden);
-  const rows = g.buffer('rows', hidden.columns);
-  g.add({ op: 'gather_rows', input: hidden, out: rows });
+  const rows = headRows(g, hidden);
   const logits = linear(g, name, rows, {
     outFeatures: vocabularySize,
     bias,
@@ -97,4 +96,34 @@ export function languageModelHead(g: GraphBuilder, hidden: Value, options: Langu
   });
   if (softcap !== undefined) g.add({ op: 'scale', input: logits, factor: 1, softcap, out: logits });
   g.output('logits', logits);
+}
+
+/** What is above a decoder's layers: nothing where it is bare, `labels` where it has these, else scores of tokens. */
+export interface DecoderTop {
+  /** Without a head, for the task `base`. */
+  readonly bare: boolean;
+  readonly labels?: LabelLayer;
+}
+
+/** A layer that gives rows labels. */
+export interface LabelLayer {
+  readonly name: string;
+  readonly count: number;
+  readonly bias: boolean;
+}
+
+/** `logits` of the rows that were asked for, where the decoder has a head: `[rows, vocabulary]` or `[rows, labels]`. */
+export function decoderHead(
+  g: GraphBuilder,
+  hidden: Value,
+  { bare, labels }: DecoderTop,
+  language: LanguageModelHeadOptions,
+): void {
+  if (bare) return;
+  if (!labels) {
+    languageModelHead(g, hidden, language);
+    return;
+  }
+  const { name, count, bias } = labels;
+  g.output('logits', linear(g, name, headRows(g, hidden), { outFeatures: count, bias, place: 'float' }));
 }

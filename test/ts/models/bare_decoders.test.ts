@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -10,13 +10,13 @@ import {
   ops,
   type Tensor,
 } from '../../../ts';
-import { nativeAddon } from '../../../ts/binding/load';
 import { inspectCheckpoint } from '../../../ts/models/inspect';
 import { rejection } from '../failure';
 import { failures, sameBits } from '../goldens/comparison';
-import { type StoredTensor, safetensorsBytes } from '../random_checkpoint';
+import { safetensorsBytes } from '../random_checkpoint';
 import { readSafetensors } from '../safetensors';
 import { GoldenFolder, modelType, openableFolders } from './golden_folder';
+import { tensorsOf } from './stored_tensors';
 
 const fixtures = join(__dirname, '..', '..', 'fixtures');
 const folder = (name: string) => join(fixtures, 'models', name);
@@ -29,20 +29,6 @@ async function states(source: string, options: LoadOptions = {}, bare = true) {
   await using model = await (bare ? AutoModel : AutoModelForCausalLM).from_pretrained(source, options);
   const { logits: _, ...outputs } = { logits: undefined, ...(await model.forward(everything)) };
   return outputs;
-}
-
-/** The tensors of a checkpoint, widened to float32. */
-async function tensorsOf(source: string): Promise<StoredTensor[]> {
-  const files = readdirSync(source).filter((file) => /^model.*\.safetensors$/.test(file));
-  const checkpoint = await nativeAddon().openCheckpoint(files.map((file) => join(source, file)));
-  try {
-    return checkpoint.tensors.map(({ name, shape }) => {
-      const data = checkpoint.readRows(name, 0, shape.length > 1 ? (shape[0] ?? 0) : 1);
-      return { name, shape, data };
-    });
-  } finally {
-    checkpoint.dispose();
-  }
 }
 
 /** A copy with other names of tensors; those without one are left out. */
