@@ -8,7 +8,7 @@ export const paperThreshold = 6;
  * point, which the u8 x s8 kernels have anyway, and a threshold that follows each row. A row's rounding error is its range over 255, so that an
  * entry costs exactness where it is far beyond the row's others, however large those are; and no more than one in 36 can be beyond 6 root
  * mean squares, which bounds what is done in float. Groups of `int8-weight-only` are those of llama.cpp's Q8_0
- * (docs/quantization.md has the measurements).
+ * (docs/quantization-experiments.md has the measurements).
  */
 export const int8Schemes = {
   'llm.int8': { threshold: paperThreshold },
@@ -31,7 +31,7 @@ export const int8Schemes = {
  * Where the table of tokens and `lm_head` are int8, too, unless the caller says otherwise, and what differs there: an error of `lm_head` meets
  * the predictions at once. Its rows are few (those whose logits are asked for), so that more of their entries may be multiplied in float; at
  * most 4 in 25 can be beyond 2.5 root mean squares. And rows of such tables have their largest numbers in the same few features, without
- * which the steps of all others are finer (docs/quantization.md).
+ * which the steps of all others are finer (docs/quantization-experiments.md).
  */
 export const int8Tables: Partial<Record<keyof typeof int8Schemes, Int8Settings>> = {
   int8: { threshold: 2.5, wide_features: 8 },
