@@ -1,4 +1,3 @@
-import type { LoadOptions } from '../models/load_options';
 import { type PipelineOptions, type Pipelines, pipeline } from '../pipelines/pipeline';
 import { type Command, type OptionDescriptions, type ParsedArguments, UsageError } from './command';
 import { Interrupt } from './interrupt';
@@ -20,11 +19,8 @@ export interface EncodeCommand<Task extends keyof Pipelines, Input, Result> {
   readonly read: (line: string, given: ParsedArguments) => Input;
   /** Checks the arguments before a model is loaded. */
   readonly check?: (given: ParsedArguments) => void;
-  /** Options of calls that the checkpoint has a say in; they are asked for before its weights are loaded. */
-  readonly defaults?: (
-    given: ParsedArguments,
-    loading: Pick<LoadOptions, 'signal' | 'onProgress'>,
-  ) => Promise<PipelineOptions<Task>>;
+  /** Options of calls that are checked, and looked up in the checkpoint, before its weights are loaded. */
+  readonly defaults?: (given: ParsedArguments) => PipelineOptions<Task>;
   readonly run: (
     open: Pipelines[Task],
     inputs: readonly Input[],
@@ -71,13 +67,11 @@ async function runCommand<Task extends keyof Pipelines, Input, Result>(
   const { signal } = interrupt;
   const progress = new ProgressBar(terminal);
   const loading = { onProgress: progress.update, signal };
-  const open = async () =>
-    pipeline(command.task, source, {
-      ...(await command.defaults?.(given, loading)),
-      ...loadOptions(given),
-      ...loading,
-    });
-  const opened = await open().finally(() => progress.clear());
+  const opened = await pipeline(command.task, source, {
+    ...command.defaults?.(given),
+    ...loadOptions(given),
+    ...loading,
+  }).finally(() => progress.clear());
   try {
     for (const result of await command.run(opened, inputs, given, signal)) {
       if (given.flag('json')) await terminal.json(result);

@@ -1,10 +1,9 @@
-import type { PooledFeaturePipeline } from '../pipelines/feature_extraction';
+import type { PooledFeaturePipeline, Pooling } from '../pipelines/feature_extraction';
 import type { FilledMask } from '../pipelines/fill_mask';
-import { type SentenceVectors, sentenceVectors } from '../pipelines/sentence_vectors';
 import type { TokenClassificationOptions } from '../pipelines/token_classification';
 import { type Command, type OptionDescriptions, type ParsedArguments, UsageError } from './command';
 import { batchOptions, encodeCommand, score } from './encode_command';
-import { defined, sourceOptions } from './model_options';
+import { defined } from './model_options';
 
 const topK: OptionDescriptions = {
   'top-k': { kind: 'integer', placeholder: 'N', help: 'answers that are shown, best first' },
@@ -24,7 +23,13 @@ const embed = encodeCommand({
     pooling: {
       kind: 'text',
       placeholder: 'HOW',
-      help: "mean, cls, last: how tokens become one vector (default: as the model's modules.json says, else mean)",
+      help: "mean, cls, last: how tokens become one vector; auto: as the model's modules.json says, prompts and all, else mean (default: auto)",
+    },
+    prompt: { kind: 'text', placeholder: 'TEXT', help: 'put TEXT before every text' },
+    'prompt-name': {
+      kind: 'text',
+      placeholder: 'NAME',
+      help: "the same by its name among the model's prompts, such as query",
     },
     normalize: { kind: 'flag', help: 'make the vectors 1 long (default, unless modules.json says otherwise)' },
     'no-normalize': { kind: 'flag', help: 'leave the vectors as long as they are' },
@@ -36,14 +41,10 @@ const embed = encodeCommand({
       throw new UsageError('--normalize and --no-normalize exclude one another');
     }
   },
-  defaults: async (given, loading) => {
-    const pooling = given.text('pooling') as SentenceVectors['pooling'] | undefined;
-    const source = { ...sourceOptions(given), ...loading };
-    const own =
-      pooling === undefined
-        ? await sentenceVectors('octoformer embed', given.required('model'), source)
-        : { pooling, normalize: true };
-    return { ...own, normalize: !given.flag('no-normalize') && (given.flag('normalize') || own.normalize) };
+  defaults: (given) => {
+    const pooling = (given.text('pooling') ?? 'auto') as Pooling;
+    const normalize = given.flag('no-normalize') ? false : given.flag('normalize') || pooling !== 'auto' || undefined;
+    return { pooling, ...defined({ normalize, prompt: given.text('prompt'), prompt_name: given.text('prompt-name') }) };
   },
   run: (extract, texts, given, signal) => (extract as PooledFeaturePipeline)(texts, batchOptions(given, signal)),
   show: (vector) => [vector.map(String)],

@@ -32,6 +32,8 @@ export type TokenizerFile =
 export const CONFIG_FILE = 'config.json';
 export const GENERATION_CONFIG_FILE = 'generation_config.json';
 export const SINGLE_WEIGHTS_FILE = 'model.safetensors';
+/** Of a checkpoint of sentence-transformers: what it is made of. */
+export const MODULES_FILE = 'modules.json';
 /** Octoformer's own notes beside weights: how int8 ones compute, and what a calibration found. */
 export const QUANTIZATION_FILE = 'octoformer_quantization.json';
 
@@ -43,7 +45,7 @@ export interface FilePlan {
   readonly quantization?: string;
   readonly weights: readonly string[];
   readonly tokenizerFiles: Readonly<Partial<Record<TokenizerFile, string>>>;
-  readonly asked?: string;
+  readonly asked?: readonly string[];
   readonly chatTemplates?: readonly string[];
 }
 
@@ -59,8 +61,10 @@ export interface ModelFiles {
   readonly weights: readonly string[];
   /** When the tokenizer was asked for (and is no GGUF): `tokenizer`, or SentencePiece files where there is none; the others when the model has them. */
   readonly tokenizerFiles: Readonly<Partial<Record<TokenizerFile, string>>>;
-  /** The one file that was asked for by its name, where there is one of that name. */
-  readonly asked?: string;
+  /** The files that were asked for by their names: paths of those that there are. */
+  readonly asked?: Readonly<Record<string, string>>;
+  /** Names of those of which nobody knows: the hub can't be asked, and the cache says neither that they are there nor that they aren't. */
+  readonly unknown?: readonly string[];
   /** With the tokenizer: chat templates beside the default one, each in a file of its name. */
   readonly chatTemplates?: readonly string[];
   /** The (first) GGUF file: config, tokenizer, chat template and weights. */
@@ -70,17 +74,22 @@ export interface ModelFiles {
 }
 
 export interface FileRequest {
-  /** A file by its name, which stays inside the source's folder, is taken where it exists. */
-  readonly what: 'model' | 'tokenizer' | { readonly file: string };
+  /** Files by their names, which stay inside the source's folder, are taken where they exist. */
+  readonly what: 'model' | 'tokenizer' | { readonly files: readonly string[] };
   readonly gguf_file?: string | undefined;
 }
 
 /** Files that a plan takes when they exist and does without when they don't. */
 export function optionalFiles(what: FileRequest['what']): readonly string[] {
-  if (typeof what === 'object') return [what.file];
+  if (typeof what === 'object') return what.files;
   if (what === 'model') return [GENERATION_CONFIG_FILE];
   const { tokenizer: _required, ...optional } = TOKENIZER_FILES;
   return [CONFIG_FILE, ...Object.values(optional)];
+}
+
+/** Files whose absence is worth a note in the cache: without the hub nobody could tell it from a file that was not fetched. */
+export function notedFiles(what: FileRequest['what']): readonly string[] {
+  return [...new Set([...optionalFiles(what), MODULES_FILE])];
 }
 
 /**
@@ -92,8 +101,9 @@ export function optionalFiles(what: FileRequest['what']): readonly string[] {
 export async function planFiles(listing: FileListing, request: FileRequest): Promise<FilePlan> {
   const { what } = request;
   if (typeof what === 'object') {
-    const asked = (await listing.has(what.file)) ? { asked: what.file } : {};
-    return { kind: 'folder', weights: [], tokenizerFiles: {}, ...asked };
+    const asked: string[] = [];
+    for (const name of what.files) if (await listing.has(name)) asked.push(name);
+    return { kind: 'folder', weights: [], tokenizerFiles: {}, asked };
   }
   if (request.gguf_file !== undefined) return ggufPlan(listing, await namedGguf(listing, request.gguf_file));
   return what === 'model' ? planModel(listing) : planTokenizer(listing);

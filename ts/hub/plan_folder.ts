@@ -20,7 +20,7 @@ export function atFolder(folder: string, plan: FilePlan, commit?: string): Model
     ...(plan.quantization === undefined ? {} : { quantization: at(plan.quantization) }),
     weights,
     tokenizerFiles,
-    ...(plan.asked === undefined ? {} : { asked: at(plan.asked) }),
+    ...(plan.asked === undefined ? {} : { asked: Object.fromEntries(plan.asked.map((name) => [name, at(name)])) }),
     ...(plan.chatTemplates === undefined ? {} : { chatTemplates: plan.chatTemplates.map(at) }),
     ...(plan.kind === 'gguf' && weights[0] !== undefined ? { gguf: weights[0] } : {}),
     ...(commit === undefined ? {} : { commit }),

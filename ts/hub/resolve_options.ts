@@ -11,7 +11,7 @@ export interface ResolveProgress {
 }
 
 export interface ResolveOptions {
-  /** `model` (default): config and weights. `tokenizer`: its files, and the config. `{ file }`: that one, where it exists. */
+  /** `model` (default): config and weights. `tokenizer`: its files, and the config. `{ files }`: those, where they exist. */
   readonly what?: FileRequest['what'] | undefined;
   /** Branch, tag or commit of a hub id; default `main`. */
   readonly revision?: string | undefined;

@@ -4,7 +4,7 @@ import { downloadFile, type FileProgress } from './download';
 import { type FileListing, readTextFile } from './file_listing';
 import { isFile, isFolder } from './files';
 import { DEFAULT_RETRIES, HubClient, type RepositoryDescription } from './hub_client';
-import { type FileRequest, type ModelFiles, optionalFiles, planFiles } from './model_files';
+import { type FileRequest, type ModelFiles, notedFiles, optionalFiles, planFiles } from './model_files';
 import { atFolder, planFolder } from './plan_folder';
 import { isCommit, quote, type Repository } from './repository_id';
 import type { ResolveOptions } from './resolve_options';
@@ -55,7 +55,10 @@ async function readCached(cache: RepositoryCache, repository: Repository, reques
   if (commit === undefined || !(await isFolder(cache.snapshotFolder(commit)))) return {};
   try {
     const files = await planFolder(cache.snapshotFolder(commit), request);
-    return { files: { ...files, commit } };
+    const unknown: string[] = [];
+    for (const name of typeof request.what === 'object' ? request.what.files : [])
+      if (files.asked?.[name] === undefined && !(await cache.isKnownMissing(commit, name))) unknown.push(name);
+    return { files: { ...files, commit, ...(unknown.length > 0 ? { unknown } : {}) } };
   } catch (error) {
     if (!OctoformerError.is(error)) throw error;
     return { error };
@@ -110,7 +113,7 @@ async function download(
     plan.config,
     plan.generationConfig,
     plan.quantization,
-    plan.asked,
+    ...(plan.asked ?? []),
     ...plan.weights,
   ];
   const queue = wanted.filter((file): file is string => file !== undefined);
@@ -132,7 +135,7 @@ async function download(
   await Promise.all(Array.from({ length: PARALLEL_DOWNLOADS }, work));
   if (failure.signal.aborted) throw firstError;
   const listed = new Set(files);
-  for (const file of optionalFiles(request.what)) {
+  for (const file of notedFiles(request.what)) {
     if (!listed.has(file)) await cache.noteMissing(commit, file).catch(ignoreReadOnlyCache);
   }
   return atFolder(cache.snapshotFolder(commit), plan, commit);

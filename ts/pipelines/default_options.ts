@@ -33,14 +33,17 @@ export function splitOptions<Options extends object>(
   };
 }
 
-/** Two names for one thing: a call that gives either has said how long a text may get. */
-const lengthLimits = ['max_new_tokens', 'max_length'];
+/** Names for one thing each: a call that gives either has said how long a text may get, or what goes before it. */
+const alternatives = [
+  ['max_new_tokens', 'max_length'],
+  ['prompt', 'prompt_name'],
+];
 
 /** A call's own options over those of its pipeline. What is no object is given back as it is, for the call to refuse. */
 export function withDefaults<Options extends object>(defaults: Partial<Options>, given: Options | undefined): Options {
   if (given !== undefined && (typeof given !== 'object' || given === null || Array.isArray(given))) return given;
   const own = Object.entries(given ?? {}).filter(([, value]) => value !== undefined);
-  const saysLength = own.some(([name]) => lengthLimits.includes(name));
-  const others = Object.entries(defaults).filter(([name]) => !(saysLength && lengthLimits.includes(name)));
+  const said = alternatives.filter((names) => own.some(([name]) => names.includes(name))).flat();
+  const others = Object.entries(defaults).filter(([name]) => !said.includes(name));
   return Object.fromEntries([...others, ...own]) as Options;
 }

@@ -2,10 +2,9 @@ import { OctoformerError } from '../binding/error';
 import { checkNumber, checkOptions, describeValue } from '../binding/options';
 import type { AutoEncoder, EncoderModel } from '../models/auto_encoders';
 import type { EncoderOutputs } from '../models/encoder_forward';
-import type { LoadOptions } from '../models/load_options';
 import type { TokenIds } from '../models/token_ids';
 import type { TokenizedText, Tokenizer } from '../tokenization';
-import { type CallNames, splitOptions, withDefaults } from './default_options';
+import { type CallNames, type SplitOptions, withDefaults } from './default_options';
 import { openWithTokenizer } from './open_with_tokenizer';
 
 /** Options of every pipeline over an encoder. */
@@ -51,7 +50,7 @@ type EncoderCall<Input, Options> = (input: Input, options: Options, own: Partial
 
 /**
  * Opens tokenizer and model, and joins them with the function that the pipeline is.
- * @param options of loading, and those that calls take where they say nothing else
+ * @param options what `splitOptions` made of what `pipeline()` was given
  */
 export async function openEncoderPipeline<
   Pipeline extends PipelineParts<string, EncoderModel<Outputs>>,
@@ -62,11 +61,9 @@ export async function openEncoderPipeline<
   task: Pipeline['task'],
   auto: AutoEncoder<Outputs>,
   source: string,
-  options: LoadOptions & Partial<Options>,
-  names: CallNames,
+  { load, defaults }: SplitOptions<Options>,
   makeCall: (model: EncoderModel<Outputs>, tokenizer: Tokenizer) => EncoderCall<Input, Options>,
 ): Promise<Pipeline> {
-  const { load, defaults } = splitOptions<Options>(options, names);
   const { model, tokenizer } = await openWithTokenizer(source, load, auto);
   const dispose = () => model.dispose();
   const run = makeCall(model, tokenizer);

@@ -3,6 +3,7 @@ import { checkNumber } from '../binding/options';
 import { AutoModelForMaskedLM, type EncoderModel, type TokenLogitsOutputs } from '../models/auto_encoders';
 import type { LoadOptions } from '../models/load_options';
 import type { TokenizedText, Tokenizer } from '../tokenization';
+import { splitOptions } from './default_options';
 import {
   callNames,
   checkPipelineOptions,
@@ -44,8 +45,7 @@ export function openFillMask(source: string, options: LoadOptions & FillMaskOpti
     'fill-mask',
     AutoModelForMaskedLM,
     source,
-    options,
-    names,
+    splitOptions<FillMaskOptions>(options, names),
     (model, tokenizer) => async (input, given) => {
       checkPipelineOptions(names, given);
       const top_k = checkNumber(where, 'top_k', given.top_k ?? 5, { least: 1, integer: true });

@@ -6,7 +6,12 @@ import type { LoadOptions } from '../models/load_options';
 import type { Tokenizer } from '../tokenization';
 import type { ChatOptions, ChatSession } from './chat_session';
 import { splitOptions } from './default_options';
-import type { FeatureExtractionOptions, FeatureExtractionPipeline, PooledFeaturePipeline } from './feature_extraction';
+import type {
+  FeatureExtractionOptions,
+  FeatureExtractionPipeline,
+  PooledFeaturePipeline,
+  Pooling,
+} from './feature_extraction';
 import type { FillMaskOptions, FillMaskPipeline } from './fill_mask';
 import type { OneOrMore } from './one_or_more';
 import { openWithTokenizer } from './open_with_tokenizer';
@@ -151,7 +156,7 @@ const openers: { readonly [Task in NamedTask]: Opener<Task> } = {
 export async function pipeline(
   task: 'feature-extraction',
   source: string,
-  options: PipelineOptions<'feature-extraction'> & { readonly pooling: 'mean' | 'cls' | 'last' },
+  options: PipelineOptions<'feature-extraction'> & { readonly pooling: Pooling },
 ): Promise<PooledFeaturePipeline>;
 export async function pipeline(
   task: 'text-classification' | 'sentiment-analysis',

@@ -3,6 +3,7 @@ import { checkNumber, describeValue } from '../binding/options';
 import { AutoModelForQuestionAnswering, type EncoderModel, type SpanOutputs } from '../models/auto_encoders';
 import type { LoadOptions } from '../models/load_options';
 import type { TokenizedText, Tokenizer } from '../tokenization';
+import { splitOptions } from './default_options';
 import {
   callNames,
   checkPipelineOptions,
@@ -81,8 +82,7 @@ export function openQuestionAnswering(
     'question-answering',
     AutoModelForQuestionAnswering,
     source,
-    options,
-    names,
+    splitOptions<QuestionAnsweringOptions>(options, names),
     (model, tokenizer) => async (questioned, given) => {
       const limits = checkLimits(given, model.maxTokens, longestInput(model, tokenizer));
       const input = paired(questioned);

@@ -4,8 +4,13 @@ import { AutoModel, type BaseModelOutputs, type EncoderModel } from '../models/a
 import type { LoadOptions } from '../models/load_options';
 import { splitOptions } from './default_options';
 import { openEncoderPipeline, type PipelineParts, textsOf } from './encoder_pipeline';
-import { extractFeatures, type FeatureExtractionOptions, featureNames } from './feature_extraction';
-import { sentenceVectors } from './sentence_vectors';
+import {
+  extractFeatures,
+  type FeatureExtractionOptions,
+  featureNames,
+  openSentenceSettings,
+  type Pooling,
+} from './feature_extraction';
 
 /** A sentence and those that it is compared with. */
 export interface SentencePairs {
@@ -15,10 +20,10 @@ export interface SentencePairs {
 
 export interface SentenceSimilarityOptions extends Omit<FeatureExtractionOptions, 'normalize' | 'pooling'> {
   /**
-   * How a text's vector is made of its tokens': their mean, the first or the last. By default as sentence-transformers' files beside the
-   * model say, and the mean where there are none.
+   * How a text's vector is made of its tokens': their mean, the first or the last. `auto` (default): as sentence-transformers' files beside the
+   * model say, prompt and all, and the mean where there are none.
    */
-  readonly pooling?: 'mean' | 'cls' | 'last';
+  readonly pooling?: Pooling;
 }
 
 /** A sentence similarity pipeline: for each of `sentences` the cosine between its vector and that of `source_sentence`. */
@@ -31,20 +36,20 @@ const names = featureNames("pipeline('sentence-similarity')");
 
 /**
  * @throws OctoformerError beside what opening a model throws, of sentence-transformers' files where `options` have no `pooling`:
- *   UNSUPPORTED_OPTION, INVALID_CHECKPOINT, NOT_FOUND
+ *   UNSUPPORTED_OPTION, INVALID_CHECKPOINT, NOT_FOUND, OFFLINE
  */
 export async function openSentenceSimilarity(
   source: string,
   options: LoadOptions & SentenceSimilarityOptions,
 ): Promise<SentenceSimilarityPipeline> {
   const { load, defaults } = splitOptions<SentenceSimilarityOptions>(options, names);
-  const pooling = defaults.pooling ?? (await sentenceVectors(names.where, source, load)).pooling;
+  const split = { load, defaults: { pooling: 'auto', ...defaults } as const };
+  const settings = await openSentenceSettings(names.where, source, split);
   return openEncoderPipeline<SentenceSimilarityPipeline, BaseModelOutputs, SentencePairs, SentenceSimilarityOptions>(
     'sentence-similarity',
     AutoModel,
     source,
-    options,
-    names,
+    split,
     (model, tokenizer) => async (input, given) => {
       if (typeof input !== 'object' || input === null || !Array.isArray(input.sentences)) {
         throw new OctoformerError(
@@ -53,8 +58,7 @@ export async function openSentenceSimilarity(
         );
       }
       const texts = textsOf(names.where, [input.source_sentence, ...input.sentences]);
-      const vectors = await extractFeatures(names, model, tokenizer, texts, {
-        pooling,
+      const vectors = await extractFeatures({ names, model, tokenizer, settings }, texts, {
         ...given,
         normalize: true,
       });

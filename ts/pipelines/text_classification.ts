@@ -6,6 +6,7 @@ import {
   type SequenceLogitsOutputs,
 } from '../models/auto_encoders';
 import type { LoadOptions } from '../models/load_options';
+import { splitOptions } from './default_options';
 import {
   callNames,
   checkPipelineOptions,
@@ -92,8 +93,7 @@ export function openTextClassification(
     'text-classification',
     AutoModelForSequenceClassification,
     source,
-    options,
-    names,
+    splitOptions<TextClassificationOptions>(options, names),
     (model, tokenizer) => async (input, given, own) => {
       checkPipelineOptions(names, given);
       const { top_k } = given;

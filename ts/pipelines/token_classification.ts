@@ -3,6 +3,7 @@ import { checkChoice, checkNumber } from '../binding/options';
 import { AutoModelForTokenClassification, type EncoderModel, type TokenLogitsOutputs } from '../models/auto_encoders';
 import type { LoadOptions } from '../models/load_options';
 import type { TokenizedText, Tokenizer } from '../tokenization';
+import { splitOptions } from './default_options';
 import {
   argmax,
   callNames,
@@ -103,8 +104,7 @@ export function openTokenClassification(
     'token-classification',
     AutoModelForTokenClassification,
     source,
-    options,
-    names,
+    splitOptions<TokenClassificationOptions>(options, names),
     (model, tokenizer) => async (input, given) => {
       checkPipelineOptions(names, given);
       const strategy = checkChoice(where, 'aggregation_strategy', given.aggregation_strategy ?? 'none', strategies);

@@ -6,6 +6,7 @@ import {
   type SequenceLogitsOutputs,
 } from '../models/auto_encoders';
 import type { LoadOptions } from '../models/load_options';
+import { splitOptions } from './default_options';
 import {
   callNames,
   checkPipelineOptions,
@@ -65,8 +66,7 @@ export function openZeroShotClassification(
     'zero-shot-classification',
     AutoModelForSequenceClassification,
     source,
-    options,
-    names,
+    splitOptions<ZeroShotOptions>(options, names),
     (model, tokenizer) => async (input, given) => {
       checkPipelineOptions(names, given);
       const labels = candidates(given.candidate_labels);

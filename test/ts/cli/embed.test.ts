@@ -42,13 +42,32 @@ test("embed does as sentence-transformers' files say, unless it is told otherwis
   expect(await embed(['-m', unnormalized.path, '--pooling', 'cls'])).toEqual(unit);
 });
 
+test('embed puts the prompt of the files, or its own, before texts', async () => {
+  const config = JSON.stringify({ prompts: { query: 'light of the ' }, default_prompt_name: 'query' });
+  using folder = sentenceFolder('bert', {
+    'modules.json': modulesJson('Transformer', 'Pooling', 'Normalize'),
+    '1_Pooling/config.json': cls,
+    'config_sentence_transformers.json': config,
+  });
+  await using extract = await pipeline('feature-extraction', bert, { pooling: 'cls', normalize: true });
+  const [prompted, plain] = await extract([`light of the ${text}`, text]);
+  expect(await embed(['-m', folder.path])).toEqual(prompted);
+  expect(await embed(['-m', folder.path, '--prompt-name', 'document'])).toEqual(plain);
+  expect(await embed(['-m', bert, '--pooling', 'cls', '--prompt', 'light of the '])).toEqual(prompted);
+  const wrong = await runCli(['embed', '-m', folder.path, '--prompt-name', 'qery', text]);
+  expect([wrong.status, wrong.stderr]).toEqual([
+    1,
+    expect.stringContaining("no prompt 'qery'; it has query, document"),
+  ]);
+});
+
 test('embed refuses modules that it can not do before it loads anything, and both answers at once', async () => {
   using folder = sentenceFolder('bert', { 'modules.json': modulesJson('Transformer', 'Pooling', 'Dense') });
   rmSync(join(folder.path, 'model.safetensors'));
   const refused = await runCli(['embed', '-m', folder.path, text]);
   expect([refused.status, refused.stdout]).toEqual([1, '']);
   expect(refused.stderr).toMatch(
-    /^error: octoformer embed: .*models\.Dense'.*give 'pooling'.*\[UNSUPPORTED_OPTION\]\n$/,
+    /^error: pipeline\('feature-extraction'\): .*models\.Dense'.*give 'pooling'.*\[UNSUPPORTED_OPTION\]\n$/,
   );
   const both = await runCli(['embed', '-m', bert, '--normalize', '--no-normalize', text]);
   expect([both.status, both.stderr]).toEqual([2, expect.stringContaining('exclude one another')]);
@@ -89,6 +108,24 @@ describe('of a hub id', () => {
     const mean = await embed(['-m', bert]);
     expect(await embed(['-m', hub.id], online)).toEqual(mean);
     expect(await embed(['-m', hub.id], { ...online, HF_HUB_OFFLINE: '1' })).toEqual(mean);
+  });
+
+  test('a cache that does not tell whether there are any is refused offline, unless the pooling is given', async () => {
+    hub.add('modules.json', modulesJson('Transformer', 'Pooling'));
+    hub.add('1_Pooling/config.json', cls);
+    const online = { HF_HOME: home, HF_ENDPOINT: hub.endpoint, HF_HUB_OFFLINE: '0' };
+    const mean = await embed(['-m', hub.id, '--pooling', 'mean'], online); // which fetches the model only
+    const offline = { ...online, HF_HUB_OFFLINE: '1' };
+    expect(await embed(['-m', hub.id, '--pooling', 'mean'], offline)).toEqual(mean);
+    for (const [given, file] of [
+      [[], 'modules.json'],
+      [['--pooling', 'mean', '--prompt-name', 'query'], 'config_sentence_transformers.json'],
+    ] as const) {
+      const { status, stderr } = await runCli(['embed', '-m', hub.id, ...given, text], { environment: offline });
+      expect(status).toBe(1);
+      expect(stderr).toContain(`the cache does not tell whether ${hub.id} has a ${file}`);
+      expect(stderr).toMatch(/'pooling', 'prompt'.*\[OFFLINE\]\n$/);
+    }
   });
 
   test('what modules.json names but the repository lacks is told', async () => {

@@ -92,6 +92,7 @@ test('a fresh download gives the files and leaves the cache as huggingface_hub l
   expect(tree(join(home, 'hub'))).toEqual(
     [
       ...names.map((name) => `models--owner--tiny-model/blobs/${hub.etag(name)}`),
+      `models--owner--tiny-model/.no_exist/${hub.commit}/modules.json`,
       'models--owner--tiny-model/refs/main',
       ...names.map((name) => `models--owner--tiny-model/snapshots/${hub.commit}/${name}`),
     ].sort(),
@@ -120,28 +121,38 @@ test('SentencePiece files and vocab.json are fetched where there is no tokenizer
 test('a file that is asked for by its name is fetched alone, and where there is none that is noted', async () => {
   const name = '1_Pooling/config.json';
   await resolve();
-  const lacking = await resolve({ what: { file: name } });
+  const lacking = await resolve({ what: { files: [name] } });
   expect(lacking).toEqual({
     kind: 'folder',
     folder: lacking.folder,
     weights: [],
     tokenizerFiles: {},
+    asked: {},
     commit: hub.commit,
   });
-  expect(tree(join(storage(), '.no_exist', hub.commit))).toEqual([name]);
+  expect(tree(join(storage(), '.no_exist', hub.commit))).toEqual([name, 'modules.json']);
   hub.forgetRequests();
-  expect(await resolve({ what: { file: name }, revision: hub.commit })).toEqual(lacking);
+  expect(await resolve({ what: { files: [name] }, revision: hub.commit })).toEqual(lacking);
   expect(hub.hubRequests).toEqual([]); // a commit never changes
 
   hub.commit = 'b'.repeat(40);
   hub.add(name, '{}');
   hub.forgetRequests();
-  const found = await resolve({ what: { file: name } });
-  expect(found.asked).toBe(join(storage(), 'snapshots', hub.commit, '1_Pooling', 'config.json'));
-  expect(readFileSync(found.asked ?? '', 'utf8')).toBe('{}');
+  const found = await resolve({ what: { files: [name] } });
+  expect(found.asked).toEqual({ [name]: join(storage(), 'snapshots', hub.commit, '1_Pooling', 'config.json') });
+  expect(readFileSync(found.asked?.[name] ?? '', 'utf8')).toBe('{}');
   expect(hub.hubRequests.filter(({ path }) => path.includes('/resolve/'))).toHaveLength(1);
   expect(hub.contentRequests).toEqual([]);
-  expect(await resolve({ what: { file: name }, offline: true })).toEqual(found);
+  expect(await resolve({ what: { files: [name] }, offline: true })).toEqual(found);
+});
+
+test('what the cache does not tell is unknown where the hub can not be asked', async () => {
+  await resolve();
+  const names = ['modules.json', 'other.json'];
+  const { asked, unknown } = await resolve({ what: { files: names }, offline: true });
+  expect([asked, unknown]).toEqual([{}, ['other.json']]); // any download notes that there is no modules.json
+  await resolve({ what: { files: names } });
+  expect(await resolve({ what: { files: names }, offline: true })).not.toHaveProperty('unknown');
 });
 
 test('the tokenizer is fetched without the weights, and what the commit lacks is noted', async () => {
@@ -153,6 +164,7 @@ test('the tokenizer is fetched without the weights, and what the commit lacks is
     'added_tokens.json',
     'chat_template.jinja',
     'chat_template.json',
+    'modules.json',
     'special_tokens_map.json',
   ]);
 });

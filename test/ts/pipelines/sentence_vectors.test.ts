@@ -33,6 +33,8 @@ async function similarities(source: string, options: Partial<SentenceVectors> = 
 // Vectors are rounded to float32 after pooling and after division by their lengths.
 const near = (values: readonly number[]) => values.map((value) => expect.closeTo(value, 5));
 
+/** What the files say where they say nothing else. */
+const plain = { includePrompt: true, lowerCase: false };
 const all = modulesJson('Transformer', 'Pooling', 'Normalize');
 
 describe("sentence similarity pools as sentence-transformers' files say", () => {
@@ -72,9 +74,9 @@ describe("sentence similarity pools as sentence-transformers' files say", () => 
     const bert = join(__dirname, '..', '..', 'fixtures', 'models', 'bert');
     expect(await similarities(bert)).toEqual(near(await cosines(bert, 'mean')));
     const gguf = join(__dirname, '..', '..', 'fixtures', 'gguf');
-    const expected = { pooling: 'mean', normalize: true };
-    expect(await sentenceVectors('here', bert, {})).toEqual(expected);
-    expect(await sentenceVectors('here', gguf, { gguf_file: 'any.gguf' })).toEqual(expected);
+    const expected = { ...plain, pooling: 'mean', normalize: true };
+    expect(await sentenceVectors({ where: 'here', source: bert })).toEqual(expected);
+    expect(await sentenceVectors({ where: 'here', source: gguf, gguf_file: 'any.gguf' })).toEqual(expected);
   });
 
   it('feature extraction gives a vector a token nevertheless', async () => {
@@ -88,7 +90,7 @@ describe("sentence similarity pools as sentence-transformers' files say", () => 
 describe('what the files say', () => {
   const read = async (files: Readonly<Record<string, string>>) => {
     using folder = sentenceFolder('bert', files);
-    return await sentenceVectors('here', folder.path, {});
+    return await sentenceVectors({ where: 'here', source: folder.path });
   };
   const modules = (...rest: object[]) =>
     JSON.stringify([{ type: 'sentence_transformers.models.Transformer', path: '' }, ...rest]);
@@ -96,20 +98,26 @@ describe('what the files say', () => {
   const cls = poolingJson('cls_token');
 
   it.each<[string, string, string, SentenceVectors]>([
-    ['no module Normalize', modulesJson('Transformer', 'Pooling'), cls, { pooling: 'cls', normalize: false }],
-    ['a module Normalize', all, cls, { pooling: 'cls', normalize: true }],
+    ['no module Normalize', modulesJson('Transformer', 'Pooling'), cls, { ...plain, pooling: 'cls', normalize: false }],
+    ['a module Normalize', all, cls, { ...plain, pooling: 'cls', normalize: true }],
     [
       'no pooling_mode at all is the mean',
       all,
       '{"word_embedding_dimension": 16}',
-      { pooling: 'mean', normalize: true },
+      { ...plain, pooling: 'mean', normalize: true },
     ],
-    ['pooling_mode by name', all, '{"pooling_mode": "lasttoken"}', { pooling: 'last', normalize: true }],
+    ['pooling_mode by name', all, '{"pooling_mode": "lasttoken"}', { ...plain, pooling: 'last', normalize: true }],
     [
       'packages between, as in other releases',
       modules({ ...pooling, type: 'sentence_transformers.sentence_transformer.modules.pooling.Pooling' }),
       cls,
-      { pooling: 'cls', normalize: false },
+      { ...plain, pooling: 'cls', normalize: false },
+    ],
+    [
+      'a pooling without prompts',
+      all,
+      '{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false, "include_prompt": false}',
+      { ...plain, pooling: 'cls', normalize: true, includePrompt: false },
     ],
   ])('%s', async (_, modulesText, poolingText, expected) => {
     expect(await read({ 'modules.json': modulesText, '1_Pooling/config.json': poolingText })).toEqual(expected);
@@ -117,7 +125,7 @@ describe('what the files say', () => {
 
   it('the folder of the pooling may have any name', async () => {
     const files = { 'modules.json': modules({ ...pooling, path: 'a/b' }), 'a/b/config.json': cls };
-    expect(await read(files)).toEqual({ pooling: 'cls', normalize: false });
+    expect(await read(files)).toEqual({ ...plain, pooling: 'cls', normalize: false });
   });
 
   const config = '1_Pooling/config.json';
@@ -132,6 +140,19 @@ describe('what the files say', () => {
       { [config]: '{"pooling_mode_cls_token":"yes"}' },
       'INVALID_CHECKPOINT',
       [config, 'pooling_mode_cls_token'],
+    ],
+    ['a prompt', { [config]: '{"include_prompt": 1}' }, 'INVALID_CHECKPOINT', [config, "'include_prompt'"]],
+    [
+      'lengths',
+      { [config]: cls, 'sentence_bert_config.json': '{"max_seq_length": 0}' },
+      'INVALID_CHECKPOINT',
+      ['sentence_bert_config.json', "'max_seq_length' must be a number of tokens"],
+    ],
+    [
+      'case',
+      { [config]: cls, 'sentence_bert_config.json': '{"do_lower_case": "no"}' },
+      'INVALID_CHECKPOINT',
+      ["'do_lower_case'"],
     ],
     ['broken', { [config]: '{"pooling_mode_cls_token":' }, 'INVALID_CHECKPOINT', [config, 'no valid JSON']],
     ['missing', {}, 'NOT_FOUND', [config, 'modules.json', "give 'pooling'"]],
