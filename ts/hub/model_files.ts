@@ -12,7 +12,7 @@ export const TOKENIZER_FILES = {
   chatTemplateJson: 'chat_template.json',
 } as const;
 
-/** What makes a tokenizer where there is no tokenizer.json: SentencePiece files, and vocab.json where ids aren't those of their pieces. */
+/** What makes a tokenizer where there is no tokenizer.json. */
 export const SENTENCEPIECE_FILES = {
   sourcePieces: 'source.spm',
   targetPieces: 'target.spm',
@@ -23,11 +23,13 @@ export const SENTENCEPIECE_FILES = {
 } as const;
 /** Chat templates beside the default one, `NAME.jinja` each. */
 export const CHAT_TEMPLATES_FOLDER = 'additional_chat_templates';
+/** And where there are none of those: lists of tokens. vocab.json is also for SentencePiece files whose ids aren't those of their pieces. */
 const VOCABULARY_FILE = { vocabulary: 'vocab.json' } as const;
+const VOCABULARY_FILES = { ...VOCABULARY_FILE, merges: 'merges.txt', wordPieces: 'vocab.txt' } as const;
 export type TokenizerFile =
   | keyof typeof TOKENIZER_FILES
   | keyof typeof SENTENCEPIECE_FILES
-  | keyof typeof VOCABULARY_FILE;
+  | keyof typeof VOCABULARY_FILES;
 
 export const CONFIG_FILE = 'config.json';
 export const GENERATION_CONFIG_FILE = 'generation_config.json';
@@ -59,7 +61,7 @@ export interface ModelFiles {
   readonly quantization?: string;
   /** safetensors files, or the parts of a GGUF file, in order. Empty when only the tokenizer was asked for (and is no GGUF). */
   readonly weights: readonly string[];
-  /** When the tokenizer was asked for (and is no GGUF): `tokenizer`, or SentencePiece files where there is none; the others when the model has them. */
+  /** When the tokenizer was asked for (and is no GGUF): `tokenizer`, or SentencePiece files or lists of tokens where there is none; the others when the model has them. */
   readonly tokenizerFiles: Readonly<Partial<Record<TokenizerFile, string>>>;
   /** The files that were asked for by their names: paths of those that there are. */
   readonly asked?: Readonly<Record<string, string>>;
@@ -136,17 +138,17 @@ async function planModel(listing: FileListing): Promise<FilePlan> {
 async function planTokenizer(listing: FileListing): Promise<FilePlan> {
   const found = await filesOf(listing, TOKENIZER_FILES);
   const hasConfig = await listing.has(CONFIG_FILE);
-  // Which tokenizer pieces belong to stands in one of these.
+  // Which tokenizer other files belong to stands in one of these.
   const saysClass = hasConfig || found.tokenizerConfig !== undefined;
-  const pieces = found.tokenizer === undefined && saysClass ? await filesOf(listing, SENTENCEPIECE_FILES) : {};
-  if (Object.keys(pieces).length > 0) Object.assign(found, pieces, await filesOf(listing, VOCABULARY_FILE));
+  const others = found.tokenizer === undefined && saysClass ? await otherTokenizerFiles(listing) : {};
+  if (Object.keys(others).length > 0) Object.assign(found, others);
   else if (found.tokenizer === undefined) {
     const gguf = onlyGguf(listing);
     if (gguf !== undefined) return ggufPlan(listing, gguf);
     throw new OctoformerError(
       'NOT_FOUND',
-      `${TOKENIZER_FILES.tokenizer} is not in ${listing.place} (${summary(listing)}), and no SentencePiece file (${Object.values(SENTENCEPIECE_FILES).join(', ')}); ` +
-        'older models have other tokenizer files only: in Python, AutoTokenizer.from_pretrained(SOURCE).save_pretrained(FOLDER) writes it',
+      `${TOKENIZER_FILES.tokenizer} is not in ${listing.place} (${summary(listing)}), and what else makes a tokenizer neither: a SentencePiece file (${Object.values(SENTENCEPIECE_FILES).join(', ')}), ` +
+        'vocab.txt, or vocab.json with merges.txt, each beside a config.json or tokenizer_config.json that tells what kind of tokenizer it is; in Python, AutoTokenizer.from_pretrained(SOURCE).save_pretrained(FOLDER) writes it',
     );
   }
   const chatTemplates = listing.names.filter((name) => isChatTemplate.test(name));
@@ -157,6 +159,15 @@ async function planTokenizer(listing: FileListing): Promise<FilePlan> {
     tokenizerFiles: found,
     ...(chatTemplates.length > 0 ? { chatTemplates } : {}),
   };
+}
+
+/** SentencePiece files, or lists of tokens, where a tokenizer could be made of them. */
+async function otherTokenizerFiles(listing: FileListing): Promise<Partial<Record<TokenizerFile, string>>> {
+  const pieces = await filesOf(listing, SENTENCEPIECE_FILES);
+  if (Object.keys(pieces).length > 0) return { ...pieces, ...(await filesOf(listing, VOCABULARY_FILE)) };
+  const lists = await filesOf(listing, VOCABULARY_FILES);
+  const isEnough = lists.wordPieces !== undefined || (lists.vocabulary !== undefined && lists.merges !== undefined);
+  return isEnough ? lists : {};
 }
 
 const isChatTemplate = new RegExp(`^${CHAT_TEMPLATES_FOLDER}/[^/]+\\.jinja$`);

@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import { callNative, nativeAddon } from '../binding/load';
 import { checkOptions } from '../binding/options';
-import { type ModelFiles, resolveModelFiles } from '../hub';
+import { type ModelFiles, resolveModelFiles, SENTENCEPIECE_FILES } from '../hub';
 import { readFile } from '../hub/files';
 import { MergeTable, Tokenizer, type TokenizerFiles, TokenTable, tokenizerFromGguf } from '../tokenization';
-import { parseJsonObject, readJsonObject } from './json_file';
+import { parseJsonObject, readJsonObject, readText } from './json_file';
 import type { LoadProgress } from './load_options';
 import { openCheckpoint } from './open_checkpoint';
 
@@ -21,9 +21,9 @@ const where = 'AutoTokenizer.from_pretrained()';
 /** Opens the tokenizer of a checkpoint. */
 export const AutoTokenizer = {
   /**
-   * @param source a folder with tokenizer.json or SentencePiece files, a `.gguf` file, or a hub id `owner/name`
-   * @throws OctoformerError NOT_FOUND, INVALID_TOKENIZER, INVALID_CHECKPOINT, UNSUPPORTED_ARCHITECTURE and UNSUPPORTED_OPTION (SentencePiece files of
-   *   a class, or with settings, that isn't known), UNKNOWN_OPTION, NETWORK, OFFLINE, ABORTED
+   * @param source a folder with tokenizer.json, SentencePiece files, vocab.txt, or vocab.json and merges.txt, a `.gguf` file, or a hub id `owner/name`
+   * @throws OctoformerError NOT_FOUND, INVALID_TOKENIZER, INVALID_CHECKPOINT, UNSUPPORTED_ARCHITECTURE and UNSUPPORTED_OPTION (other files than tokenizer.json
+   *   of a class, or with settings, that isn't known), UNKNOWN_OPTION, NETWORK, OFFLINE, ABORTED
    */
   async from_pretrained(source: string, options: TokenizerLoadOptions = {}): Promise<Tokenizer> {
     return readTokenizer(await resolveTokenizer(source, options));
@@ -63,9 +63,28 @@ async function openFiles(files: ModelFiles): Promise<Tokenizer> {
     chatTemplate: chatTemplate ? await readFile(chatTemplate, 'utf8') : await templateOf(chatTemplateJson),
   };
   if (tokenizer) return Tokenizer.fromFiles({ ...others, tokenizerJson: await readTokenizerJson(tokenizer) });
-  // Read where it is needed only.
-  const { readSentencePieces } = require('./sentencepiece_files') as typeof import('./sentencepiece_files');
-  return Tokenizer.fromFiles(await readSentencePieces(files, others));
+  return Tokenizer.fromFiles(await readOlderFiles(files, others));
+}
+
+/** What stands for tokenizer.json: SentencePiece files, else lists of tokens. Their readers are read where they are needed only. */
+async function readOlderFiles(
+  files: ModelFiles,
+  others: Omit<TokenizerFiles, 'tokenizerJson'>,
+): Promise<TokenizerFiles> {
+  const { vocabulary, merges, wordPieces } = files.tokenizerFiles;
+  if (Object.keys(SENTENCEPIECE_FILES).some((key) => key in files.tokenizerFiles)) {
+    const { readSentencePieces } = require('./sentencepiece_files') as typeof import('./sentencepiece_files');
+    return readSentencePieces(files, others);
+  }
+  const { tokenizerFilesFromVocabulary } =
+    require('../tokenization/vocabulary_files') as typeof import('../tokenization/vocabulary_files');
+  const folder = {
+    ...others,
+    ...(wordPieces ? { wordPieces: await readText(wordPieces, 'INVALID_TOKENIZER') } : {}),
+    ...(vocabulary ? { vocab: await readJsonObject(vocabulary, 'INVALID_TOKENIZER') } : {}),
+    ...(merges ? { merges: await readText(merges, 'INVALID_TOKENIZER') } : {}),
+  };
+  return tokenizerFilesFromVocabulary(folder, files.folder);
 }
 
 /** Where tokenizer_config.json doesn't name the class of tokenizers, config.json does: older ones by name, all by the type of the model. */

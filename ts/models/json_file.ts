@@ -51,7 +51,8 @@ function parse(text: string, path: string, code: InvalidCode): unknown {
   }
 }
 
-async function readText(path: string, code: InvalidCode): Promise<string> {
+/** Reads such a file as text. @throws OctoformerError NOT_FOUND, or that code */
+export async function readText(path: string, code: InvalidCode): Promise<string> {
   const most = code === 'INVALID_TOKENIZER' ? maxTokenizerBytes : maxConfigBytes;
   let size: number;
   try {

@@ -4,40 +4,12 @@ import { MergeTable } from './merge_table';
 import { type EndToken, templateOfEnds } from './post_processors';
 import { TokenTable } from './token_table';
 import { Tokenizer, type TokenizerFiles } from './tokenizer';
+import { gpt2Words, WORD_RULES } from './word_rules';
 
 /** Kinds of tokens in `tokenizer.ggml.token_type` (llama.cpp, `llama_token_type`). */
 const TOKEN_UNKNOWN = 2;
 const TOKEN_CONTROL = 3;
 const TOKEN_USER_DEFINED = 4;
-
-const CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
-
-function split(pattern: string): object {
-  return { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false };
-}
-
-function words(digits: string): string {
-  return `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
-}
-
-const gpt2Words = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
-const bytesOnly = { ...gpt2Words, use_regex: false };
-
-interface WordRules {
-  readonly steps: readonly object[];
-  readonly normalizer?: object;
-  /** A word that is a token as a whole is not built by merges. */
-  readonly ignoreMerges?: boolean;
-}
-
-/** How byte-level BPE tokenizers cut words, by `tokenizer.ggml.pre`; patterns as in the models' own tokenizer.json. */
-const WORD_RULES: Readonly<Record<string, WordRules>> = {
-  default: { steps: [gpt2Words] },
-  'gpt-2': { steps: [gpt2Words] },
-  smollm: { steps: [{ type: 'Digits', individual_digits: true }, gpt2Words] },
-  'llama-bpe': { steps: [split(words('\\p{N}{1,3}')), bytesOnly], ignoreMerges: true },
-  qwen2: { steps: [split(words('\\p{N}')), bytesOnly], normalizer: { type: 'NFC' } },
-};
 
 /** What the keys `tokenizer.ggml.*` say. */
 class GgufVocabulary {

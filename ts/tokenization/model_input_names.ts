@@ -6,8 +6,20 @@ import type { JsonPart } from './json_part';
  */
 const withoutTokenTypes = new Set(
   [
-    ...['Bart', 'Camembert', 'DistilBert', 'GPT2', 'M2M100', 'Marian', 'MBart', 'MBart50', 'MPNet'],
-    ...['Nllb', 'Pegasus', 'Roberta', 'T5', 'XLMRoberta'],
+    ...[
+      'Bart',
+      'Camembert',
+      'CodeGen',
+      'DistilBert',
+      'GPT2',
+      'GPTNeoX',
+      'M2M100',
+      'Marian',
+      'MBart',
+      'MBart50',
+      'MPNet',
+    ],
+    ...['Nllb', 'Pegasus', 'Qwen2', 'Roberta', 'T5', 'XLMRoberta'],
   ].map((name) => `${name}Tokenizer`),
 );
 

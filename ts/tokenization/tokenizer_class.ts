@@ -36,6 +36,7 @@ const CLASS_ROLES: Readonly<Record<string, DefaultRoles>> = {
   BartTokenizer: fairseqRoles,
   BertTokenizer: wordPieceRoles,
   CamembertTokenizer: fairseqRoles,
+  CodeGenTokenizer: endOfTextRoles,
   DebertaV2Tokenizer: bertLikeRoles,
   DistilBertTokenizer: wordPieceRoles,
   ElectraTokenizer: wordPieceRoles,

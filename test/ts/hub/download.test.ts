@@ -118,6 +118,15 @@ test('SentencePiece files and vocab.json are fetched where there is no tokenizer
   expect(await resolve({ what: 'tokenizer', offline: true })).toEqual(files);
 });
 
+test('lists of tokens are fetched where there is nothing else', async () => {
+  hub.files.delete('tokenizer.json');
+  for (const name of ['vocab.json', 'merges.txt']) hub.add(name, name);
+  const files = await resolve({ what: 'tokenizer' });
+  const { vocabulary = '', merges = '' } = files.tokenizerFiles;
+  expect([vocabulary, merges].map((path) => readFileSync(path, 'utf8'))).toEqual(['vocab.json', 'merges.txt']);
+  expect(await resolve({ what: 'tokenizer', offline: true })).toEqual(files);
+});
+
 test('a file that is asked for by its name is fetched alone, and where there is none that is noted', async () => {
   const name = '1_Pooling/config.json';
   await resolve();

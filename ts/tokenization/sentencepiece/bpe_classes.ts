@@ -1,4 +1,5 @@
-import { extraTokensOf, type FolderFacts, type TokenizerClass, template } from './description';
+import { extraTokensOf, template } from '../tokenizer_folder';
+import type { FolderFacts, TokenizerClass } from './description';
 import { fairseqBeginning } from './fairseq';
 import { nllbLanguages } from './languages';
 import { charsmapOf, inSequence, joinedSpaces, metaspace, rebuilt } from './rebuilt';

@@ -1,6 +1,6 @@
 import { OctoformerError } from '../../binding/error';
-import type { ClassDescription, FolderFacts, TokenizerClass } from './description';
-import { extraTokensOf, template } from './description';
+import { type ClassDescription, extraTokensOf, template } from '../tokenizer_folder';
+import type { FolderFacts, TokenizerClass } from './description';
 import { m2m100Languages, wmt21Languages } from './languages';
 import { SentencePieceProcessor } from './processor';
 

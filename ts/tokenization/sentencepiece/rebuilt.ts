@@ -1,4 +1,5 @@
-import { type ClassDescription, extraTokensOf, type FolderFacts } from './description';
+import { type ClassDescription, extraTokensOf } from '../tokenizer_folder';
+import type { FolderFacts } from './description';
 import { PIECE, type SentencePieceModel } from './model_file';
 
 // Tokenizers that Python makes anew from the pieces of a SentencePiece file, in the form of a tokenizer.json: their normalization and their cuts are that form's,

@@ -1,8 +1,9 @@
 import { OctoformerError } from '../../binding/error';
 import type { TokenizerFiles } from '../pipeline';
 import { tokenizerClassName } from '../tokenizer_class';
+import type { ClassDescription } from '../tokenizer_folder';
 import { gemma, llama, nllb } from './bpe_classes';
-import { type ClassDescription, FolderFacts, type SentencePieceFolder, type TokenizerClass } from './description';
+import { FolderFacts, type SentencePieceFolder, type TokenizerClass } from './description';
 import { m2m100, marian } from './listed_classes';
 import { albert, camembert, debertaV2, mbart, mbart50, pegasus, t5, xlmRoberta } from './unigram_classes';
 

@@ -1,5 +1,6 @@
 import type { JsonPart } from '../json_part';
-import { type FolderFacts, type TokenizerClass, template } from './description';
+import { template } from '../tokenizer_folder';
+import type { FolderFacts, TokenizerClass } from './description';
 import { fairseqBeginning } from './fairseq';
 import { mbart50Languages, mbartLanguages } from './languages';
 import {
