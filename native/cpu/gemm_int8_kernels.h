@@ -122,7 +122,8 @@ inline int64_t most_int8_lacks(int64_t depth) { return 32 + depth / 2; }
 inline constexpr int64_t kLacksAtOnce = 64;
 
 /// Partial sums; of tiled kernels those being finished too (two strips of row_granule rows by a panel). Where weights
-/// are narrowed: a run of k of activations and of a panel, too, and what weights lack. `depth_block`: 0 for few_rows.
+/// are narrowed: a run of k of activations and of a panel, too, what weights lack, and two values for four k.
+/// `depth_block`: 0 for few_rows.
 inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64_t panels, int64_t depth_block = 0) {
   int64_t granule = kernel.row_tile > kernel.row_granule ? kernel.row_tile : kernel.row_granule;
   if (kernel.narrowed_rows > granule) granule = kernel.narrowed_rows;
@@ -130,7 +131,7 @@ inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64
   int64_t values = all_rows * panels * kernel.panel + (kernel.tiled ? 2 * granule * kernel.panel : 0);
   if (kernel.narrowed_rows > 0) {
     constexpr int64_t kLackValues = sizeof(Int8Lack) / sizeof(int32_t);
-    values += (all_rows + kernel.panel) * depth_block / 4;
+    values += (all_rows + kernel.panel + 2) * depth_block / 4;
     values += (most_int8_lacks(depth_block) + kLacksAtOnce) * kLackValues;
   }
   return (values + 15) / 16 * 16;

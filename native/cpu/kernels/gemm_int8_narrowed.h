@@ -1,10 +1,12 @@
 // Integer products of many rows on units that multiply unsigned by signed bytes and add pairs of products in 16 bits,
 // saturating (vpmaddubsw): three instructions for as many multiply-adds as a vector has bytes, none of them for signs.
 //
-// Activations are made unsigned, u = a + 128. A pair u0 w0 + u1 w1 fits into 16 bits unless w0 + w1 is above 128 or
-// below -128 (both have one sign then), as in 1 to 2 % of the pairs of models' weights. From either weight of these 64
-// is taken, or added to it if it is negative: then they fit, and 64 (u0 + u1) is what their column lacks, or has too
-// much. That is put right for some rows at a time. Everything is exact, modulo 2^32, for weights of -128, too.
+// Activations are made unsigned, each k by its own shift: u = a + shift, which is 0 for the least of some rows (and no
+// less than 0 for a = 0). Where no u of a pair of k is above U, u0 w0 + u1 w1 fits into 16 bits unless |w0 + w1| is
+// above 32767 / U (both have one sign then), which is 128 or more: so are 0.1 to 0.5 % of the pairs of models' weights.
+// From either weight of these 64 is taken, or added to it if it is negative: then they fit, and 64 (u0 + u1) is what
+// their column lacks, or has too much. That is put right for some rows at a time. Everything is exact, modulo 2^32, for
+// weights of -128, too.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -27,10 +29,12 @@ constexpr int kNarrowedRows = kNarrowedGroups * kGroupRows;
 /// What products of a block of k read, in scratch.
 struct NarrowedBlock {
   uint8_t* activations;  // u: [groups of rows][depth / 4][kGroupRows][4]
+  uint8_t* shifts;       // [depth], 0 to 128
+  int32_t* limits;       // [depth / 4]: what two pairs of weights may add up to, 16 bits each
   int8_t* weights;       // of a panel: [depth / 4][kPanel][4]
   Int8Lack* lacks;       // what they lack
   int64_t lack_count;
-  int32_t start[kPanel];  // what u has too much: -128 times the sums of all weights
+  int32_t start[kPanel];  // what u has too much: -shift times the weights, in all
   // Where add_lacks() adds, zeros before and after.
   alignas(64) int32_t columns[kPanel * kNarrowedRows] = {};
 };
@@ -39,23 +43,69 @@ inline NarrowedBlock narrowed_block(const Int8Task& task) {
   const int64_t rows = (task.last_row - task.first_row + kNarrowedRows - 1) / kNarrowedRows * kNarrowedRows;
   NarrowedBlock block;
   block.activations = reinterpret_cast<uint8_t*>(task.sums + rows * (task.last_panel - task.first_panel) * kPanel);
-  block.weights = reinterpret_cast<int8_t*>(block.activations + rows * task.depth_block);
+  block.limits = reinterpret_cast<int32_t*>(block.activations + rows * task.depth_block);
+  block.shifts = reinterpret_cast<uint8_t*>(block.limits + task.depth_block / 4);
+  block.weights = reinterpret_cast<int8_t*>(block.shifts + task.depth_block);
   block.lacks = reinterpret_cast<Int8Lack*>(block.weights + kPanel * task.depth_block);
   return block;
 }
 
+/// 32767 / U, or 256 where two weights add up to no more in magnitude.
+struct PairLimits {
+  int16_t of[256];
+  constexpr PairLimits() : of() {
+    for (int u = 0; u < 256; ++u) of[u] = static_cast<int16_t>(u < 128 ? 256 : 32767 / u);
+  }
+};
+constexpr PairLimits kPairLimits;
+
+/// Shifts and limits of four k from the least and the largest activations of all rows (the least at most 0).
+inline void take_ranges(const int8_t* least, const int8_t* largest, int64_t k, NarrowedBlock& block) {
+  int widest[2] = {0, 0};
+  for (int i = 0; i < 4; ++i) {
+    const int width = largest[i] - least[i];
+    if (width > widest[i / 2]) widest[i / 2] = width;
+    block.shifts[k + i] = static_cast<uint8_t>(-least[i]);
+  }
+  block.limits[k / 4] = kPairLimits.of[widest[0]] | kPairLimits.of[widest[1]] << 16;
+}
+
+template <class Unit>
+void find_ranges(const uint8_t* first, int64_t stride, int64_t count, int64_t depth, NarrowedBlock& block) {
+  constexpr int64_t kStep = Unit::range_step;
+  int8_t least[kStep], largest[kStep];
+  int64_t k = 0;
+  for (; k + kStep <= depth; k += kStep) {
+    Unit::find_ranges(first + k, stride, count, least, largest);
+    for (int64_t i = 0; i < kStep; i += 4) take_ranges(least + i, largest + i, k + i, block);
+  }
+  for (; k < depth; k += 4) {
+    for (int64_t i = 0; i < 4; ++i) {
+      least[i] = largest[i] = 0;
+      for (int64_t r = 0; r < count; ++r) {
+        const auto value = static_cast<int8_t>(first[r * stride + k + i]);
+        if (value < least[i]) least[i] = value;
+        if (value > largest[i]) largest[i] = value;
+      }
+    }
+    take_ranges(least, largest, k, block);
+  }
+}
+
 /// Rows that the last group lacks are like the last one: nobody looks at their sums.
 template <class Unit>
-void arrange_rows(const uint8_t* first, int64_t stride, int64_t count, int64_t depth, uint8_t* to) {
+void arrange_rows(const uint8_t* first, int64_t stride, int64_t count, int64_t depth, NarrowedBlock& block) {
   constexpr int64_t kStep = 4 * kGroupRows;
+  find_ranges<Unit>(first, stride, count, depth, block);
+  uint8_t* to = block.activations;
   for (int64_t begin = 0; begin < count; begin += kGroupRows) {
     const uint8_t* row[kGroupRows];
     for (int64_t r = 0; r < kGroupRows; ++r) row[r] = first + minimum(begin + r, count - 1) * stride;
     int64_t k = 0;
-    for (; k + kStep <= depth; k += kStep, to += kStep * kGroupRows) Unit::arrange(row, k, to);
+    for (; k + kStep <= depth; k += kStep, to += kStep * kGroupRows) Unit::arrange(row, k, block.shifts, to);
     for (; k < depth; k += 4) {
       for (int64_t r = 0; r < kGroupRows; ++r, to += 4) {
-        for (int64_t i = 0; i < 4; ++i) to[i] = row[r][k + i] ^ 0x80;
+        for (int64_t i = 0; i < 4; ++i) to[i] = static_cast<uint8_t>(row[r][k + i] + block.shifts[k + i]);
       }
     }
   }
@@ -85,12 +135,15 @@ template <class Unit>
   for (int64_t first = 0; first < vectors; first += kVectors) {
     uint64_t columns = 0;
     for (int64_t some = 0; some < kVectors && first + some < vectors; some += kPanelVectors) {
+      const int64_t four = (first + some) / kPanelVectors;
+      const typename Unit::Limits limits = Unit::broadcast_limits(to.limits[four]);
+      const typename Unit::Activations shifts = Unit::broadcast(to.shifts + 4 * four);
 #pragma GCC unroll 8
       for (int v = 0; v < kPanelVectors; ++v) {
         const int64_t place = (first + some + v) * kVectorBytes;
         const typename Unit::Weights w = Unit::load(weights + place);
-        sums[v] = Unit::accumulate(Unit::ones(), w, sums[v]);
-        columns |= static_cast<uint64_t>(Unit::narrow(w, to.weights + place)) << ((some + v) * Vec::lanes);
+        sums[v] = Unit::accumulate(shifts, w, sums[v]);
+        columns |= static_cast<uint64_t>(Unit::narrow(w, limits, to.weights + place)) << ((some + v) * Vec::lanes);
       }
     }
     for (; columns != 0; columns &= columns - 1) {
@@ -102,7 +155,7 @@ template <class Unit>
   }
 #pragma GCC unroll 8
   for (int v = 0; v < kPanelVectors; ++v) {
-    IntVec::store(to.start + v * Vec::lanes, IntVec::mul(sums[v], IntVec::set1(-128)));
+    IntVec::store(to.start + v * Vec::lanes, IntVec::sub(IntVec::set1(0), sums[v]));
   }
   to.lack_count = count;
   return true;
@@ -198,7 +251,7 @@ void many_narrowed_rows_int8(const Int8Task& task) {
   const uint8_t* block = task.activations + task.first_row * task.row_stride;
   for (int64_t first = 0; first < task.depth; first += task.depth_block, block += task.block_stride) {
     const int64_t depth = minimum(task.depth_block, task.depth - first), count = task.last_row - task.first_row;
-    arrange_rows<Narrowed>(block, task.row_stride, count, depth, narrowed.activations);
+    arrange_rows<Narrowed>(block, task.row_stride, count, depth, narrowed);
     int32_t* sums = task.sums;
     for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
       const int8_t* weights = task.weights + panel * task.panel_stride + first * kPanel;

@@ -11,7 +11,6 @@ struct NarrowedInt8Unit {
   using Weights = __m256i;
   using Activations = __m256i;
   static inline Weights load(const int8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-  static inline Activations ones() { return _mm256_set1_epi8(1); }
   static inline Activations broadcast(const uint8_t* p) {
     int32_t four;
     __builtin_memcpy(&four, p, sizeof four);
@@ -24,11 +23,19 @@ struct NarrowedInt8Unit {
   static inline IntVec::I accumulate(Activations u, Weights w, IntVec::I sum) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(u, w), _mm256_set1_epi16(1)));
   }
+  /// What pairs of weights may add up to, and its negative.
+  struct Limits {
+    __m256i most, least;
+  };
+  static inline Limits broadcast_limits(int32_t two) {
+    const __m256i most = _mm256_set1_epi32(two);
+    return {most, _mm256_sub_epi16(_mm256_setzero_si256(), most)};
+  }
   /// Writes the weights whose pairs fit. Bit c: those of lane c lack something.
-  static inline uint32_t narrow(Weights w, int8_t* to) {
-    const __m256i pairs = _mm256_maddubs_epi16(ones(), w);
-    const __m256i high = _mm256_cmpgt_epi16(pairs, _mm256_set1_epi16(128));
-    const __m256i low = _mm256_cmpgt_epi16(_mm256_set1_epi16(-128), pairs);
+  static inline uint32_t narrow(Weights w, const Limits& limits, int8_t* to) {
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), w);
+    const __m256i high = _mm256_cmpgt_epi16(pairs, limits.most);
+    const __m256i low = _mm256_cmpgt_epi16(limits.least, pairs);
     const __m256i lack =
         _mm256_or_si256(_mm256_and_si256(high, _mm256_set1_epi8(64)), _mm256_and_si256(low, _mm256_set1_epi8(-64)));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_sub_epi8(w, lack));
@@ -55,15 +62,34 @@ struct NarrowedInt8Unit {
       x[i + 4] = _mm256_permute2x128_si256(fours[i], fours[i + 4], 0x31);
     }
   }
-  /// 32 bytes of each of eight rows, made unsigned: four of a row after those of the row before.
-  static inline void arrange(const uint8_t* const (&row)[8], int64_t k, uint8_t* to) {
+  /// The least and the largest of each k, 0 being among them, of `count` rows: a line of the cache at a time.
+  static constexpr int range_step = 64;
+  static inline void find_ranges(const uint8_t* first, int64_t stride, int64_t count, int8_t* least, int8_t* largest) {
+    __m256i low[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+    __m256i high[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+    for (int64_t r = 0; r < count; ++r, first += stride) {
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; ++half) {
+        const __m256i x = load_rows(first + 32 * half);
+        low[half] = _mm256_min_epi8(low[half], x);
+        high[half] = _mm256_max_epi8(high[half], x);
+      }
+    }
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(least) + half, low[half]);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(largest) + half, high[half]);
+    }
+  }
+  /// 32 bytes of each of eight rows, shifted: four of a row after those of the row before.
+  static inline void arrange(const uint8_t* const (&row)[8], int64_t k, const uint8_t* shifts, uint8_t* to) {
     __m256i x[8];
 #pragma GCC unroll 8
     for (int r = 0; r < 8; ++r) x[r] = load_rows(row[r] + k);
     transpose(x);
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) {
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to) + i, _mm256_xor_si256(x[i], _mm256_set1_epi8(-128)));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to) + i, _mm256_add_epi8(x[i], broadcast(shifts + k + 4 * i)));
     }
   }
 };

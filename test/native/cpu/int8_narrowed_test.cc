@@ -23,7 +23,26 @@ class Int8NarrowedWeights : public Int8LinearTest {};
 // Either side of what two weights may add up to, and the most they can.
 constexpr int8_t kPairs[][2] = {{127, 127}, {-128, -128}, {127, 1},   {127, 2},    {1, 127},    {2, 127},
                                 {-128, 0},  {-128, -1},   {-127, -1}, {-127, -2},  {0, -128},   {64, 64},
-                                {65, 64},   {-64, -64},   {-64, -65}, {127, -128}, {-128, 127}, {126, 3}};
+                                {65, 64},   {-64, -64},   {-64, -65}, {127, -128}, {-128, 127}, {126, 3},
+                                {100, 60},  {90, 90},     {127, 101}, {-80, -70},  {-128, -99}, {-100, -127}};
+
+/// Activations of either sign, a fifth of them as large as can be, or a pair of k of which is nearly as large in all
+/// rows, so that many sums come to the edge.
+Matrix activations_of(int64_t rows, int64_t columns, bool even) {
+  Matrix a = reference::random_matrix(rows, columns, 1);
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t k = 0; k < columns; ++k) {
+      float& value = a.values[static_cast<size_t>(row * columns + k)];
+      if (even) {
+        const float level = static_cast<float>(k / 2 * 37 % 256) / 127.5f - 1.0f;
+        value = row % 3 == 0 ? level * value : level;
+      } else if ((row * columns + k) % 5 == 0) {
+        value = value < 0.0f ? -1.0f : 1.0f;
+      }
+    }
+  }
+  return a;
+}
 
 /// One in `rarity` pairs is one of kPairs, every one of the k from 1024 to 2047; others are small. None is below
 /// `least`.
@@ -56,9 +75,8 @@ TEST_P(Int8NarrowedWeights, AreTheReferenceBitForBit) {
       const int8_t least = mapping == Int8Mapping::absmax ? -127 : -128;
       Int8Settings settings;
       settings.activations = mapping;
-      Matrix a = reference::random_matrix(shape.rows, shape.in_features, 1);
-      for (size_t i = 0; i < a.values.size(); i += 5) a.values[i] = a.values[i] < 0.0f ? -1.0f : 1.0f;
       for (const uint64_t rarity : {1, 20, 60, 1000000}) {
+        const Matrix a = activations_of(shape.rows, shape.in_features, rarity <= 20);
         const QuantizedMatrix w = weights_of(shape.out_features, shape.in_features, rarity, least);
         const GivenInt8Rows rows(w.data, std::vector<float>(static_cast<size_t>(w.rows), 127.0f));
         const auto weight =
