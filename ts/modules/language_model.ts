@@ -69,7 +69,9 @@ export interface LanguageModelHeadOptions {
   readonly bias?: boolean;
   /** The full name of a tensor `[1, vocabularySize]` that is added to the logits. */
   readonly biasRow?: string;
-  /** Bounds the logits: softcap * tanh(logit / softcap). */
+  /** Multiplies the logits. */
+  readonly scale?: number;
+  /** Bounds them then: softcap * tanh(logit / softcap). */
   readonly softcap?: number;
 }
 
@@ -79,13 +81,14 @@ const headKinds: OptionKinds<LanguageModelHeadOptions> = {
   name: 'text?',
   bias: 'flag?',
   biasRow: 'text?',
+  scale: 'number?',
   softcap: 'number?',
 };
 
 /** `logits` of the rows that were asked for; `hidden` is the output `last_hidden_state`, unless another value is already. */
 export function languageModelHead(g: GraphBuilder, hidden: Value, options: LanguageModelHeadOptions): void {
   checkModuleOptions('nn.languageModelHead()', options, headKinds);
-  const { vocabularySize, weight, name = 'lm_head', bias = false, biasRow, softcap } = options;
+  const { vocabularySize, weight, name = 'lm_head', bias = false, biasRow, scale, softcap } = options;
   const rows = headRows(g, hidden);
   const logits = linear(g, name, rows, {
     outFeatures: vocabularySize,
@@ -94,7 +97,10 @@ export function languageModelHead(g: GraphBuilder, hidden: Value, options: Langu
     place: 'vocabulary',
     ...(biasRow ? { biasRow } : {}),
   });
-  if (softcap !== undefined) g.add({ op: 'scale', input: logits, factor: 1, softcap, out: logits });
+  if (scale !== undefined || softcap !== undefined) {
+    const cap = softcap === undefined ? {} : { softcap };
+    g.add({ op: 'scale', input: logits, factor: scale ?? 1, ...cap, out: logits });
+  }
   g.output('logits', logits);
 }
 

@@ -1,9 +1,10 @@
-import type { BuiltWeight, GraphBuilder, PartRequest } from '../graph/builder';
+import type { BuiltWeight, GraphBuilder } from '../graph/builder';
 import type { Value } from '../graph/value';
 import { activationByName } from './activation';
 import { gatedFeedForward } from './feed_forward';
 import { linear } from './linear';
 import { checkModuleOptions, type OptionKinds } from './module_options';
+import { nestedLeaf } from './nested';
 
 /** What the matrices of an expert are called. */
 export interface ExpertNames {
@@ -11,6 +12,16 @@ export interface ExpertNames {
   readonly up: string;
   readonly down: string;
 }
+
+/** Tensors below the block, by which matrices of all experts are stacked: `[experts, 2 inner, in]` and `[experts, out, inner]`. */
+export interface ExpertStacks {
+  /** Of each expert the rows of its gate, then those of up. */
+  readonly gateUp: string;
+  readonly down: string;
+}
+
+/** What transformers 5 has in memory, and writes if asked to keep its own names. */
+const ownStacks: ExpertStacks = { gateUp: 'experts.gate_up_proj', down: 'experts.down_proj' };
 
 const gatedNames: ExpertNames = { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' };
 
@@ -29,6 +40,10 @@ export interface MixtureOfExpertsOptions {
   readonly activation: string;
   /** `gate_proj`, `up_proj` and `down_proj` by default. */
   readonly names?: ExpertNames;
+  /** The stacks that all checkpoints of the family have. Where left out, a checkpoint has its experts one by one, or transformers' own stacks. */
+  readonly stacks?: ExpertStacks;
+  /** The matrix that gives the router's logits; `gate` by default. */
+  readonly router?: string;
   /** An expert that works for every token, its result multiplied by the sigmoid of `shared_expert_gate`. */
   readonly shared?: { readonly innerFeatures: number };
   readonly residual?: Value;
@@ -44,6 +59,8 @@ const optionKinds: OptionKinds<MixtureOfExpertsOptions> = {
   outFeatures: 'count',
   activation: 'text',
   names: 'given?',
+  stacks: 'given?',
+  router: 'text?',
   shared: 'given?',
   residual: 'given?',
 };
@@ -61,7 +78,9 @@ export function mixtureOfExperts(g: GraphBuilder, name: string, input: Value, op
   const rows = g.rowsOf(input);
   const { op: activation } = activationByName(options.activation);
   return g.scope(name, kind, () => {
-    const logits = linear(g, 'gate', input, { outFeatures: experts, place: 'float' });
+    const logits = nestedLeaf(g, options.router ?? 'gate', {}, (leaf) =>
+      linear(g, leaf, input, { outFeatures: experts, place: 'float' }),
+    );
     g.output(routerOutput(g), logits);
     const numbers = g.buffer(rows, chosen);
     const weights = g.buffer(rows, chosen);
@@ -111,9 +130,8 @@ interface ExpertMatrices {
 
 /** One matrix an expert of each kind, however the checkpoint keeps them. */
 function expertMatrices(g: GraphBuilder, inFeatures: number, options: MixtureOfExpertsOptions): ExpertMatrices {
-  return g.hasTensor(g.pathOf('experts.gate_up_proj'))
-    ? stackedMatrices(g, inFeatures, options)
-    : separateMatrices(g, inFeatures, options);
+  const stacks = options.stacks ?? (g.hasTensor(g.pathOf(ownStacks.gateUp)) ? ownStacks : undefined);
+  return stacks ? stackedMatrices(g, inFeatures, stacks, options) : separateMatrices(g, inFeatures, options);
 }
 
 function separateMatrices(
@@ -143,40 +161,32 @@ function separateMatrices(
   return found;
 }
 
-/** What transformers 5 has in memory, and writes if asked to keep its own names. */
 function stackedMatrices(
   g: GraphBuilder,
   inFeatures: number,
+  stacks: ExpertStacks,
   { experts, innerFeatures, outFeatures, activation }: MixtureOfExpertsOptions,
 ): ExpertMatrices {
-  return g.scope('experts', 'Experts', () => {
-    const rowsOf = (name: string, part: Omit<PartRequest, 'name' | 'rows'>, first: number, count: number) => {
-      const path = g.pathOf(name);
-      const rows = { take_rows: { first, count } };
-      return g.matrix(path, [{ name: path, ...part, rows }], g.keeping(path, 'layer', path));
-    };
-    const both = { shape: [experts, 2 * innerFeatures, inFeatures] };
-    const down = { shape: [experts, outFeatures, innerFeatures] };
-    const each = (build: (expert: number) => BuiltWeight) =>
-      Array.from({ length: experts }, (_, index) => build(index));
-    const found = {
-      gate: each((expert) => rowsOf('gate_up_proj', both, 2 * expert * innerFeatures, innerFeatures)),
-      up: each((expert) => rowsOf('gate_up_proj', both, (2 * expert + 1) * innerFeatures, innerFeatures)),
-      down: each((expert) => rowsOf('down_proj', down, expert * outFeatures, outFeatures)),
-    };
-    for (const [name, weights] of [
-      ['gate_up_proj', found.gate],
-      ['down_proj', found.down],
-    ] as const) {
-      const parameters = weights.slice(0, 1).flatMap((weight) => weight.parameters);
-      g.leaf(
-        name,
-        'Parameter',
-        '',
-        parameters.map((parameter) => ({ name, ...parameter })),
-      );
-    }
-    g.leaf('act_fn', activationByName(activation).kind, '');
-    return found;
-  });
+  const matrices = (name: string, shape: readonly number[], count: number, first: (expert: number) => number) => {
+    const path = g.pathOf(name);
+    const part = (expert: number) => [{ name: path, shape, rows: { take_rows: { first: first(expert), count } } }];
+    return Array.from({ length: experts }, (_, expert) => g.matrix(path, part(expert), g.keeping(path, 'layer', path)));
+  };
+  const both = [experts, 2 * innerFeatures, inFeatures];
+  const found = {
+    gate: matrices(stacks.gateUp, both, innerFeatures, (expert) => 2 * expert * innerFeatures),
+    up: matrices(stacks.gateUp, both, innerFeatures, (expert) => (2 * expert + 1) * innerFeatures),
+    down: matrices(stacks.down, [experts, outFeatures, innerFeatures], outFeatures, (expert) => expert * outFeatures),
+  };
+  const kinds = { experts: 'Experts' };
+  for (const [name, [weight]] of [[stacks.gateUp, found.gate] as const, [stacks.down, found.down] as const]) {
+    nestedLeaf(g, name, kinds, (leaf) => {
+      const parameters = (weight?.parameters ?? []).map((parameter) => ({ name: leaf, ...parameter }));
+      g.leaf(leaf, 'Parameter', '', parameters);
+    });
+  }
+  nestedLeaf(g, stacks === ownStacks ? 'experts.act_fn' : 'activation', kinds, (leaf) =>
+    g.leaf(leaf, activationByName(activation).kind, ''),
+  );
+  return found;
 }

@@ -4,6 +4,7 @@ import { architectureNames, type CausalLanguageModel, type ForwardOutputs, type 
 import { type Comparison, compareTensor, sameBits, sameIds } from '../goldens/comparison';
 import { compareSearch, type SearchCase, searchOptions } from '../goldens/search';
 import { type GoldenTensor, readSafetensors } from '../safetensors';
+import { formulaFolders } from './formula_checkpoints';
 
 interface GoldenInput {
   readonly input_ids: readonly number[];
@@ -27,12 +28,16 @@ interface GoldenFile {
   readonly beam?: readonly (SearchCase & { readonly input: string })[];
 }
 
-/** Folders below a folder of goldens that hold a checkpoint with reference results; none if that does not exist. */
+/**
+ * Folders that hold a checkpoint with reference results: those below a folder of goldens, and those made from its files of checkpoints
+ * whose weights are a formula. None if it does not exist.
+ */
 export function checkpointFolders(parent: string): string[] {
   if (!existsSync(parent)) return [];
-  return readdirSync(parent)
+  const stored = readdirSync(parent)
     .map((name) => join(parent, name))
     .filter((folder) => existsSync(join(folder, 'golden.json')) && existsSync(join(folder, 'config.json')));
+  return [...stored, ...formulaFolders(parent)];
 }
 
 /** Those of a kind that can be opened. */

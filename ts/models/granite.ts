@@ -1,0 +1,51 @@
+import type { PreNormDecoderOptions } from '../modules/decoder';
+import { expertCounts, type ModelConfig } from './config';
+import { preNormFamily } from './pre_norm_family';
+
+const defaults = {
+  rms_norm_eps: 1e-6,
+  max_position_embeddings: 2048,
+  embedding_multiplier: 1,
+  attention_multiplier: 1,
+  residual_multiplier: 1,
+  logits_scaling: 1,
+  bos_token_id: 1,
+  eos_token_id: 2,
+} as const;
+
+/** Granite 3: Llama with a factor each for embeddings, scores, what branches add, and logits. */
+export const granite = preNormFamily({
+  model_type: 'granite',
+  defaults,
+  options: (config) => ({ ...scaled(config), feedForward: { bias: config.boolean('mlp_bias', false) } }),
+});
+
+/** Granite 3 with experts in place of every feed-forward network, which are stored as stacks. */
+export const graniteMoe = preNormFamily({
+  model_type: 'granitemoe',
+  family: 'GraniteMoe',
+  aliases: { num_experts: ['num_local_experts'] },
+  defaults: { ...defaults, num_experts: 8, num_experts_per_tok: 2 },
+  options: (config, { innerFeatures }) => ({
+    ...scaled(config),
+    experts: () => ({
+      ...expertCounts(config),
+      name: 'block_sparse_moe',
+      router: 'router.layer',
+      stacks: { gateUp: 'input_linear.weight', down: 'output_linear.weight' },
+      normalize: true,
+      innerFeatures,
+    }),
+  }),
+});
+
+function scaled(config: ModelConfig) {
+  const bias = config.boolean('attention_bias', false);
+  const scale = config.number('attention_multiplier');
+  return {
+    embeddingScale: config.number('embedding_multiplier'),
+    residualScale: config.number('residual_multiplier'),
+    logitScale: 1 / config.number('logits_scaling', { least: 1e-6 }),
+    attention: () => ({ bias, outputBias: bias, scale }),
+  } satisfies Partial<PreNormDecoderOptions>;
+}

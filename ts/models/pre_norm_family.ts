@@ -1,0 +1,28 @@
+import { type DecoderSizes, type PreNormDecoderOptions, preNormDecoder } from '../modules/decoder';
+import { type Architecture, familyName } from './architecture';
+import { decoderSizes, type ModelConfig } from './config';
+import { ropeParameters } from './rope_config';
+
+/** A family that is Llama but for what its configuration switches. */
+export interface PreNormFamily extends Omit<Architecture, 'tasks' | 'build'> {
+  /** What differs from Llama, with a rotary embedding as `ropeParameters` reads it unless another one is given. */
+  readonly options: (config: ModelConfig, sizes: DecoderSizes) => Omit<PreNormDecoderOptions, 'family' | 'bare'>;
+}
+
+/** The architecture of a decoder that is all in one call of `preNormDecoder`. */
+export function preNormFamily({ options, ...family }: PreNormFamily): Architecture {
+  return {
+    ...family,
+    tasks: ['causal-lm', 'base'],
+    build(config, g, task) {
+      const sizes = decoderSizes(config);
+      const own = options(config, sizes);
+      preNormDecoder(g, sizes, {
+        family: familyName(family),
+        bare: task === 'base',
+        ...(own.ropes ? {} : { rope: ropeParameters(config, sizes.headDim) }),
+        ...own,
+      });
+    },
+  };
+}
