@@ -22,7 +22,7 @@ export interface PartRequest {
   readonly transpose?: boolean;
   /** Of a vector: the shape that the checkpoint has it in, such as `[1, length]`. */
   readonly storedShape?: readonly number[];
-  /** Which of the tensor's rows, in what order; all as they are when left out. */
+  /** Which of the tensor's rows (of a vector: of its numbers), in what order; all as they are when left out. */
   readonly rows?: RowArrangement;
 }
 

@@ -156,12 +156,16 @@ export function commonSizes(config: ModelConfig): CommonSizes {
   };
 }
 
-/** Those and what Llama and its kin have besides. @throws OctoformerError INVALID_CHECKPOINT naming key and value */
-export function decoderSizes(config: ModelConfig): DecoderSizes {
+/**
+ * Those and what Llama and its kin have besides.
+ * @param epsilon where no key says it
+ * @throws OctoformerError INVALID_CHECKPOINT naming key and value
+ */
+export function decoderSizes(config: ModelConfig, epsilon?: number): DecoderSizes {
   return {
     ...commonSizes(config),
     innerFeatures: config.integer('intermediate_size'),
-    epsilon: config.number('rms_norm_eps', { most: 1 }),
+    epsilon: epsilon ?? config.number('rms_norm_eps', { most: 1 }),
     activation: config.string('hidden_act', 'silu'),
   };
 }

@@ -5,17 +5,19 @@ import { ropeParameters } from './rope_config';
 
 /** A family that is Llama but for what its configuration switches. */
 export interface PreNormFamily extends Omit<Architecture, 'tasks' | 'build'> {
+  /** Of all norms, where no key of the configuration says it. */
+  readonly epsilon?: number;
   /** What differs from Llama, with a rotary embedding as `ropeParameters` reads it unless another one is given. */
   readonly options: (config: ModelConfig, sizes: DecoderSizes) => Omit<PreNormDecoderOptions, 'family' | 'bare'>;
 }
 
 /** The architecture of a decoder that is all in one call of `preNormDecoder`. */
-export function preNormFamily({ options, ...family }: PreNormFamily): Architecture {
+export function preNormFamily({ options, epsilon, ...family }: PreNormFamily): Architecture {
   return {
     ...family,
     tasks: ['causal-lm', 'base'],
     build(config, g, task) {
-      const sizes = decoderSizes(config);
+      const sizes = decoderSizes(config, epsilon);
       const own = options(config, sizes);
       preNormDecoder(g, sizes, {
         family: familyName(family),

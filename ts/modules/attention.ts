@@ -3,9 +3,9 @@ import type { AttentionPattern } from '../graph/attention_ops';
 import type { GraphBuilder, RowArrangement } from '../graph/builder';
 import type { Value } from '../graph/value';
 import { attend, type ScoreOptions } from './attend';
+import { type HeadNormOptions, headNormNames, normalizeHeads } from './head_norm';
 import { linear, linears } from './linear';
 import { checkModuleOptions, type OptionKinds } from './module_options';
-import { layerNorm, rmsNorm } from './norm';
 import type { RotaryTable } from './rotary_embedding';
 
 /** Names of the query's, key's and value's projection. */
@@ -33,7 +33,7 @@ export interface AttentionOptions extends ScoreOptions {
   readonly outputName?: string;
   /** The checkpoint keeps the fused and the output matrix as `[in_features, out_features]` (GPT-2's Conv1D). */
   readonly transpose?: boolean;
-  /** Normalizes queries and keys before they are rotated. */
+  /** Normalizes queries and keys, mostly before they are rotated. */
   readonly headNorm?: HeadNormOptions;
   /** Rotary positions; none when left out (NoPE layers). */
   readonly rotary?: RotaryTable;
@@ -83,17 +83,6 @@ const optionKinds: OptionKinds<AttentionOptions> = {
 const stridedKinds: OptionKinds<NonNullable<AttentionOptions['strided']>> = { stride: 'count', local: 'count' };
 const fixedKinds: OptionKinds<NonNullable<AttentionOptions['fixed']>> = { block: 'count', summary: 'count' };
 
-export interface HeadNormOptions {
-  readonly epsilon: number;
-  /** Python's class, for the module tree. */
-  readonly kind?: string;
-  /** `q_norm` and `k_norm` without the mean, the default, or `q_layernorm` and `k_layernorm` with it and with biases. */
-  readonly norm?: 'rms' | 'layer';
-  readonly weightOffset?: number;
-  /** Normalizes all heads together instead of each by itself (OLMo 2). */
-  readonly together?: boolean;
-}
-
 /**
  * Multi-head attention with its projections (Vaswani et al. 2017, section 3.2; grouped queries: Ainslie et al. 2023): keys and values of the new
  * tokens join the cache, then `[tokens, features]` becomes `[tokens, outFeatures]`. Its probabilities can be asked for as
@@ -102,20 +91,23 @@ export interface HeadNormOptions {
  */
 export function attention(g: GraphBuilder, name: string, input: Value, options: AttentionOptions): Value {
   checkModuleOptions('nn.attention()', options, optionKinds);
-  const { heads, kvHeads = heads, headDim, outFeatures } = options;
+  const { heads, kvHeads = heads, headDim, outFeatures, headNorm } = options;
   const { kind = 'Attention', fused = 'qkv_proj', outputName = 'o_proj', transpose = false } = options;
   const { projections = defaultProjections } = options;
-  const order = [...projections, fused, outputName, 'relative_attention_bias', ...headNormNames];
+  const norms = headNorm ? headNormNames(headNorm) : [];
+  const order = [...projections, fused, outputName, 'relative_attention_bias', ...norms];
   return g.scope(
     name,
     kind,
     () => {
       const { rotated, query, key, value } = project(g, input, options, heads, kvHeads);
-      normalizeHeads(g, query, key, options);
+      const normalize = () => headNorm && normalizeHeads(g, { query, key }, headDim, headNorm);
+      if (!headNorm?.afterRotation) normalize();
       if (options.rotary) {
         const { table, pairing } = options.rotary;
         g.add({ op: 'rope', x: rotated, table, heads: heads + kvHeads, head_dim: headDim, pairing });
       }
+      if (headNorm?.afterRotation) normalize();
       const mixed = attend(g, { query, key, value }, { ...options, kvHeads, pattern: patternOf(options) });
       return linear(g, outputName, mixed, {
         outFeatures,
@@ -127,8 +119,6 @@ export function attention(g: GraphBuilder, name: string, input: Value, options: 
     { order },
   );
 }
-
-const headNormNames = ['q_norm', 'k_norm', 'q_layernorm', 'k_layernorm'];
 
 function patternOf({ pattern: kind = 'causal', window, sinks, strided, fixed }: AttentionOptions): AttentionPattern {
   const given = Object.entries({ window, strided, fixed }).filter(([, value]) => value !== undefined);
@@ -178,17 +168,4 @@ function project(g: GraphBuilder, input: Value, options: AttentionOptions, heads
     key: g.slice(all, queryWidth, keyWidth),
     value: g.slice(all, queryWidth + keyWidth, keyWidth),
   };
-}
-
-function normalizeHeads(g: GraphBuilder, query: Value, key: Value, { headNorm, headDim }: AttentionOptions): void {
-  if (!headNorm) return;
-  const { norm = 'rms', together = false, ...rest } = headNorm;
-  const options = { ...rest, ...(together ? {} : { group: headDim }), inPlace: true };
-  if (norm === 'rms') {
-    rmsNorm(g, 'q_norm', query, options);
-    rmsNorm(g, 'k_norm', key, options);
-  } else {
-    layerNorm(g, 'q_layernorm', query, options);
-    layerNorm(g, 'k_layernorm', key, options);
-  }
 }

@@ -1,4 +1,4 @@
-import type { BuiltWeight, GraphBuilder } from '../graph/builder';
+import type { BuiltWeight, GraphBuilder, PartRequest } from '../graph/builder';
 import { pythonNumber } from '../graph/module_tree';
 import type { Value } from '../graph/value';
 import { checkModuleOptions, type OptionKinds } from './module_options';
@@ -11,6 +11,8 @@ export interface NormOptions {
   readonly weightOffset?: number;
   /** Columns normalized together, such as a head; all of them by default. */
   readonly group?: number;
+  /** The weight is row `index` of a matrix of `count` rows. */
+  readonly weightRow?: { readonly index: number; readonly count: number };
   /** Writes the result over the input. */
   readonly inPlace?: boolean;
 }
@@ -26,6 +28,7 @@ const optionKinds: OptionKinds<NormOptions> = {
   kind: 'text?',
   weightOffset: 'number?',
   group: 'count?',
+  weightRow: 'given?',
   inPlace: 'flag?',
 };
 
@@ -52,11 +55,12 @@ function norm(
   has: { readonly weight: boolean; readonly bias: boolean },
   options: NormOptions & { readonly kind: string },
 ): Value {
-  const { epsilon, weightOffset, group } = options;
+  const { epsilon, weightOffset, group, weightRow } = options;
   const path = g.pathOf(name);
   const length = group ?? input.columns;
-  const vector = (part: string) => g.vector(`${path}.${part}`, [{ name: `${path}.${part}`, shape: [length] }]);
-  const weight = has.weight ? vector('weight') : undefined;
+  const vector = (part: string, row: Omit<PartRequest, 'name' | 'shape'> = {}) =>
+    g.vector(`${path}.${part}`, [{ name: `${path}.${part}`, shape: [length], ...row }]);
+  const weight = has.weight ? vector('weight', weightRow && rowOf(weightRow, length)) : undefined;
   const shift = has.bias ? vector('bias') : undefined;
   const out = options.inPlace ? input : g.buffer(g.rowsOf(input), input.columns);
   g.add({
@@ -75,6 +79,14 @@ function norm(
     ...(shift ? named('bias', shift) : []),
   ]);
   return out;
+}
+
+/** One row of a matrix, as a vector. */
+function rowOf(
+  { index, count }: NonNullable<NormOptions['weightRow']>,
+  length: number,
+): Omit<PartRequest, 'name' | 'shape'> {
+  return { storedShape: [count, length], rows: { take_rows: { first: index * length, count: length } } };
 }
 
 function named(name: string, weight: BuiltWeight) {

@@ -75,7 +75,9 @@ export class GoldenFolder {
     this.golden = readGolden(folder);
     this.#tensors = readSafetensors(join(folder, 'golden.safetensors'));
     this.config = readJson(join(folder, 'config.json'));
-    this.dependsOnLength = /"(rope_)?type":"(dynamic|longrope|su)"/.test(JSON.stringify(this.config));
+    const config = JSON.stringify(this.config);
+    // With `alpha` (Hunyuan) the type `dynamic` is a fixed one.
+    this.dependsOnLength = /"(rope_)?type":"(dynamic|longrope|su)"/.test(config) && !config.includes('"alpha":');
   }
 
   /** The ids of an input that golden.json names: `single`, `batch.I` or `long`. */
