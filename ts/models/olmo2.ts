@@ -21,11 +21,13 @@ export const olmo2: Architecture = {
       family: 'Olmo2',
       bare: task === 'base',
       rope: ropeParameters(config, sizes.headDim),
-      norms: {
-        attention: { after: 'post_attention_layernorm' },
-        feedForward: { after: 'post_feedforward_layernorm' },
-      },
+      norms: olmo2Norms,
       attention: () => ({ bias, outputBias: bias, headNorm: { epsilon: sizes.epsilon, together: true } }),
     });
   },
 };
+
+export const olmo2Norms = {
+  attention: { after: 'post_attention_layernorm' },
+  feedForward: { after: 'post_feedforward_layernorm' },
+} as const;
