@@ -4,6 +4,8 @@ import type { Families } from './architecture';
 export const decoderFamilies: Families = {
   arcee: () => (require('./llama_variants') as typeof import('./llama_variants')).arcee,
   bloom: () => (require('./bloom') as typeof import('./bloom')).bloom,
+  cohere: () => (require('./cohere') as typeof import('./cohere')).cohere,
+  cohere2: () => (require('./cohere') as typeof import('./cohere')).cohere2,
   ernie4_5: () => (require('./llama_variants') as typeof import('./llama_variants')).ernie45,
   exaone4: () => (require('./exaone4') as typeof import('./exaone4')).exaone4,
   falcon: () => (require('./falcon') as typeof import('./falcon')).falcon,
@@ -22,6 +24,7 @@ export const decoderFamilies: Families = {
   llama: () => (require('./llama') as typeof import('./llama')).llama,
   mistral: () => (require('./mistral') as typeof import('./mistral')).mistral,
   mixtral: () => (require('./mixtral') as typeof import('./mixtral')).mixtral,
+  nemotron: () => (require('./nemotron') as typeof import('./nemotron')).nemotron,
   olmo: () => (require('./olmo') as typeof import('./olmo')).olmo,
   olmo2: () => (require('./olmo2') as typeof import('./olmo2')).olmo2,
   olmo3: () => (require('./olmo3') as typeof import('./olmo3')).olmo3,
@@ -34,5 +37,6 @@ export const decoderFamilies: Families = {
   qwen3_moe: () => (require('./qwen3_moe') as typeof import('./qwen3_moe')).qwen3Moe,
   seed_oss: () => (require('./llama_variants') as typeof import('./llama_variants')).seedOss,
   smollm3: () => (require('./smollm3') as typeof import('./smollm3')).smollm3,
+  stablelm: () => (require('./stablelm') as typeof import('./stablelm')).stableLm,
   starcoder2: () => (require('./starcoder2') as typeof import('./starcoder2')).starcoder2,
 };
