@@ -19,6 +19,7 @@ const shared = {
 export const cohere = preNormFamily({
   ...shared,
   model_type: 'cohere',
+  tasks: ['causal-lm', 'base'],
   defaults: { ...shared.defaults, rope_theta: 500000, use_qk_norm: false },
   options: (config, { epsilon }) => {
     const bias = config.boolean('attention_bias', false);
@@ -35,6 +36,7 @@ export const cohere = preNormFamily({
 export const cohere2 = preNormFamily({
   ...shared,
   model_type: 'cohere2',
+  tasks: ['causal-lm', 'base'],
   defaults: { ...shared.defaults, use_sliding_window: true, sliding_window: 4096, sliding_window_pattern: 4 },
   options: (config, { layers }) => {
     const bias = config.boolean('attention_bias', false);

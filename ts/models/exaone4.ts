@@ -5,6 +5,7 @@ import { preNormFamily } from './pre_norm_family';
 /** EXAONE 4: norms after the branches and of every head; in models with windows the layers without one have no positions. */
 export const exaone4 = preNormFamily({
   model_type: 'exaone4',
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   defaults: {
     num_key_value_heads: 32,
     rms_norm_eps: 1e-5,

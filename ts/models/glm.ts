@@ -24,6 +24,7 @@ export const glm4 = family('glm4', {
 function family(model_type: string, norms?: LayerNorms) {
   return preNormFamily({
     model_type,
+    tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
     defaults,
     options: (config) => {
       const bias = config.boolean('attention_bias');

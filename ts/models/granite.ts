@@ -16,6 +16,7 @@ const defaults = {
 /** Granite 3: Llama with a factor each for embeddings, scores, what branches add, and logits. */
 export const granite = preNormFamily({
   model_type: 'granite',
+  tasks: ['causal-lm', 'base'],
   defaults,
   options: (config) => ({ ...scaled(config), feedForward: { bias: config.boolean('mlp_bias', false) } }),
 });
@@ -24,6 +25,7 @@ export const granite = preNormFamily({
 export const graniteMoe = preNormFamily({
   model_type: 'granitemoe',
   family: 'GraniteMoe',
+  tasks: ['causal-lm', 'base'],
   aliases: { num_experts: ['num_local_experts'] },
   defaults: { ...defaults, num_experts: 8, num_experts_per_tok: 2 },
   options: (config, { innerFeatures }) => ({

@@ -7,6 +7,7 @@ import { ropeParameters } from './rope_config';
 export const hunyuanDense = preNormFamily({
   model_type: 'hunyuan_v1_dense',
   family: 'HunYuanDenseV1',
+  tasks: ['causal-lm', 'base', 'sequence-classification'],
   defaults: {
     rms_norm_eps: 1e-5,
     max_position_embeddings: 2048,

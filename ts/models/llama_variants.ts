@@ -3,6 +3,7 @@ import { preNormFamily } from './pre_norm_family';
 /** AFM (Arcee): Llama with a plain network of squared ReLU. */
 export const arcee = preNormFamily({
   model_type: 'arcee',
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   defaults: {
     hidden_act: 'relu2',
     rms_norm_eps: 1e-5,
@@ -23,6 +24,7 @@ export const arcee = preNormFamily({
 export const ernie45 = preNormFamily({
   model_type: 'ernie4_5',
   family: 'Ernie4_5',
+  tasks: ['causal-lm', 'base'],
   defaults: {
     num_key_value_heads: 2,
     head_dim: 128,
@@ -44,6 +46,7 @@ export const ernie45 = preNormFamily({
 /** Seed-OSS: Llama with biases on queries, keys and values, whose output projection has a switch of its own. */
 export const seedOss = preNormFamily({
   model_type: 'seed_oss',
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   defaults: {
     num_key_value_heads: 8,
     head_dim: 128,

@@ -3,6 +3,7 @@ import { preNormFamily } from './pre_norm_family';
 /** Nemotron 3 and 4, Minitron: layer norms of 1 + weight, a plain network of squared ReLU, half of each head rotated. */
 export const nemotron = preNormFamily({
   model_type: 'nemotron',
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   aliases: { rms_norm_eps: ['norm_eps'] },
   defaults: {
     hidden_act: 'relu2',

@@ -3,6 +3,7 @@ import { preNormFamily } from './pre_norm_family';
 /** The first OLMo: Llama with layer norms that have no parameters. */
 export const olmo = preNormFamily({
   model_type: 'olmo',
+  tasks: ['causal-lm', 'base', 'sequence-classification'],
   defaults: { max_position_embeddings: 2048, pad_token_id: 1, eos_token_id: 50279 },
   epsilon: 1e-5,
   options: (config) => {

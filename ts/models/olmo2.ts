@@ -1,12 +1,13 @@
 import { preNormDecoder } from '../modules/decoder';
 import type { Architecture } from './architecture';
 import { decoderSizes } from './config';
+import { decoderTop } from './decoder_top';
 import { ropeParameters } from './rope_config';
 
 /** OLMo 2: Llama with norms after both branches instead of before, and norms over all queries and over all keys. */
 export const olmo2: Architecture = {
   model_type: 'olmo2',
-  tasks: ['causal-lm', 'base'],
+  tasks: ['causal-lm', 'base', 'sequence-classification'],
   defaults: {
     rms_norm_eps: 1e-5,
     max_position_embeddings: 2048,
@@ -19,7 +20,7 @@ export const olmo2: Architecture = {
     const bias = config.boolean('attention_bias');
     preNormDecoder(g, sizes, {
       family: 'Olmo2',
-      bare: task === 'base',
+      ...decoderTop(config, task),
       rope: ropeParameters(config, sizes.headDim),
       norms: olmo2Norms,
       attention: () => ({ bias, outputBias: bias, headNorm: { epsilon: sizes.epsilon, together: true } }),

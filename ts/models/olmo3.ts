@@ -10,6 +10,7 @@ import { ropeParameters } from './rope_config';
  */
 export const olmo3 = preNormFamily({
   model_type: 'olmo3',
+  tasks: ['causal-lm', 'base', 'sequence-classification'],
   defaults: {
     rms_norm_eps: 1e-5,
     max_position_embeddings: 2048,

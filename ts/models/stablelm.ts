@@ -4,6 +4,7 @@ import { preNormFamily } from './pre_norm_family';
 export const stableLm = preNormFamily({
   model_type: 'stablelm',
   family: 'StableLm',
+  tasks: ['causal-lm', 'base', 'sequence-classification', 'token-classification'],
   aliases: { rms_norm_eps: ['layer_norm_eps', 'norm_eps'] },
   defaults: {
     num_key_value_heads: 32,
