@@ -53,6 +53,7 @@ struct WeightPart {
   std::string tensor;
   std::vector<int64_t> shape;
   bool transpose = false;
+  std::optional<int64_t> entry;  // of a stack of matrices [entries, rows, columns]: which one
   std::optional<PermuteRows> permute_rows;
   std::optional<TakeRows> take_rows;
   std::string scale;  // empty: none

@@ -15,6 +15,7 @@ WeightPart read_part(const Json& json) {
   part.tensor = reader.required("tensor").as_string();
   part.shape = reader.required("shape").as_int64_array(0, INT32_MAX);
   if (const Json* transpose = reader.optional("transpose")) part.transpose = transpose->as_bool();
+  if (const Json* entry = reader.optional("entry")) part.entry = entry->as_int64(0, INT32_MAX);
   if (const Json* permute = reader.optional("permute_rows")) {
     JsonObjectReader permute_reader(*permute, "permute_rows");
     part.permute_rows = PermuteRows{permute_reader.required("dims").as_int64_array(1, INT32_MAX),

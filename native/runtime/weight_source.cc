@@ -94,7 +94,6 @@ class WeightSource::Part {
            tensor_.encoding == TensorEncoding::i8 ? ", or a tensor of scales beside it" : "");
     }
     flat_ = role == WeightRole::vector;
-    if (!flat_ && tensor_.shape.size() < 2) refuse(weight_name, "a matrix is needed, the tensor is a vector");
     if (transpose_ && tensor_.shape.size() != 2) refuse(weight_name, "only a matrix can be transposed");
     int64_t rows = flat_ ? tensor_.rows() * tensor_.columns() : tensor_.rows();
     int64_t columns = flat_ ? 1 : tensor_.columns();
@@ -104,6 +103,15 @@ class WeightSource::Part {
            " has rows of ", wanted_columns);
     }
     stored_rows_ = rows;
+    if (part.entry) {
+      if (flat_ || transpose_ || tensor_.shape.size() != 3) refuse(weight_name, "only a stack of matrices has entries");
+      if (*part.entry >= tensor_.shape[0]) {
+        fail(ErrorCode::shape_mismatch, origin, " has ", tensor_.shape[0], " entries, but ", weight_name,
+             " takes number ", *part.entry);
+      }
+      rows = tensor_.shape[1];
+      begin_ = *part.entry * rows;
+    }
     rows_ = rows;
     if (part.permute_rows) map_ = permutation_map(*part.permute_rows, rows, weight_name);
     if (part.take_rows) {
@@ -142,7 +150,7 @@ class WeightSource::Part {
       return;
     }
     if (!flat_ && !transpose_ && map_.empty()) {
-      checkpoint_.read_rows(tensor_, first_ + first, count, out);
+      checkpoint_.read_rows(tensor_, begin_ + first_ + first, count, out);
       return;
     }
     for (int64_t i = 0; i < count; ++i) {
@@ -183,7 +191,7 @@ class WeightSource::Part {
 
  private:
   int64_t stored_row(int64_t row) const {
-    return map_.empty() ? first_ + row : map_[static_cast<size_t>(first_ + row)];
+    return begin_ + (map_.empty() ? first_ + row : map_[static_cast<size_t>(first_ + row)]);
   }
 
   float absmax(int64_t row) const {
@@ -244,6 +252,7 @@ class WeightSource::Part {
   bool flat_ = false;
   int64_t stored_rows_ = 0;
   int64_t rows_ = 0;
+  int64_t begin_ = 0;  // the row that the entry begins with
   int64_t first_ = 0;
   std::vector<int64_t> map_;  // empty: the identity
   mutable std::once_flag whole_once_;

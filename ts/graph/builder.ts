@@ -1,13 +1,14 @@
 import { OctoformerError } from '../binding/error';
 import type { ModuleNode, ModuleParameter } from './module_tree';
-import type {
-  BufferDescription,
-  CacheLayerDescription,
-  Op,
-  Program,
-  RowSymbol,
-  WeightDescription,
-  WeightPart,
+import {
+  type BufferDescription,
+  type CacheLayerDescription,
+  type Op,
+  type Program,
+  type RowSymbol,
+  storedName,
+  type WeightDescription,
+  type WeightPart,
 } from './program';
 import type { TensorTable } from './tensor_table';
 import type { Value } from './value';
@@ -223,22 +224,24 @@ export class GraphBuilder {
       if (found.permute_rows && request.rows) {
         throw new OctoformerError('INTERNAL', `the file and the model both reorder the rows of '${request.name}'`);
       }
+      const part = { tensor: found.tensor, ...(found.stacked ? { entry: found.stacked.index } : {}) };
       parts.push({
-        tensor: found.tensor,
-        shape: stored,
+        ...part,
+        shape: found.info.shape,
         ...(transpose ? { transpose: true } : {}),
         ...(found.permute_rows ? { permute_rows: found.permute_rows } : {}),
         ...request.rows,
         ...(scale ? { scale } : {}),
       });
-      if (!this.#readTensors.has(found.tensor)) {
-        this.#readTensors.set(found.tensor, {
+      const tensor = storedName(part);
+      if (!this.#readTensors.has(tensor)) {
+        this.#readTensors.set(tensor, {
           name: request.name,
           dtype: found.info.dtype,
           transpose: request.transpose === true,
         });
       }
-      parameters.push({ tensor: found.tensor, shape: stored, dtype: found.info.dtype, weight: index });
+      parameters.push({ tensor, shape: stored, dtype: found.info.dtype, weight: index });
       const leading = role === 'linear' ? request.shape.slice(0, -1) : request.shape;
       rows += request.rows?.take_rows?.count ?? leading.reduce((product, size) => product * size, 1);
     }

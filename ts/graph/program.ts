@@ -127,6 +127,8 @@ export interface WeightPart {
   readonly shape: readonly number[];
   /** The tensor is stored [in_features, out_features] (GPT-2's Conv1D). */
   readonly transpose?: boolean;
+  /** The tensor is a stack [entries, rows, columns], of which this is one matrix; what is below applies to its rows. */
+  readonly entry?: number;
   /**
    * Reorders the rows: they are seen as an array of shape `dims` (product = rows), whose axes are permuted by `axes`
    * (as numpy's transpose does). GGUF's rotary rows: dims [heads, head_dim / 2, 2], axes [0, 2, 1].
@@ -139,6 +141,11 @@ export interface WeightPart {
    * each row: w = q * (scale / 127). A weight of the form `int8` takes such numbers as they are when all its parts have them.
    */
   readonly scale?: string;
+}
+
+/** A part's tensor, or the one in a stack of them, by a name of its own. */
+export function storedName({ tensor, entry }: Pick<WeightPart, 'tensor' | 'entry'>): string {
+  return entry === undefined ? tensor : `${tensor}[${entry}]`;
 }
 
 export type ActivationName =

@@ -8,6 +8,10 @@ import type { StoredNumbers } from './weight_policy';
 export interface TensorPlace {
   readonly tensor: string;
   readonly permute_rows?: NonNullable<WeightPart['permute_rows']>;
+  /** The tensor is a stack of `count` such matrices; this is the one at `index`. */
+  readonly stacked?: { readonly index: number; readonly count: number };
+  /** The file leaves dimensions of 1 out of shapes. */
+  readonly squeezed?: boolean;
 }
 
 /**
@@ -79,11 +83,12 @@ export class TensorTable {
     const found = this.find(name);
     if (!found) throw this.#missing(name, shape);
     const { info } = found;
-    if (info.shape.length !== shape.length || info.shape.some((size, axis) => size !== shape[axis])) {
+    const stored = storedShape(shape, found);
+    if (info.shape.length !== stored.length || info.shape.some((size, axis) => size !== stored[axis])) {
       throw new OctoformerError(
         'SHAPE_MISMATCH',
         `tensor '${info.name}' of ${info.file} has shape [${info.shape.join(', ')}], but the configuration asks for ` +
-          `[${shape.join(', ')}]; the file and the configuration belong to different models, or one of them is damaged`,
+          `[${stored.join(', ')}]; the file and the configuration belong to different models, or one of them is damaged`,
       );
     }
     if (numbers === 'float' && integerDtypes.has(info.dtype)) {
@@ -109,4 +114,10 @@ export class TensorTable {
         `${near ? ` (the nearest name there is '${near}')` : ''}; the checkpoint is incomplete, or its configuration belongs to another model`,
     );
   }
+}
+
+/** The shape that a tensor has in the file. */
+function storedShape(shape: readonly number[], { stacked, squeezed }: TensorPlace): readonly number[] {
+  const kept = squeezed ? shape.filter((size) => size !== 1) : shape;
+  return stacked ? [stacked.count, ...kept] : kept;
 }

@@ -2,6 +2,7 @@ import { OctoformerError } from '../binding/error';
 import type { NativeCheckpoint } from '../binding/native';
 import type { NameRule, TensorPlace } from '../graph/tensor_table';
 import { type ConfigValues, ModelConfig } from './config';
+import { type ExpertNames, expertConfig, expertPlaces, gatedExperts, mixtralExperts } from './gguf_experts';
 
 /**
  * What GGUF calls the parts of a decoder (ggml's `gguf-py/gguf/tensor_mapping.py`), by the end of Hugging Face's module paths.
@@ -36,6 +37,8 @@ interface GgufFamily {
    * convert_hf_to_gguf.py); this must be undone.
    */
   readonly permuted: boolean;
+  /** What Hugging Face's modules call a layer's experts, where the family has them. */
+  readonly experts?: ExpertNames;
 }
 
 /** By `general.architecture`. Mistral's files say `llama`. */
@@ -45,7 +48,12 @@ const families: Readonly<Record<string, GgufFamily>> = {
   qwen3: { model_type: 'qwen3', permuted: false },
   phi3: { model_type: 'phi3', permuted: false },
   smollm3: { model_type: 'smollm3', permuted: true },
+  qwen2moe: { model_type: 'qwen2_moe', permuted: false, experts: { ...gatedExperts, normalized: false } },
+  qwen3moe: { model_type: 'qwen3_moe', permuted: false, experts: { ...gatedExperts, normalized: true } },
 };
+
+/** A `llama` with experts. */
+const mixtral: GgufFamily = { model_type: 'mixtral', permuted: true, experts: mixtralExperts };
 
 /** A GGUF file's configuration in the form of a config.json, and its tensors' names. */
 export interface GgufModel {
@@ -60,7 +68,9 @@ export interface GgufModel {
 export function readGguf(checkpoint: NativeCheckpoint, file: string): GgufModel {
   const metadata = new ModelConfig(checkpoint.metadata, file);
   const architecture = metadata.string('general.architecture');
-  const family = Object.hasOwn(families, architecture) ? families[architecture] : undefined;
+  const known = Object.hasOwn(families, architecture) ? families[architecture] : undefined;
+  const hasExperts = Boolean(metadata.get(`${architecture}.expert_count`));
+  const family = known?.model_type === 'llama' && hasExperts ? mixtral : known;
   if (!family) {
     throw new OctoformerError(
       'UNSUPPORTED_ARCHITECTURE',
@@ -101,6 +111,7 @@ function configuration(
     ...(biased ? { attention_bias: true } : {}),
     ...(window ? { sliding_window: window } : {}),
     ...rope(checkpoint, metadata, key, { head_dim, hasFrequencyFactors: tensors.has('rope_freqs.weight') }),
+    ...(family.experts ? expertConfig(family.experts, metadata, key, tensors) : {}),
     ...tokenIds(metadata),
   };
   return values;
@@ -185,6 +196,11 @@ function nameRule(family: GgufFamily, config: ModelConfig): NameRule {
   return (name) => {
     const match = /^(?:model\.)?(?:layers\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(name);
     const [, layer, module = '', part] = match ?? [];
+    if (layer !== undefined && family.experts) {
+      const places = expertPlaces(family.experts, module, config);
+      if (places.length > 0)
+        return places.map((place) => ({ ...place, tensor: `blk.${layer}.${place.tensor}.${part}` }));
+    }
     const names = layer === undefined ? modelNames : layerNames;
     const known = Object.hasOwn(names, module) ? names[module] : undefined;
     if (known === undefined) return [];

@@ -4,10 +4,11 @@ import { callNative, nativeAddon } from '../binding/load';
 import type { NativeCheckpoint, NativeWeightDifference } from '../binding/native';
 import { checkOptions } from '../binding/options';
 import { type ModuleParameter, walkModules } from '../graph/module_tree';
-import type { Int8Settings, WeightDescription } from '../graph/program';
+import { type Int8Settings, storedName, type WeightDescription } from '../graph/program';
 import type { Calibration } from '../quantization/calibration';
 import { describeInt8 } from '../quantization/describe_int8';
 import type { LoadedModel } from './loaded_model';
+import { rowsOf } from './stored_tensors';
 
 /** One matrix of a model, as `quantizationReport()` tells of it. */
 export interface ModuleQuantization {
@@ -98,8 +99,8 @@ export async function quantizationReport(
 
   function describe(path: string, parameter: ModuleParameter, weight: WeightDescription): ModuleQuantization {
     const info = callNative(() => native.weightInfo(parameter.weight));
-    const rows = weight.parts.map((part) => part.take_rows?.count ?? partRows(part));
-    const own = weight.parts.map((part) => part.tensor === parameter.tensor);
+    const rows = weight.parts.map((part) => part.take_rows?.count ?? rowsOf(part, weight));
+    const own = weight.parts.map((part) => storedName(part) === parameter.tensor);
     const sumOwn = (values: readonly number[]) => values.reduce((sum, value, part) => sum + (own[part] ? value : 0), 0);
     const all = rows.reduce((sum, value) => sum + value, 0);
     const parts = differences.get(parameter.weight);
@@ -123,10 +124,6 @@ function comparable({ parts }: WeightDescription): boolean {
 
 function inputs({ compute }: WeightDescription): string {
   return compute === 'bfloat16' ? 'bfloat16' : 'float32';
-}
-
-function partRows({ shape, transpose }: WeightDescription['parts'][number]): number {
-  return transpose ? (shape[1] ?? 0) : count(shape.slice(0, -1));
 }
 
 function count(shape: readonly number[]): number {

@@ -1,7 +1,7 @@
 import { OctoformerError } from '../binding/error';
 import { callNative } from '../binding/load';
 import type { NativeModel } from '../binding/native';
-import { allOps, type Program, type WeightDescription, type WeightPart } from '../graph/program';
+import { allOps, type Program, storedName, type WeightDescription, type WeightPart } from '../graph/program';
 import { dequantizedBytes, scaleMagnitudes } from '../quantization/int8_rows';
 import type { LoadedModel, ModelOrigin } from './loaded_model';
 
@@ -34,7 +34,7 @@ export interface TensorRows {
 /**
  * The tensors of the checkpoint that a model read, from its weights as they are now: floats in the form they are kept in, int8 ones as
  * bitsandbytes has them (`weight`, `SCB`, `weight_format`) where Python has linear layers for them, dequantized otherwise, in such a way
- * that they become the same int8 numbers again. Names and order of rows are the checkpoint's (of a GGUF file: Hugging Face's).
+ * that they become the same int8 numbers again. Names and order of rows are the checkpoint's (of a GGUF file: Hugging Face's, which has no stacks).
  * @throws OctoformerError UNSUPPORTED_OPTION for int8 weights that this can't hold
  */
 export function storedTensors({ native, program, origin }: LoadedModel): StoredTensor[] {
@@ -54,10 +54,12 @@ export function tensorRows({ weights }: Program, isGguf: boolean): Map<string, T
     let first = 0;
     for (const part of weight.parts) {
       const count = rowsOf(part, weight);
-      let known = found.get(part.tensor);
+      const name = storedName(part);
+      let known = found.get(name);
       if (!known) {
-        known = { part, weights: new Int32Array(count).fill(-1), rows: new Int32Array(count) };
-        found.set(part.tensor, known);
+        const shape = ownShape(part, weight);
+        known = { part: { ...part, shape }, weights: new Int32Array(count).fill(-1), rows: new Int32Array(count) };
+        found.set(name, known);
       }
       // GGUF's order of rows is its own; the model has Hugging Face's.
       const order = isGguf ? undefined : rowOrder(part, count);
@@ -78,8 +80,17 @@ function isInt8(weight: WeightDescription | undefined): boolean {
   return weight?.form === 'int8';
 }
 
+/** The shape of a tensor by itself: of one in a stack without the others, of a matrix that a GGUF file has as its only row with both dimensions. */
+function ownShape({ shape, entry }: WeightPart, { role }: WeightDescription): readonly number[] {
+  const own = entry === undefined ? shape : shape.slice(1);
+  return role === 'linear' && own.length === 1 ? [1, ...own] : own;
+}
+
 /** Rows of a tensor as the weight sees it: all its numbers for a vector. */
-function rowsOf({ shape, transpose }: WeightPart, { role }: WeightDescription): number {
+export function rowsOf(part: WeightPart, weight: WeightDescription): number {
+  const { role } = weight;
+  const { transpose } = part;
+  const shape = ownShape(part, weight);
   const all = shape.reduce((product, size) => product * size, 1);
   if (role === 'vector') return all;
   return transpose ? (shape[1] ?? 0) : all / Math.max(shape.at(-1) ?? 1, 1);

@@ -27,6 +27,7 @@ class WeightsTest : public testing::Test {
       : file_(safetensors_of({{"a", counted(6, 2)},
                               {"b", counted(2, 3)},
                               {"v", {{4}, {1, 2, 3, 4}}},
+                              {"stack", {{2, 3, 2}, {0, 1, 10, 11, 20, 21, 30, 31, 40, 41, 50, 51}}},
                               {"bad", {{3}, {1, std::numeric_limits<float>::infinity(), 3}}},
                               {"bad_matrix", {{1, 2}, {1, std::numeric_limits<float>::quiet_NaN()}}}}),
               ".safetensors"),
@@ -114,12 +115,34 @@ TEST_F(WeightsTest, VectorsTakeTheSameSteps) {
   EXPECT_EQ(rows(vector, 0, 5), (Values{1, 3, 2, 4, 4}));
 }
 
+TEST_F(WeightsTest, AnEntryOfAStackIsAMatrix) {
+  WeightPart entry = part("stack", {2, 3, 2});
+  EXPECT_EQ(rows(matrix({6, 2}, {entry}), 2, 2), (Values{20, 21, 30, 31}));
+  entry.entry = 1;
+  EXPECT_EQ(rows(matrix({3, 2}, {entry}), 0, 3), (Values{30, 31, 40, 41, 50, 51}));
+  EXPECT_EQ(rows(matrix({3, 2}, {entry}), 1, 1), (Values{40, 41}));
+  entry.take_rows = TakeRows{1, 2};
+  EXPECT_EQ(rows(matrix({2, 2}, {entry}), 0, 2), (Values{40, 41, 50, 51}));
+  entry.permute_rows = PermuteRows{{1, 3}, {1, 0}};
+  entry.entry = 0;
+  EXPECT_EQ(rows(matrix({2, 2}, {entry}), 0, 2), (Values{10, 11, 20, 21}));
+  entry.entry = 2;
+  refuse(matrix({2, 2}, {entry}), ErrorCode::shape_mismatch, {"tensor stack", "2 entries", "number 2"});
+  WeightPart alone = part("a", {6, 2});
+  alone.entry = 0;
+  refuse(matrix({6, 2}, {alone}), ErrorCode::invalid_argument, {"stack of matrices"});
+}
+
+TEST_F(WeightsTest, AVectorIsAMatrixOfOneRow) {
+  EXPECT_EQ(rows(matrix({1, 4}, {part("v", {4})}), 0, 1), (Values{1, 2, 3, 4}));
+  refuse(matrix({4, 1}, {part("v", {4})}), ErrorCode::shape_mismatch, {"rows of 4 numbers", "rows of 1"});
+}
+
 TEST_F(WeightsTest, WhatDoesNotFitIsRefusedByName) {
   refuse(matrix({6, 2}, {part("a", {2, 6})}), ErrorCode::shape_mismatch,
          {file_.path(), "tensor a", "[6, 2]", "[2, 6]"});
   refuse(matrix({5, 2}, {part("a", {6, 2})}), ErrorCode::shape_mismatch, {"tensor a", "6 rows", "[5, 2]"});
   refuse(matrix({6, 3}, {part("a", {6, 2})}), ErrorCode::shape_mismatch, {"rows of 2 numbers", "rows of 3"});
-  refuse(matrix({4, 1}, {part("v", {4})}), ErrorCode::invalid_argument, {"a matrix is needed"});
   WeightPart beyond = part("a", {6, 2});
   beyond.take_rows = TakeRows{4, 3};
   refuse(matrix({3, 2}, {beyond}), ErrorCode::shape_mismatch, {"6 rows", "[4, 7)"});
