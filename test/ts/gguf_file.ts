@@ -7,7 +7,10 @@ export interface GgufTensor {
 }
 
 const alignment = 32;
-const types = { uint32: 4, float32: 6, string: 8 } as const;
+const types = { uint32: 4, float32: 6, bool: 7, string: 8, array: 9 } as const;
+
+/** What metadata may be made of here. */
+export type GgufValue = string | number | readonly boolean[];
 
 function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
@@ -26,7 +29,11 @@ function text(value: string): Buffer {
   return Buffer.concat([uint64(bytes.length), bytes]);
 }
 
-function pair(key: string, value: string | number): Buffer {
+function pair(key: string, value: GgufValue): Buffer {
+  if (typeof value === 'object') {
+    const head = [uint32(types.array), uint32(types.bool), uint64(value.length)];
+    return Buffer.concat([text(key), ...head, Buffer.from(value.map(Number))]);
+  }
   if (typeof value === 'string') return Buffer.concat([text(key), uint32(types.string), text(value)]);
   if (Number.isInteger(value)) return Buffer.concat([text(key), uint32(types.uint32), uint32(value)]);
   const float = Buffer.alloc(4);
@@ -37,7 +44,7 @@ function pair(key: string, value: string | number): Buffer {
 const padding = (length: number) => Buffer.alloc((alignment - (length % alignment)) % alignment);
 
 /** The bytes of a GGUF file, version 3. Whole numbers are written as unsigned ones of 32 bits, others as float32. */
-export function ggufBytes(metadata: Readonly<Record<string, string | number>>, tensors: readonly GgufTensor[]): Buffer {
+export function ggufBytes(metadata: Readonly<Record<string, GgufValue>>, tensors: readonly GgufTensor[]): Buffer {
   const pairs = Object.entries(metadata).map(([key, value]) => pair(key, value));
   let offset = 0;
   const descriptions = tensors.map(({ name, shape, type = 0, data }) => {

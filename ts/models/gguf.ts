@@ -2,7 +2,8 @@ import { OctoformerError } from '../binding/error';
 import type { NativeCheckpoint } from '../binding/native';
 import type { NameRule, TensorPlace } from '../graph/tensor_table';
 import { type ConfigValues, ModelConfig } from './config';
-import { type ExpertNames, expertConfig, expertPlaces, gatedExperts, mixtralExperts } from './gguf_experts';
+import { expertConfig, expertPlaces } from './gguf_experts';
+import { type GgufFamily, ggufArchitectures, ggufFamily } from './gguf_families';
 
 /**
  * What GGUF calls the parts of a decoder (ggml's `gguf-py/gguf/tensor_mapping.py`), by the end of Hugging Face's module paths.
@@ -30,31 +31,6 @@ const modelNames: Readonly<Record<string, string>> = {
   lm_head: 'output',
 };
 
-interface GgufFamily {
-  readonly model_type: string;
-  /**
-   * The converter reordered the rows of q and k so that neighbouring pairs rotate (`LlamaModel.permute` of llama.cpp's
-   * convert_hf_to_gguf.py); this must be undone.
-   */
-  readonly permuted: boolean;
-  /** What Hugging Face's modules call a layer's experts, where the family has them. */
-  readonly experts?: ExpertNames;
-}
-
-/** By `general.architecture`. Mistral's files say `llama`. */
-const families: Readonly<Record<string, GgufFamily>> = {
-  llama: { model_type: 'llama', permuted: true },
-  qwen2: { model_type: 'qwen2', permuted: false },
-  qwen3: { model_type: 'qwen3', permuted: false },
-  phi3: { model_type: 'phi3', permuted: false },
-  smollm3: { model_type: 'smollm3', permuted: true },
-  qwen2moe: { model_type: 'qwen2_moe', permuted: false, experts: { ...gatedExperts, normalized: false } },
-  qwen3moe: { model_type: 'qwen3_moe', permuted: false, experts: { ...gatedExperts, normalized: true } },
-};
-
-/** A `llama` with experts. */
-const mixtral: GgufFamily = { model_type: 'mixtral', permuted: true, experts: mixtralExperts };
-
 /** A GGUF file's configuration in the form of a config.json, and its tensors' names. */
 export interface GgufModel {
   readonly config: ConfigValues;
@@ -68,13 +44,11 @@ export interface GgufModel {
 export function readGguf(checkpoint: NativeCheckpoint, file: string): GgufModel {
   const metadata = new ModelConfig(checkpoint.metadata, file);
   const architecture = metadata.string('general.architecture');
-  const known = Object.hasOwn(families, architecture) ? families[architecture] : undefined;
-  const hasExperts = Boolean(metadata.get(`${architecture}.expert_count`));
-  const family = known?.model_type === 'llama' && hasExperts ? mixtral : known;
+  const family = ggufFamily(architecture, (name) => metadata.get(`${architecture}.${name}`));
   if (!family) {
     throw new OctoformerError(
       'UNSUPPORTED_ARCHITECTURE',
-      `${file}: GGUF architecture '${architecture}' is not implemented; there are ${Object.keys(families).join(', ')}`,
+      `${file}: GGUF architecture '${architecture}' is not implemented; there are ${ggufArchitectures.join(', ')}`,
     );
   }
   const config = configuration(checkpoint, metadata, architecture, family);
@@ -109,9 +83,11 @@ function configuration(
     hidden_act: 'silu',
     tie_word_embeddings: !tensors.has('output.weight'),
     ...(biased ? { attention_bias: true } : {}),
+    ...(tensors.has('blk.0.ffn_up.bias') ? { mlp_bias: true } : {}),
     ...(window ? { sliding_window: window } : {}),
     ...rope(checkpoint, metadata, key, { head_dim, hasFrequencyFactors: tensors.has('rope_freqs.weight') }),
     ...(family.experts ? expertConfig(family.experts, metadata, key, tensors) : {}),
+    ...family.config?.(optional, (name) => tensors.has(name)),
     ...tokenIds(metadata),
   };
   return values;
@@ -201,7 +177,7 @@ function nameRule(family: GgufFamily, config: ModelConfig): NameRule {
       if (places.length > 0)
         return places.map((place) => ({ ...place, tensor: `blk.${layer}.${place.tensor}.${part}` }));
     }
-    const names = layer === undefined ? modelNames : layerNames;
+    const names = layer === undefined ? modelNames : { ...layerNames, ...family.names };
     const known = Object.hasOwn(names, module) ? names[module] : undefined;
     if (known === undefined) return [];
     const permuted = heads[known];

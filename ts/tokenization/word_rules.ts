@@ -22,11 +22,15 @@ export interface WordRules {
 
 export const qwen2Words = { steps: [split(words('\\p{N}')), bytesOnly], normalizer: { type: 'NFC' } };
 
+const eachDigit: WordRules = { steps: [{ type: 'Digits', individual_digits: true }, gpt2Words] };
+
 /** By the names that `tokenizer.ggml.pre` has for them; patterns as in the models' own tokenizer.json. */
 export const WORD_RULES: Readonly<Record<string, WordRules>> = {
   default: { steps: [gpt2Words] },
   'gpt-2': { steps: [gpt2Words] },
-  smollm: { steps: [{ type: 'Digits', individual_digits: true }, gpt2Words] },
+  smollm: eachDigit,
+  refact: eachDigit, // Granite's
+  dbrx: { steps: [split(words('\\p{N}{1,3}')), bytesOnly] }, // OLMo 2's and 3's
   'llama-bpe': { steps: [split(words('\\p{N}{1,3}')), bytesOnly], ignoreMerges: true },
   qwen2: qwen2Words,
 };
