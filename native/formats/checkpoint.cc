@@ -1,5 +1,7 @@
 #include "formats/checkpoint.h"
 
+#include <cmath>
+#include <cstring>
 #include <unordered_set>
 #include <utility>
 
@@ -95,7 +97,9 @@ void Checkpoint::release(const TensorInfo& tensor) const { mapped(tensor.file).r
 void Checkpoint::read_rows(const TensorInfo& tensor, int64_t first, int64_t count, float* out) const {
   if (tensor.encoding == TensorEncoding::unsupported) {
     fail(ErrorCode::invalid_checkpoint, file_of(tensor), ": tensor ", quoted(tensor.name), ": dtype ", tensor.dtype,
-         " can't be read; convert the checkpoint to F32, F16, BF16 or a supported GGUF type (Q8_0, Q4_0 ... Q6_K)");
+         " can't be read; convert the checkpoint to F32, F16, BF16 or a supported GGUF type (Q8_0, Q4_0 ... Q6_K, "
+         "IQ4_NL, IQ4_XS, "
+         "MXFP4)");
   }
   const int64_t rows = tensor.rows();
   if (first < 0 || count < 0 || count > rows - first) {
@@ -105,7 +109,7 @@ void Checkpoint::read_rows(const TensorInfo& tensor, int64_t first, int64_t coun
   const TensorEncodingInfo& encoding = encoding_info(tensor.encoding);
   const int64_t row_bytes = tensor.columns() / encoding.block_elements * encoding.block_bytes;
   if (row_bytes == 0 || count == 0) return;
-  dequantize(tensor.encoding, bytes(tensor).data() + first * row_bytes, count * tensor.columns(), out);
+  read(tensor, first * row_bytes, count * tensor.columns(), out);
 }
 
 bool Checkpoint::has_single_numbers(const TensorInfo& tensor) const {
@@ -119,7 +123,21 @@ void Checkpoint::read_numbers(const TensorInfo& tensor, int64_t first, int64_t c
          first, " + ", count, " were asked for, it has ", all, " of type ", tensor.dtype);
   }
   if (count == 0) return;
-  dequantize(tensor.encoding, bytes(tensor).data() + first * encoding_info(tensor.encoding).block_bytes, count, out);
+  read(tensor, first * encoding_info(tensor.encoding).block_bytes, count, out);
+}
+
+void Checkpoint::read(const TensorInfo& tensor, int64_t offset, int64_t elements, float* out) const {
+  const std::byte* const stored = bytes(tensor).data() + offset;
+  dequantize(tensor.encoding, stored, elements, out);
+  if (tensor.encoding != TensorEncoding::f64) return;
+  for (int64_t i = 0; i < elements; ++i) {
+    if (!std::isinf(out[i])) continue;
+    double value;
+    std::memcpy(&value, stored + i * static_cast<int64_t>(sizeof value), sizeof value);
+    if (std::isinf(value)) continue;
+    fail(ErrorCode::invalid_checkpoint, file_of(tensor), ": tensor ", quoted(tensor.name), ": ", value,
+         " is beyond the numbers of float32, in which weights are computed");
+  }
 }
 
 }  // namespace octoformer

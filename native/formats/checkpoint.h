@@ -73,9 +73,9 @@ class Checkpoint {
   /// Takes what was read of a tensor out of this process's memory.
   void release(const TensorInfo& tensor) const;
   /// Writes rows [first, first + count) as float32, `columns()` each, one after another: halves are widened, blocks
-  /// dequantized, integers converted (to nearest), true is 1. Any number of threads may read at once.
+  /// dequantized, doubles and integers converted (to nearest), true is 1. Any number of threads may read at once.
   /// Throws INVALID_ARGUMENT for rows outside the tensor, INVALID_CHECKPOINT naming the dtype of an unsupported
-  /// encoding.
+  /// encoding, or a double that is beyond float32.
   void read_rows(const TensorInfo& tensor, int64_t first, int64_t count, float* out) const;
   /// Whether numbers lie by themselves, not in blocks that are decoded together: then read_numbers can be used.
   bool has_single_numbers(const TensorInfo& tensor) const;
@@ -84,6 +84,8 @@ class Checkpoint {
 
  private:
   Checkpoint() = default;
+  /// `elements` whole blocks from the byte `offset` of a tensor's data on.
+  void read(const TensorInfo& tensor, int64_t offset, int64_t elements, float* out) const;
 
   Format format_ = Format::safetensors;
   std::vector<std::string> files_;

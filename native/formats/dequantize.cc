@@ -19,6 +19,9 @@ void dequantize(TensorEncoding encoding, const std::byte* blocks, int64_t elemen
     case TensorEncoding::bf16:
       widen_bfloat16(from, count, out);
       return;
+    case TensorEncoding::f64:
+      narrow_float64(from, count, out);
+      return;
     case TensorEncoding::i8:
       convert_int8(from, count, out);
       return;
@@ -63,6 +66,15 @@ void dequantize(TensorEncoding encoding, const std::byte* blocks, int64_t elemen
       return;
     case TensorEncoding::q6_k:
       dequantize_q6_k(from, count, out);
+      return;
+    case TensorEncoding::iq4_nl:
+      dequantize_iq4_nl(from, count, out);
+      return;
+    case TensorEncoding::iq4_xs:
+      dequantize_iq4_xs(from, count, out);
+      return;
+    case TensorEncoding::mxfp4:
+      dequantize_mxfp4(from, count, out);
       return;
     case TensorEncoding::unsupported:
       break;

@@ -1,4 +1,4 @@
-// From stored numbers to float32: widening of halves, conversion of integers, and ggml's block formats.
+// From stored numbers to float32: widening of halves, conversion of doubles and integers, and ggml's block formats.
 #pragma once
 #include <cstddef>
 #include <cstdint>

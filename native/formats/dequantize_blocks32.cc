@@ -1,9 +1,7 @@
 // ggml's blocks of 32 elements (ggml-common.h: block_q8_0, block_q4_0, block_q4_1, block_q5_0, block_q5_1): a float16
 // scale d, for the _1 kinds a float16 minimum m, for the 5-bit kinds 32 fifth bits, then the numbers. Of 4-bit numbers
 // byte j holds element j (low half) and element j + 16 (high half).
-#include "backend/half.h"
-#include "formats/dequantize_families.h"
-#include "formats/tensor_encoding.h"
+#include "formats/dequantize_blocks.h"
 
 namespace octoformer {
 
@@ -11,18 +9,6 @@ namespace {
 
 constexpr int kElements = 32;
 constexpr int kHalf = 16;
-
-float scale_at(const uint8_t* from) { return float16_to_float(load<uint16_t>(from)); }
-
-/// value(q) for the 4-bit numbers of one block.
-template <class Value>
-void for_nibbles(const uint8_t* nibbles, float* out, Value value) {
-  // Not unrolled, so that gcc makes vector code of them: it unrolls first, and then sees no loop any more.
-#pragma GCC unroll 1
-  for (int j = 0; j < kHalf; ++j) out[j] = value(nibbles[j] & 15);
-#pragma GCC unroll 1
-  for (int j = 0; j < kHalf; ++j) out[j + kHalf] = value(nibbles[j] >> 4);
-}
 
 /// value(q) for the 5-bit numbers of one block: bit j of `fifth` belongs to element j.
 template <class Value>
@@ -32,14 +18,6 @@ void for_five_bits(const uint8_t* fifth, const uint8_t* nibbles, float* out, Val
   for (int j = 0; j < kElements; ++j) high[j] = static_cast<uint8_t>((bits >> j & 1u) << 4);
   for (int j = 0; j < kHalf; ++j) out[j] = value((nibbles[j] & 15) | high[j]);
   for (int j = 0; j < kHalf; ++j) out[j + kHalf] = value((nibbles[j] >> 4) | high[j + kHalf]);
-}
-
-/// Calls block(from, out) for every block of an encoding.
-template <TensorEncoding encoding, class Block>
-void for_blocks(const uint8_t* from, int64_t blocks, float* out, Block block) {
-  constexpr int64_t kBytes = encoding_info(encoding).block_bytes;
-  static_assert(encoding_info(encoding).block_elements == kElements);
-  for (int64_t i = 0; i < blocks; ++i) block(from + i * kBytes, out + i * kElements);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ T load(const uint8_t* from) {
 // dequantize_plain.cc
 void widen_float16(const uint8_t* from, int64_t elements, float* out);
 void widen_bfloat16(const uint8_t* from, int64_t elements, float* out);
+void narrow_float64(const uint8_t* from, int64_t elements, float* out);
 void convert_int8(const uint8_t* from, int64_t elements, float* out);
 void convert_uint8(const uint8_t* from, int64_t elements, float* out);
 void convert_int32(const uint8_t* from, int64_t elements, float* out);
@@ -38,5 +39,10 @@ void dequantize_q3_k(const uint8_t* from, int64_t blocks, float* out);
 void dequantize_q4_k(const uint8_t* from, int64_t blocks, float* out);
 void dequantize_q5_k(const uint8_t* from, int64_t blocks, float* out);
 void dequantize_q6_k(const uint8_t* from, int64_t blocks, float* out);
+
+// dequantize_tables.cc: 4 bits choose one of 16 values
+void dequantize_iq4_nl(const uint8_t* from, int64_t blocks, float* out);
+void dequantize_iq4_xs(const uint8_t* from, int64_t blocks, float* out);
+void dequantize_mxfp4(const uint8_t* from, int64_t blocks, float* out);
 
 }  // namespace octoformer

@@ -6,25 +6,11 @@
 //   Q4_K: d 2, dmin 2, scales 12 (8 scales and 8 minima of 6 bits), numbers 128
 //   Q5_K: d 2, dmin 2, scales 12 (as Q4_K), fifth bits 32, low bits 128
 //   Q6_K: low bits 128, high bits 64, scales 16 (int8), d 2
-#include "backend/half.h"
-#include "formats/dequantize_families.h"
-#include "formats/tensor_encoding.h"
+#include "formats/dequantize_blocks.h"
 
 namespace octoformer {
 
 namespace {
-
-constexpr int kElements = 256;
-
-float scale_at(const uint8_t* from) { return float16_to_float(load<uint16_t>(from)); }
-
-/// Calls block(from, out) for every super-block of an encoding.
-template <TensorEncoding encoding, class Block>
-void for_blocks(const uint8_t* from, int64_t blocks, float* out, Block block) {
-  constexpr int64_t kBytes = encoding_info(encoding).block_bytes;
-  static_assert(encoding_info(encoding).block_elements == kElements);
-  for (int64_t i = 0; i < blocks; ++i) block(from + i * kBytes, out + i * kElements);
-}
 
 struct ScaleAndMinimum {
   int scale, minimum;

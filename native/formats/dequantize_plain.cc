@@ -57,6 +57,7 @@ void widen_bfloat16(const uint8_t* from, int64_t elements, float* out) {
   for (int64_t i = 0; i < elements; ++i) out[i] = bfloat16_to_float(load<uint16_t>(from + 2 * i));
 }
 
+void narrow_float64(const uint8_t* from, int64_t elements, float* out) { convert<double>(from, elements, out); }
 void convert_int8(const uint8_t* from, int64_t elements, float* out) { convert<int8_t>(from, elements, out); }
 void convert_uint8(const uint8_t* from, int64_t elements, float* out) { convert<uint8_t>(from, elements, out); }
 void convert_int32(const uint8_t* from, int64_t elements, float* out) { convert<int32_t>(from, elements, out); }

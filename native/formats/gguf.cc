@@ -32,22 +32,18 @@ struct UnsupportedType {
   int32_t ggml_type;
   std::string_view name;
 };
-constexpr std::array<UnsupportedType, 17> kUnsupportedTypes = {{{9, "Q8_1"},
+constexpr std::array<UnsupportedType, 13> kUnsupportedTypes = {{{9, "Q8_1"},
                                                                 {15, "Q8_K"},
                                                                 {16, "IQ2_XXS"},
                                                                 {17, "IQ2_XS"},
                                                                 {18, "IQ3_XXS"},
                                                                 {19, "IQ1_S"},
-                                                                {20, "IQ4_NL"},
                                                                 {21, "IQ3_S"},
                                                                 {22, "IQ2_S"},
-                                                                {23, "IQ4_XS"},
                                                                 {25, "I16"},
-                                                                {28, "F64"},
                                                                 {29, "IQ1_M"},
                                                                 {34, "TQ1_0"},
                                                                 {35, "TQ2_0"},
-                                                                {39, "MXFP4"},
                                                                 {40, "NVFP4"}}};
 
 void set_encoding(TensorInfo& tensor, uint32_t ggml_type) {

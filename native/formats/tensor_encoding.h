@@ -13,6 +13,7 @@ enum class TensorEncoding : uint8_t {
   f32,
   f16,
   bf16,
+  f64,
   i8,
   u8,
   i32,
@@ -28,6 +29,9 @@ enum class TensorEncoding : uint8_t {
   q4_k,
   q5_k,
   q6_k,
+  iq4_nl,
+  iq4_xs,
+  mxfp4,
   unsupported,  // listed, but can't be read: TensorInfo::dtype has its name
 };
 
@@ -46,6 +50,7 @@ inline constexpr std::array<TensorEncodingInfo, kTensorEncodings> kTensorEncodin
     {TensorEncoding::f32, "F32", 1, 4, 0, true},
     {TensorEncoding::f16, "F16", 1, 2, 1, true},
     {TensorEncoding::bf16, "BF16", 1, 2, 30, true},
+    {TensorEncoding::f64, "F64", 1, 8, 28, true},
     {TensorEncoding::i8, "I8", 1, 1, 24, true},
     {TensorEncoding::u8, "U8", 1, 1, -1, true},
     {TensorEncoding::i32, "I32", 1, 4, 26, true},
@@ -61,6 +66,9 @@ inline constexpr std::array<TensorEncodingInfo, kTensorEncodings> kTensorEncodin
     {TensorEncoding::q4_k, "Q4_K", 256, 144, 12, false},
     {TensorEncoding::q5_k, "Q5_K", 256, 176, 13, false},
     {TensorEncoding::q6_k, "Q6_K", 256, 210, 14, false},
+    {TensorEncoding::iq4_nl, "IQ4_NL", 32, 18, 20, false},
+    {TensorEncoding::iq4_xs, "IQ4_XS", 256, 136, 23, false},
+    {TensorEncoding::mxfp4, "MXFP4", 32, 17, 39, false},
 }};
 
 /// The table's row of an encoding other than `unsupported`.

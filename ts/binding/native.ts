@@ -127,7 +127,7 @@ export interface NativeAbortFlag {
 
 export interface NativeTensorInfo {
   readonly name: string;
-  /** `F32 F16 BF16 I8 U8 I32 I64 BOOL` (safetensors' names) or a GGUF block type, `Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K` ... `Q6_K`. */
+  /** `F32 F16 BF16 F64 I8 U8 I32 I64 BOOL` (safetensors' names) or a GGUF block type, `Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K` ... `Q6_K IQ4_NL IQ4_XS MXFP4`. */
   readonly dtype: string;
   /** Row-major, outermost first (GGUF's order is reversed on reading). */
   readonly shape: readonly number[];

@@ -79,7 +79,7 @@ Sample gguf_sample() {
   gguf.type(GgufType::uint64).number(uint64_t{1}).number(uint64_t{3});
   gguf.tensor("token_embd.weight", {3, 2}, 0, 0);
   gguf.tensor("blk.0.attn_q.weight", {32, 2}, 8, 64);  // Q8_0, 2 blocks of 34 bytes
-  gguf.tensor("odd.weight", {32}, 20, 192);            // IQ4_NL: listed only
+  gguf.tensor("odd.weight", {32}, 16, 192);            // IQ2_XXS: listed only
   gguf.tensor("output_norm.weight", {2}, 1, 256);
   std::string data = bytes_of<float>({1, 2, 3, 4, 5, -6.5f});
   data.resize(64);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <thread>
 #include <variant>
 #include <vector>
@@ -195,8 +196,30 @@ TEST(Checkpoint, NamesADtypeThatItCantRead) {
   EXPECT_EQ(open_one(safetensors.path())->at("eight").dtype, "F8_E4M3");
   expect_error(ErrorCode::invalid_checkpoint, {safetensors.path(), "\"eight\"", "F8_E4M3"},
                [&] { read_all(*open_one(safetensors.path()), "eight"); });
-  expect_error(ErrorCode::invalid_checkpoint, {gguf.path(), "\"odd.weight\"", "IQ4_NL"},
+  expect_error(ErrorCode::invalid_checkpoint, {gguf.path(), "\"odd.weight\"", "IQ2_XXS"},
                [&] { read_all(*open_one(gguf.path()), "odd.weight"); });
+}
+
+TEST(Checkpoint, RefusesADoubleBeyondFloat32) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const std::string header = R"({"w":{"dtype":"F64","shape":[3,2],"data_offsets":[0,48]}})";
+  const TemporaryFile safetensors(safetensors_file(header, bytes_of<double>({0.1, -2, infinity, 3e38, 5, -1e39})));
+  const TemporaryFile gguf(GgufBuilder()
+                               .begin(3, 1, 0)
+                               .tensor("w", {2, 3}, 28, 0)
+                               .file(bytes_of<double>({0.1, -2, infinity, 3e38, 5, -1e39})));
+  for (const std::string& path : {safetensors.path(), gguf.path()}) {
+    const std::shared_ptr<Checkpoint> checkpoint = open_one(path);
+    const TensorInfo& tensor = checkpoint->at("w");
+    EXPECT_EQ(tensor.dtype, "F64");
+    std::vector<float> values(6);
+    checkpoint->read_rows(tensor, 0, 2, values.data());
+    checkpoint->read_numbers(tensor, 4, 1, values.data() + 4);
+    EXPECT_EQ(values, (std::vector<float>{0.1f, -2, std::numeric_limits<float>::infinity(), 3e38f, 5, 0}));
+    const std::initializer_list<std::string_view> parts = {path, "\"w\"", "-1e+39", "float32"};
+    expect_error(ErrorCode::invalid_checkpoint, parts, [&] { checkpoint->read_rows(tensor, 2, 1, values.data()); });
+    expect_error(ErrorCode::invalid_checkpoint, parts, [&] { checkpoint->read_numbers(tensor, 5, 1, values.data()); });
+  }
 }
 
 TEST(Checkpoint, IsReadByManyThreads) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -47,10 +49,15 @@ TEST_P(BlockFormats, GiveTheReferenceBits) {
                    std::span(expected).last(static_cast<size_t>(GetParam().block_elements)));
 }
 
+/// Tested by their definitions below.
+constexpr std::array kTableFormats = {TensorEncoding::iq4_nl, TensorEncoding::iq4_xs, TensorEncoding::mxfp4};
+
+/// Those of which the fixture has blocks.
 std::vector<TensorEncodingInfo> block_formats() {
   std::vector<TensorEncodingInfo> formats;
   for (const TensorEncodingInfo& info : kTensorEncodingTable) {
-    if (info.block_elements > 1) formats.push_back(info);
+    const bool is_table = std::find(kTableFormats.begin(), kTableFormats.end(), info.encoding) != kTableFormats.end();
+    if (info.block_elements > 1 && !is_table) formats.push_back(info);
   }
   return formats;
 }
@@ -59,6 +66,79 @@ INSTANTIATE_TEST_SUITE_P(Gguf, BlockFormats, testing::ValuesIn(block_formats()),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST(BlockFormatsTable, HasAllTen) { EXPECT_EQ(block_formats().size(), 10u); }
+
+/// Bytes that go through all values, one after another in an order of their own.
+std::string mixed_bytes(size_t count, uint32_t seed) {
+  std::string bytes;
+  uint32_t state = seed;
+  for (size_t i = 0; i < count; ++i) {
+    state = state * 1664525u + 1013904223u;
+    bytes += static_cast<char>(state >> 24);
+  }
+  return bytes;
+}
+
+int byte_at(const std::string& bytes, size_t place) { return static_cast<uint8_t>(bytes[place]); }
+
+/// Element `element` of 32 in 16 bytes from `first` on.
+int nibble_at(const std::string& bytes, size_t first, int element) {
+  const int byte = byte_at(bytes, first + static_cast<size_t>(element % 16));
+  return element < 16 ? byte % 16 : byte / 16;
+}
+
+constexpr std::array<int, 16> kUnevenSteps = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+TEST(TableFormats, Iq4NlHasAScaleForThirtyTwo) {
+  for (uint32_t seed = 0; seed < 50; ++seed) {
+    const std::string scale = bytes_of<uint16_t>({static_cast<uint16_t>(0x2c00 + 331 * seed)});
+    const std::string blocks = scale + mixed_bytes(16, seed) + scale + mixed_bytes(16, seed + 100);
+    std::vector<float> expected;
+    for (size_t block = 0; block < 2; ++block) {
+      for (int element = 0; element < 32; ++element) {
+        const int q = nibble_at(blocks, 18 * block + 2, element);
+        const double d = float16_to_float(static_cast<uint16_t>(0x2c00 + 331 * seed));
+        expected.push_back(static_cast<float>(d * kUnevenSteps[static_cast<size_t>(q)]));
+      }
+    }
+    expect_same_bits(dequantized(TensorEncoding::iq4_nl, blocks, 64), expected);
+  }
+}
+
+TEST(TableFormats, Iq4XsHasSixBitsOfScaleForEachGroup) {
+  for (uint32_t seed = 0; seed < 50; ++seed) {
+    const auto half = static_cast<uint16_t>(0x1c00 + 419 * seed);
+    const std::string block = bytes_of<uint16_t>({half}) + mixed_bytes(134, seed);
+    const int upper = byte_at(block, 2) + 256 * byte_at(block, 3);
+    std::vector<float> expected;
+    for (int element = 0; element < 256; ++element) {
+      const int group = element / 32;
+      const int low = byte_at(block, static_cast<size_t>(4 + group / 2)) / (group % 2 == 0 ? 1 : 16) % 16;
+      const int scale = low + 16 * (upper / (1 << (2 * group)) % 4) - 32;
+      const int q = nibble_at(block, static_cast<size_t>(8 + 16 * group), element % 32);
+      const double d = float16_to_float(half);
+      expected.push_back(static_cast<float>(d * scale * kUnevenSteps[static_cast<size_t>(q)]));
+    }
+    expect_same_bits(dequantized(TensorEncoding::iq4_xs, block, 256), expected);
+  }
+}
+
+/// Sign, two bits of exponent with the bias 1, one of mantissa; zero has no sign in ggml.
+double e2m1(int code) {
+  const int exponent = code / 2 % 4;
+  const double magnitude = exponent == 0 ? code % 2 / 2.0 : (1 + code % 2 / 2.0) * std::ldexp(1.0, exponent - 1);
+  return code < 8 || magnitude == 0 ? magnitude : -magnitude;
+}
+
+TEST(TableFormats, Mxfp4HasAPowerOfTwoForThirtyTwo) {
+  for (int exponent = 0; exponent < 255; ++exponent) {
+    const std::string block = static_cast<char>(exponent) + mixed_bytes(16, static_cast<uint32_t>(exponent));
+    std::vector<float> expected;
+    for (int element = 0; element < 32; ++element) {
+      expected.push_back(static_cast<float>(e2m1(nibble_at(block, 1, element)) * std::ldexp(1.0, exponent - 127)));
+    }
+    expect_same_bits(dequantized(TensorEncoding::mxfp4, block, 32), expected);
+  }
+}
 
 TEST(PlainFormats, WidenEveryFloat16) {
   std::string halves;
@@ -113,6 +193,12 @@ TEST(PlainFormats, ConvertIntegers) {
             (std::vector<float>{-0x1p63f, -5, 16777220, 0x1p63f}));
   EXPECT_EQ(dequantized(TensorEncoding::boolean, bytes_of<uint8_t>({0, 1, 2, 255}), 4),
             (std::vector<float>{0, 1, 1, 1}));
+}
+
+TEST(PlainFormats, NarrowDoubles) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(dequantized(TensorEncoding::f64, bytes_of<double>({0.1, -1e-50, 0x1.000001p0, 0x1.000003p0, infinity}), 5),
+            (std::vector<float>{0.1f, -0.0f, 1.0f, 0x1.000004p0f, std::numeric_limits<float>::infinity()}));
 }
 
 TEST(PlainFormats, CopyFloat32Bits) {

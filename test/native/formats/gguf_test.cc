@@ -115,7 +115,15 @@ TEST(Gguf, ChecksEveryTensor) {
   expect_tensor_refused({16}, 8, 0, {"16 elements", "32", "Q8_0"});
   expect_tensor_refused({128}, 12, 0, {"128 elements", "256", "Q4_K"});
   expect_tensor_refused({}, 8, 0, {"1 elements", "Q8_0"});
-  expect_tensor_refused({1}, 20, 96, {"exceed the 64 bytes"});  // an unsupported type's begin is checked too
+  expect_tensor_refused({16}, 20, 0, {"16 elements", "32", "IQ4_NL"});
+  expect_tensor_refused({128}, 23, 0, {"128 elements", "256", "IQ4_XS"});
+  expect_tensor_refused({33}, 39, 0, {"33 elements", "32", "MXFP4"});
+  expect_tensor_refused({32, 4}, 39, 0, {"68 bytes", "exceed the 64"});
+  expect_tensor_refused({32, 4}, 20, 0, {"72 bytes", "exceed the 64"});
+  expect_tensor_refused({256}, 23, 0, {"136 bytes", "exceed the 64"});
+  expect_tensor_refused({9}, 28, 0, {"72 bytes", "exceed the 64"});
+  expect_tensor_refused({uint64_t{1} << 61}, 28, 0, {"bytes", "overflows"});
+  expect_tensor_refused({1}, 16, 96, {"exceed the 64 bytes"});  // an unsupported type's begin is checked too
 }
 
 TEST(Gguf, ListsUnknownTypes) {
