@@ -56,28 +56,23 @@ struct FloatNumbers {
   /// Nothing comes after them.
   static FloatNumbers alone(const float* numbers) { return {numbers, reinterpret_cast<const std::byte*>(numbers), 0}; }
 
-  struct Run {
-    const float* numbers;
-    const std::byte* next;
-    int64_t next_bytes;
-    /// Vector v of those from `at` on, a step's first number; `Part`: which of `together` steps it is.
-    template <int Part, int Vectors>
-    void load(int64_t at, Vec::F (&to)[Vectors]) const {
+  /// Vector v of those from `at` on, a step's first number; `Part`: which of `together` steps it is.
+  template <int Part, int Vectors>
+  void load(int64_t at, Vec::F (&to)[Vectors]) const {
 #pragma GCC unroll 4
-      for (int v = 0; v < Vectors; ++v) {
-        to[v] = Vec::load(numbers + at + v * Vec::lanes);
-        if (v * Vec::lanes % kLineFloats == 0) prefetch(next + (at + v * Vec::lanes) * next_bytes);
-      }
+    for (int v = 0; v < Vectors; ++v) {
+      to[v] = Vec::load(numbers + at + v * Vec::lanes);
+      if (v * Vec::lanes % kLineFloats == 0) prefetch(next + (at + v * Vec::lanes) * next_bytes);
     }
-  };
+  }
   /// Those of Vectors * lanes keys, from `key` on.
   template <int Vectors>
-  Run keys(int64_t key) const {
-    return {numbers + key, next + key * next_bytes, next_bytes};
+  FloatNumbers keys(int64_t key) const {
+    return columns(key);
   }
   /// Values from a column on.
   FloatNumbers columns(int64_t column) const { return {numbers + column, next + column * next_bytes, next_bytes}; }
-  Run value(int64_t) const { return {numbers, next, next_bytes}; }
+  FloatNumbers value(int64_t) const { return *this; }
 };
 
 inline Vec::F load_int8(const std::byte* from) {
@@ -92,31 +87,26 @@ struct PairNumbers {
   const std::byte* next;
   int64_t width;
 
-  struct Run {
-    const uint16_t* numbers;
-    const std::byte* next;
-    int64_t width;
-    template <int Part, int Vectors>
-    void load(int64_t at, Vec::F (&to)[Vectors]) const {
-      const uint16_t* pairs = numbers + at - Part * width;
+  template <int Part, int Vectors>
+  void load(int64_t at, Vec::F (&to)[Vectors]) const {
+    const uint16_t* pairs = numbers + at - Part * width;
 #pragma GCC unroll 4
-      for (int v = 0; v < Vectors; ++v) {
-        const uint16_t* of_vector = pairs + 2 * v * Vec::lanes;
-        if (Part == 0 && 2 * v * Vec::lanes % kLineHalves == 0) {
-          prefetch(next + (of_vector - numbers) * static_cast<int64_t>(sizeof(uint16_t)));
-        }
-        to[v] = Part == 0 ? Vec::load_first_bfloat16(of_vector) : Vec::load_second_bfloat16(of_vector);
+    for (int v = 0; v < Vectors; ++v) {
+      const uint16_t* of_vector = pairs + 2 * v * Vec::lanes;
+      if (Part == 0 && 2 * v * Vec::lanes % kLineHalves == 0) {
+        prefetch(next + (of_vector - numbers) * static_cast<int64_t>(sizeof(uint16_t)));
       }
+      to[v] = Part == 0 ? Vec::load_first_bfloat16(of_vector) : Vec::load_second_bfloat16(of_vector);
     }
-  };
+  }
   template <int Vectors>
-  Run keys(int64_t key) const {
-    return columns(key).value(0);
+  PairNumbers keys(int64_t key) const {
+    return columns(key);
   }
   PairNumbers columns(int64_t column) const {
     return {numbers + 2 * column, next + 2 * column * static_cast<int64_t>(sizeof(uint16_t)), width};
   }
-  Run value(int64_t) const { return {numbers, next, width}; }
+  PairNumbers value(int64_t) const { return *this; }
 };
 
 /// The same of int8 numbers and their scales.

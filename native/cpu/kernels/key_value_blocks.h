@@ -17,6 +17,12 @@ inline const std::byte* page_values(const AttentionTile& tile, int64_t page) {
   return page_keys(tile, page) + values_offset(tile.form, tile.head_dim);
 }
 
+/// Of a page in int8: the scales of its keys, then those of its values.
+inline const float* key_scales(const AttentionTile& tile, int64_t page) {
+  return reinterpret_cast<const float*>(page_keys(tile, page) + scales_offset(tile.form, tile.head_dim));
+}
+inline const float* value_scales(const AttentionTile& tile, int64_t page) { return key_scales(tile, page) + kPageKeys; }
+
 /// [pairs][columns][2] as [2 * pairs][columns]
 inline void widen_pairs(const std::byte* from, int64_t pairs, int64_t columns, float* wide) {
   const uint16_t* halves = reinterpret_cast<const uint16_t*>(from);
@@ -56,8 +62,7 @@ inline FloatNumbers keys_of_page(const AttentionTile& tile, int64_t page, const 
   if (tile.form == KeyValueForm::bfloat16) {
     widen_pairs(keys, (tile.head_dim + 1) / 2, kPageKeys, wide);
   } else {
-    const std::byte* scales = keys + scales_offset(tile.form, tile.head_dim);
-    widen_int8_keys(keys, reinterpret_cast<const float*>(scales), tile.head_dim, wide);
+    widen_int8_keys(keys, key_scales(tile, page), tile.head_dim, wide);
   }
   return {wide, next, static_cast<int64_t>(number_bytes(tile.form))};
 }
@@ -71,8 +76,7 @@ inline FloatNumbers values_of_page(const AttentionTile& tile, int64_t page, cons
   if (tile.form == KeyValueForm::bfloat16) {
     widen_pairs(values, kPageKeys / 2, padded_head_dim(tile.head_dim), wide);
   } else {
-    const std::byte* scales = page_keys(tile, page) + scales_offset(tile.form, tile.head_dim);
-    widen_int8_values(values, reinterpret_cast<const float*>(scales) + kPageKeys, padded_head_dim(tile.head_dim), wide);
+    widen_int8_values(values, value_scales(tile, page), padded_head_dim(tile.head_dim), wide);
   }
   return {wide, next, static_cast<int64_t>(number_bytes(tile.form))};
 }
@@ -89,7 +93,7 @@ inline void with_narrow_keys(const AttentionTile& tile, int64_t page, const std:
   if (tile.form == KeyValueForm::bfloat16) {
     multiply(PairNumbers{reinterpret_cast<const uint16_t*>(keys), next, kPageKeys});
   } else {
-    multiply(Int8Numbers{keys, next, reinterpret_cast<const float*>(keys + scales_offset(tile.form, tile.head_dim))});
+    multiply(Int8Numbers{keys, next, key_scales(tile, page)});
   }
 }
 /// The same with its values.
@@ -100,8 +104,7 @@ inline void with_narrow_values(const AttentionTile& tile, int64_t page, const st
   if (tile.form == KeyValueForm::bfloat16) {
     multiply(PairNumbers{reinterpret_cast<const uint16_t*>(values), next, padded_head_dim(tile.head_dim)});
   } else {
-    const std::byte* scales = page_keys(tile, page) + scales_offset(tile.form, tile.head_dim);
-    multiply(Int8Numbers{values, next, reinterpret_cast<const float*>(scales) + kPageKeys});
+    multiply(Int8Numbers{values, next, value_scales(tile, page)});
   }
 }
 
