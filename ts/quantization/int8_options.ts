@@ -45,8 +45,8 @@ export interface QuantizationOptions {
   readonly countOutliers?: boolean;
   /**
    * How attention keeps keys and values: `float32`, `bfloat16`, or `int8` with a scale for the key and one for the value of each token and
-   * head (of those only that are kept from one token to the next). `true` is `int8`, `false` is `float32`. By default `bfloat16` where the
-   * scheme is `int8` or `dtype` is `bfloat16`, else `float32`.
+   * head (of those only that are kept from one token to the next). `true` is `int8`, `false` is `float32`. By default what an int8 checkpoint was
+   * saved with; else `bfloat16` where the scheme is `int8` or `dtype` is `bfloat16`, else `float32`.
    */
   readonly kvCache?: CacheForm | boolean;
 }
@@ -74,6 +74,8 @@ export interface Int8Plan {
   /** How the table of tokens and the output projection compute where they are int8. */
   readonly vocabulary: Int8Settings;
   readonly outlierFeatures: 'stored' | 'none' | OutlierFeatures;
+  /** That of keys and values, where `kvCache` was given. */
+  readonly cacheForm?: CacheForm;
 }
 
 /** What `thresholdUnit` can be. */
@@ -158,10 +160,13 @@ export function readCacheForm(
   { quantization }: { readonly quantization?: unknown },
 ): CacheForm | undefined {
   if (typeof quantization !== 'object' || quantization === null) return undefined;
-  const { kvCache } = quantization as Given;
+  return cacheForm(`option 'quantization' of ${where}`, quantization as Given);
+}
+
+function cacheForm(place: string, { kvCache }: Given): CacheForm | undefined {
   if (kvCache === undefined) return undefined;
   if (typeof kvCache === 'boolean') return kvCache ? 'int8' : 'float32';
-  return checkOne<CacheForm>(`option 'quantization' of ${where}`, 'kvCache', kvCache, ['float32', 'bfloat16', 'int8']);
+  return checkOne<CacheForm>(place, 'kvCache', kvCache, ['float32', 'bfloat16', 'int8']);
 }
 
 function checkScheme(place: string, name: unknown): Int8Scheme {
@@ -201,6 +206,7 @@ function plan(place: string, given: Given, tablesToo = true): Int8Plan {
     );
   }
   const groupSize = checkGroupSize(place, scheme, given.groupSize);
+  const cache = cacheForm(place, given);
   const settings = {
     ...base,
     ...(threshold === undefined ? {} : { threshold: checkNumber(place, 'threshold', threshold, { least: 0 }) }),
@@ -229,6 +235,7 @@ function plan(place: string, given: Given, tablesToo = true): Int8Plan {
       ...(sameThreshold || tableThreshold === undefined ? {} : { threshold: tableThreshold }),
     },
     outlierFeatures: checkOutlierFeatures(place, outlierFeatures ?? 'stored'),
+    ...(cache ? { cacheForm: cache } : {}),
   };
 }
 

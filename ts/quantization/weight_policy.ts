@@ -7,7 +7,10 @@ import type { Int8Plan, OutlierFeatures } from './int8_options';
 
 /** How the matrices of one model are kept, as its options and its checkpoint say. */
 export class ModelWeightPolicy implements WeightPolicy {
-  /** Where nothing is asked for, bfloat16 beside own int8 and bfloat16 matrices, which are less exact (docs/quantization.md). */
+  /**
+   * What is asked for, else what an int8 checkpoint says where its weights compute as it says, too, else bfloat16 beside own int8 and
+   * bfloat16 matrices, which are less exact (docs/quantization.md).
+   */
   readonly cacheForm: CacheForm;
   readonly #float: WeightKeeping;
   readonly #vocabulary: WeightKeeping;
@@ -39,7 +42,7 @@ export class ModelWeightPolicy implements WeightPolicy {
     // A table of tokens that stays in float32 would be most of what an int8 model takes. An int8 checkpoint has said how it is kept.
     this.#vocabulary = floatKeeping(dtype === 'auto' && (stored ?? 'none') === 'none' ? 'float16' : dtype);
     const narrow = dtype === 'bfloat16' || this.plan?.options.scheme === 'int8';
-    this.cacheForm = askedCache ?? (narrow ? 'bfloat16' : 'float32');
+    this.cacheForm = askedCache ?? this.plan?.cacheForm ?? (narrow ? 'bfloat16' : 'float32');
     const wanted = this.plan?.outlierFeatures ?? 'none';
     this.#outlierFeatures = wanted === 'stored' ? (notes.outlierFeatures ?? {}) : wanted === 'none' ? {} : wanted;
   }
@@ -50,9 +53,11 @@ export class ModelWeightPolicy implements WeightPolicy {
     return plan === 'none' ? undefined : plan;
   }
 
-  /** The plan, where it tells of all layers. */
+  /** The plan, where it tells of all layers, and what was asked for the cache besides. */
   get wholePlan(): Int8Plan | undefined {
-    return this.asked === undefined && !this.notes.tellsAll ? undefined : this.plan;
+    const { plan, askedCache } = this;
+    if (!plan || (this.asked === undefined && !this.notes.tellsAll)) return undefined;
+    return askedCache ? { ...plan, options: { ...plan.options, kvCache: askedCache } } : plan;
   }
 
   keeping(module: string, place: WeightPlace, stored: StoredNumbers): WeightKeeping {

@@ -1,4 +1,5 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AutoModelForCausalLM, AutoModelForMaskedLM, type CausalLanguageModel, type LoadOptions } from '../../../ts';
 import { rejection } from '../failure';
@@ -146,4 +147,45 @@ it('a model without a cache refuses the option', async () => {
     }),
   );
   expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining("'kvCache'")]);
+});
+
+describe('an int8 checkpoint', () => {
+  const ids = new GoldenFolder(llama).ids('single');
+  const logits = (folder: string, quantization?: LoadOptions['quantization'], target?: string) =>
+    withModel(folder, quantization ? { quantization } : {}, async (model) => {
+      if (target !== undefined) await model.save_pretrained(target);
+      return (await model.forward({ input_ids: [ids] })).logits[0]?.data;
+    });
+  const noted = (folder: string) => {
+    const { quantization } = JSON.parse(readFileSync(join(folder, 'octoformer_quantization.json'), 'utf8')) as {
+      quantization: unknown;
+    };
+    return quantization;
+  };
+  let parent: string;
+  beforeEach(() => {
+    parent = mkdtempSync(join(tmpdir(), 'octoformer-narrow-'));
+  });
+  afterEach(() => rmSync(parent, { recursive: true }));
+
+  it.each(['int8', true, 'bfloat16'] as const)('keeps keys and values as it was saved with: %s', async (kvCache) => {
+    const saved = join(parent, 'saved');
+    const scheme = 'llm.int8';
+    const narrow = await logits(llama, { scheme, kvCache }, saved);
+    const wide = await logits(llama, scheme);
+    expect(narrow).not.toEqual(wide);
+    expect(noted(saved)).toMatchObject({ scheme, kvCache: kvCache === true ? 'int8' : kvCache });
+    expect(await logits(saved)).toEqual(narrow);
+    expect(await logits(saved, { kvCache: 'float32' })).toEqual(wide);
+    expect(await logits(saved, scheme)).toEqual(wide); // says nothing of a cache, as it does of a float checkpoint
+  });
+
+  it('is saved again with what was asked for the cache alone', async () => {
+    const [first, second] = [join(parent, 'first'), join(parent, 'second')];
+    await logits(llama, 'int8', first);
+    const wide = await logits(first, { kvCache: 'float32' }, second);
+    expect(noted(second)).toEqual({ scheme: 'int8', embeddings: true, kvCache: 'float32' });
+    expect(await logits(second)).toEqual(wide);
+    expect(await logits(first)).not.toEqual(wide);
+  });
 });

@@ -35,7 +35,7 @@ describe('what the options mean', () => {
       { settings: { weight_only: true, group_size: 0 } },
     ],
     [{ quantization: 'vector-wise' }, { settings: {} }],
-    [{ quantization: { scheme: 'vector-wise', kvCache: 'int8' } }, { settings: {} }],
+    [{ quantization: { scheme: 'vector-wise', kvCache: 'int8' } }, { settings: {}, cacheForm: 'int8' }],
     [{ quantization: { scheme: 'none', kvCache: 'int8' } }, 'none'],
     [{ quantization: { kvCache: 'int8' } }, undefined],
     [{ quantization: { scheme: 'row-wise', threshold: 6 } }, { settings: { weight_scales: 'tensor', threshold: 6 } }],
