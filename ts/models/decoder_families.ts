@@ -20,6 +20,7 @@ export const decoderFamilies: Families = {
   gpt_neox: () => (require('./gpt_neox') as typeof import('./gpt_neox')).gptNeoX,
   granite: () => (require('./granite') as typeof import('./granite')).granite,
   granitemoe: () => (require('./granite') as typeof import('./granite')).graniteMoe,
+  granitemoehybrid: () => (require('./granite') as typeof import('./granite')).graniteMoeHybrid,
   hunyuan_v1_dense: () => (require('./hunyuan') as typeof import('./hunyuan')).hunyuanDense,
   llama: () => (require('./llama') as typeof import('./llama')).llama,
   mistral: () => (require('./mistral') as typeof import('./mistral')).mistral,

@@ -41,6 +41,45 @@ export const graniteMoe = preNormFamily({
   }),
 });
 
+/** Granite 4 without state spaces (Micro, 1B, 350M): Granite 3 with other names, and without positions where the file has none. */
+export const graniteMoeHybrid = preNormFamily({
+  model_type: 'granitemoehybrid',
+  family: 'GraniteMoeHybrid',
+  tasks: ['causal-lm', 'base'],
+  aliases: { num_experts: ['num_local_experts'], layer_types: ['layers_block_type'] },
+  defaults: { ...defaults, intermediate_size: 11008, shared_intermediate_size: 1024, num_experts: 8 },
+  options: (config, { layers }) => {
+    refuseOtherLayers(config, layers);
+    const { attention, ...rest } = scaled(config);
+    const rotates = config.get('position_embedding_type') === 'rope';
+    return {
+      ...rest,
+      attention: () => ({ ...attention(), ...(rotates ? {} : { rotary: false }) }),
+      feedForward: {
+        name: 'shared_mlp',
+        fused: 'input_linear',
+        names: ['input_linear', 'input_linear', 'output_linear'],
+        activationName: 'activation',
+        innerFeatures: config.integer('shared_intermediate_size'),
+      },
+    };
+  },
+});
+
+/** @throws OctoformerError INVALID_CHECKPOINT for layers of state spaces, which those without a list of types are, and for experts */
+function refuseOtherLayers(config: ModelConfig, layers: number): void {
+  const types = config.list('layer_types', layers, (type) => typeof type === 'string', 'a name') ?? ['mamba'];
+  if (types.slice(0, layers).some((type) => !['attention', 'full_attention'].includes(type))) {
+    throw config.wrong(
+      'layer_types',
+      types,
+      "'attention' for every layer: layers of state spaces (mamba) are not implemented",
+    );
+  }
+  const experts = config.integer('num_experts', { least: 0 });
+  if (experts > 0) throw config.wrong('num_experts', experts, '0: experts beside a network of all are not implemented');
+}
+
 function scaled(config: ModelConfig) {
   const bias = config.boolean('attention_bias', false);
   const scale = config.number('attention_multiplier');

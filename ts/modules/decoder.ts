@@ -57,6 +57,8 @@ export interface PreNormBlockOptions {
 export type LayerNormStyle = Pick<LayerNormOptions, 'affine' | 'bias' | 'kind'>;
 
 export interface DecoderFeedForward extends Omit<GatedFeedForwardOptions, 'residual' | 'kind' | 'outFeatures'> {
+  /** What the module is called; `mlp` by default. */
+  readonly name?: string;
   /** false: `up_proj`, the activation and `down_proj` alone. */
   readonly gated?: boolean;
 }
@@ -82,7 +84,7 @@ export function preNormBlock(g: GraphBuilder, name: string, input: Value, option
   const { family, norms = llamaNorms, residualScale } = options;
   const outFeatures = input.columns;
   const { headNorm } = options.attention;
-  const { name: expertsName = 'mlp' } = options.experts ?? {};
+  const { name: networkName = 'mlp' } = options.experts ?? options.feedForward;
 
   const attend = (value: Value, residual?: Value) =>
     attention(g, 'self_attn', value, {
@@ -95,10 +97,12 @@ export function preNormBlock(g: GraphBuilder, name: string, input: Value, option
   const network = (value: Value, residual?: Value) => {
     const rest = { outFeatures, ...(residual ? { residual } : {}) };
     const kind = `${family}MLP`;
-    const { gated = true, ...given } = options.feedForward;
-    if (!options.experts) return (gated ? gatedFeedForward : feedForward)(g, 'mlp', value, { ...given, kind, ...rest });
+    const { gated = true, name: _own, ...given } = options.feedForward;
+    if (!options.experts) {
+      return (gated ? gatedFeedForward : feedForward)(g, networkName, value, { ...given, kind, ...rest });
+    }
     const { name: _, ...experts } = options.experts;
-    return mixtureOfExperts(g, expertsName, value, {
+    return mixtureOfExperts(g, networkName, value, {
       expertKind: kind,
       ...experts,
       kind: `${family}SparseMoeBlock`,
@@ -124,7 +128,7 @@ export function preNormBlock(g: GraphBuilder, name: string, input: Value, option
   };
   const { attention: first, feedForward: second } = norms;
   const names = [first.before, first.after, second?.before, second?.after];
-  const order = ['self_attn', expertsName, ...names.filter((each) => each !== undefined)];
+  const order = ['self_attn', networkName, ...names.filter((each) => each !== undefined)];
   return g.scope(name, `${family}DecoderLayer`, body, { order });
 }
 
@@ -181,7 +185,7 @@ export interface PreNormDecoderOptions
   readonly attention?: (
     layer: number,
   ) => Partial<Omit<AttentionOptions, 'rotary'>> & { readonly rotary?: number | false };
-  readonly feedForward?: Pick<DecoderFeedForward, 'bias' | 'fused' | 'gated'>;
+  readonly feedForward?: Partial<Omit<DecoderFeedForward, 'activation'>>;
   /** The experts of a layer, where it has them. */
   readonly experts?: (layer: number) => LayerExperts | undefined;
 }

@@ -39,6 +39,14 @@ describe('windows and positions by layer', () => {
     expect(rotated({ model_type: 'cohere2', ...none })).toEqual([false, false, false, false]);
   });
 
+  it('granitemoehybrid: rotates where the file says so, by either name of layers of attention', () => {
+    const values = { model_type: 'granitemoehybrid', num_local_experts: 0 };
+    const layers_block_type = Array(4).fill('attention');
+    expect(rotated({ ...values, layers_block_type })).toEqual([false, false, false, false]);
+    const rope = { ...values, position_embedding_type: 'rope', layer_types: Array(4).fill('full_attention') };
+    expect(rotated(rope)).toEqual([true, true, true, true]);
+  });
+
   it('exaone4: a pattern of letters is for files that have layer_types, too', () => {
     const values = { model_type: 'exaone4', sliding_window: 7, sliding_window_pattern: 'LLLG' };
     const layer_types = ['sliding_attention', 'sliding_attention', 'sliding_attention', 'full_attention'];
@@ -167,6 +175,16 @@ describe('what the families have of their own', () => {
     [{ model_type: 'granitemoe', num_local_experts: 2, num_experts_per_tok: 3 }, 'num_experts_per_tok'],
     [{ model_type: 'hunyuan_v1_dense', rope_scaling: { type: 'dynamic', alpha: 'x', factor: 1 } }, 'alpha'],
     [{ model_type: 'stablelm', qk_layernorm: 1 }, 'qk_layernorm'],
+    [{ model_type: 'granitemoehybrid', num_local_experts: 0 }, 'layer_types'],
+    [
+      {
+        model_type: 'granitemoehybrid',
+        num_local_experts: 0,
+        layer_types: ['attention', 'mamba', 'attention', 'attention'],
+      },
+      'layer_types',
+    ],
+    [{ model_type: 'granitemoehybrid', layer_types: Array(4).fill('attention') }, 'num_experts'],
     [{ model_type: 'glm4', rope_scaling: { type: 'ntk' } }, 'ntk'],
   ])('%j names its key', (values, key) => {
     const error = failure(() => build(values));
