@@ -29,6 +29,7 @@ export const decoderFamilies: Families = {
   olmo: () => (require('./olmo') as typeof import('./olmo')).olmo,
   olmo2: () => (require('./olmo2') as typeof import('./olmo2')).olmo2,
   olmo3: () => (require('./olmo3') as typeof import('./olmo3')).olmo3,
+  olmoe: () => (require('./olmo') as typeof import('./olmo')).olmoe,
   opt: () => (require('./opt') as typeof import('./opt')).opt,
   phi: () => (require('./phi') as typeof import('./phi')).phi,
   phi3: () => (require('./phi3') as typeof import('./phi3')).phi3,

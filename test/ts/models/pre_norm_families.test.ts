@@ -169,6 +169,7 @@ describe('what the families have of their own', () => {
 
   it.each([
     [{ model_type: 'olmo', clip_qkv: 8 }, 'clip_qkv'],
+    [{ model_type: 'olmoe', clip_qkv: 8 }, 'clip_qkv'],
     [{ model_type: 'cohere', layer_norm_eps: 'small' }, 'layer_norm_eps'],
     [{ model_type: 'nemotron', norm_eps: 2 }, 'norm_eps'],
     [{ model_type: 'granite', logits_scaling: 0 }, 'logits_scaling'],
