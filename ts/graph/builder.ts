@@ -25,6 +25,8 @@ export interface PartRequest {
   readonly storedShape?: readonly number[];
   /** Which of the tensor's rows (of a vector: of its numbers), in what order; all as they are when left out. */
   readonly rows?: RowArrangement;
+  /** Several such arrangements, one after another: together all rows, in the order that layers multiply them in. */
+  readonly pieces?: readonly RowArrangement[];
 }
 
 /** Rows of a tensor, reordered, then cut out. */
@@ -35,6 +37,8 @@ export interface BuiltWeight {
   readonly index: number;
   /** One a part, in order: what a module records as its parameter. */
   readonly parameters: readonly Omit<ModuleParameter, 'name'>[];
+  /** What the checkpoint has its numbers with on top. */
+  readonly added?: number;
 }
 
 /** A tensor of the checkpoint that the model reads. */
@@ -45,6 +49,10 @@ export interface ReadTensor {
   readonly dtype: string;
   /** Hugging Face's modules keep it as `[in_features, out_features]` where it is not int8. */
   readonly transpose: boolean;
+  /** The checkpoint has it in the order of the weight; in Hugging Face's order its rows become that by these pieces. */
+  readonly rows?: readonly RowArrangement[];
+  /** What the checkpoint added to its numbers. */
+  readonly added?: number;
 }
 
 export interface ScopeOptions {
@@ -208,17 +216,19 @@ export class GraphBuilder {
   #weight(
     role: 'linear' | 'vector',
     label: string,
-    requests: readonly PartRequest[],
+    given: readonly PartRequest[],
     keeping: WeightKeeping,
   ): BuiltWeight {
+    const requests = given.flatMap((request) => this.#inPieces(request));
     const parts: WeightPart[] = [];
     const parameters: Omit<ModuleParameter, 'name'>[] = [];
     const index = this.#weights.length;
     let rows = 0;
     for (const request of requests) {
       const scale = role === 'linear' ? this.#tensors.scaleOf(request.name) : undefined;
+      const asMultiplied = this.#liesAsMultiplied(request.name);
       // Where weights are stored in int8, their rows are output features always.
-      const transpose = request.transpose && !scale;
+      const transpose = request.transpose && !scale && !asMultiplied;
       const stored = transpose ? [...request.shape].reverse() : (request.storedShape ?? request.shape);
       const found = this.#tensors.require(request.name, stored, scale ? 'int8' : 'float');
       if (found.permute_rows && request.rows) {
@@ -239,6 +249,8 @@ export class GraphBuilder {
           name: request.name,
           dtype: found.info.dtype,
           transpose: request.transpose === true,
+          ...(request.pieces ? { rows: request.pieces } : {}),
+          ...(found.added === undefined ? {} : { added: found.added }),
         });
       }
       parameters.push({ tensor, shape: stored, dtype: found.info.dtype, weight: index });
@@ -256,9 +268,22 @@ export class GraphBuilder {
       ...keeping,
       parts,
     });
-    const built = { index, parameters };
+    const added = requests[0] && this.#tensors.find(requests[0].name)?.added;
+    const built = { index, parameters, ...(added === undefined ? {} : { added }) };
     this.#weightsByKey.set(key, built);
     return built;
+  }
+
+  /** A request for each piece, unless the checkpoint has them in that order already. */
+  #inPieces({ pieces, ...request }: PartRequest): readonly PartRequest[] {
+    if (!pieces) return [request];
+    return this.#liesAsMultiplied(request.name)
+      ? [{ ...request, pieces }]
+      : pieces.map((rows) => ({ ...request, rows }));
+  }
+
+  #liesAsMultiplied(name: string): boolean {
+    return this.#tensors.find(name)?.asMultiplied === true;
   }
 
   /**

@@ -12,6 +12,13 @@ export interface TensorPlace {
   readonly stacked?: { readonly index: number; readonly count: number };
   /** The file leaves dimensions of 1 out of shapes. */
   readonly squeezed?: boolean;
+  /** The file has its numbers with this added to them. */
+  readonly added?: number;
+  /**
+   * The tensor lies as layers multiply it, whatever Hugging Face's modules have: `[out_features, in_features]` for a Conv1D, and queries, keys
+   * and values one after another where a head has all three together.
+   */
+  readonly asMultiplied?: boolean;
 }
 
 /**

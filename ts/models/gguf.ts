@@ -31,6 +31,9 @@ const modelNames: Readonly<Record<string, string>> = {
   lm_head: 'output',
 };
 
+/** A module's path: the base model's name, the layer, the module within that; then the part. */
+const paths = /^(?:(?:model|transformer|gpt_neox)\.)?(?:(?:layers|h)\.(\d+)\.)?(.+)\.(weight|bias)$/;
+
 /** A GGUF file's configuration in the form of a config.json, and its tensors' names. */
 export interface GgufModel {
   readonly config: ConfigValues;
@@ -79,7 +82,7 @@ function configuration(
     num_key_value_heads: sameInAllLayers(optional('attention.head_count_kv')) ?? num_attention_heads,
     head_dim,
     max_position_embeddings: metadata.integer(key('context_length'), { most: 2 ** 31 - 1 }),
-    rms_norm_eps: metadata.number(key('attention.layer_norm_rms_epsilon')),
+    ...epsilon(family, metadata, key),
     hidden_act: 'silu',
     tie_word_embeddings: !tensors.has('output.weight'),
     ...(biased ? { attention_bias: true } : {}),
@@ -87,10 +90,17 @@ function configuration(
     ...(window ? { sliding_window: window } : {}),
     ...rope(checkpoint, metadata, key, { head_dim, hasFrequencyFactors: tensors.has('rope_freqs.weight') }),
     ...(family.experts ? expertConfig(family.experts, metadata, key, tensors) : {}),
-    ...family.config?.(optional, (name) => tensors.has(name)),
     ...tokenIds(metadata),
   };
-  return values;
+  const own = family.config?.(optional, (name) => tensors.has(name), values) ?? {};
+  return Object.fromEntries(Object.entries({ ...values, ...own }).filter(([, value]) => value !== undefined));
+}
+
+function epsilon(family: GgufFamily, metadata: ModelConfig, key: (name: string) => string): ConfigValues {
+  if (family.epsilon === null) return {};
+  return family.epsilon === undefined
+    ? { rms_norm_eps: metadata.number(key('attention.layer_norm_rms_epsilon')) }
+    : { [family.epsilon]: metadata.number(key('attention.layer_norm_epsilon')) };
 }
 
 /** A value that some converters write once a layer; where layers differ it stays a list, which the configuration refuses. */
@@ -160,7 +170,7 @@ function rope(
   };
 }
 
-/** Hugging Face's names (those of bare models lack `model.`) as the file has them; rows of q and k that the converter permuted are put back. */
+/** Hugging Face's names (those of bare models lack the base model's) as the file has them; rows of q and k that the converter permuted are put back. */
 function nameRule(family: GgufFamily, config: ModelConfig): NameRule {
   const headDim = config.integer('head_dim');
   const permutation = (heads: number): Pick<TensorPlace, 'permute_rows'> => ({
@@ -170,14 +180,14 @@ function nameRule(family: GgufFamily, config: ModelConfig): NameRule {
     ? { attn_q: config.integer('num_attention_heads'), attn_k: config.integer('num_key_value_heads') }
     : {};
   return (name) => {
-    const match = /^(?:model\.)?(?:layers\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(name);
+    const match = paths.exec(name);
     const [, layer, module = '', part] = match ?? [];
     if (layer !== undefined && family.experts) {
       const places = expertPlaces(family.experts, module, config);
       if (places.length > 0)
         return places.map((place) => ({ ...place, tensor: `blk.${layer}.${place.tensor}.${part}` }));
     }
-    const names = layer === undefined ? modelNames : { ...layerNames, ...family.names };
+    const names = { ...(layer === undefined ? modelNames : layerNames), ...family.names };
     const known = Object.hasOwn(names, module) ? names[module] : undefined;
     if (known === undefined) return [];
     const permuted = heads[known];
@@ -185,6 +195,8 @@ function nameRule(family: GgufFamily, config: ModelConfig): NameRule {
       {
         tensor: `${layer === undefined ? '' : `blk.${layer}.`}${known}.${part}`,
         ...(layer === undefined || permuted === undefined ? {} : permutation(permuted)),
+        ...(family.addedToNorms && part === 'weight' && known.endsWith('norm') ? { added: family.addedToNorms } : {}),
+        ...(family.asMultiplied ? { asMultiplied: true } : {}),
       },
     ];
   };

@@ -11,16 +11,27 @@ export interface GgufFamily {
   readonly permuted: boolean;
   /** What Hugging Face's modules call a layer's experts, where the family has them. */
   readonly experts?: ExpertNames;
-  /** Parts of a layer that files call otherwise than Llama's. */
+  /** Modules that Llama has not, or that files call otherwise than Llama's. */
   readonly names?: Readonly<Record<string, string>>;
-  /** Keys of config.json that other families don't have. */
-  readonly config?: (metadata: Metadata, hasTensor: (name: string) => boolean) => ConfigValues;
+  /** What config.json calls the epsilon of layer norms, in families that have these for RMS norms; null: it is one and the same. */
+  readonly epsilon?: string | null;
+  /** What the converter added to the weights of norms. */
+  readonly addedToNorms?: number;
+  /** `TensorPlace.asMultiplied` of all tensors. */
+  readonly asMultiplied?: boolean;
+  /**
+   * Keys of config.json that other families don't have, or that have other values than Llama's (`values`). A key that is undefined is left
+   * out.
+   */
+  readonly config?: (metadata: Metadata, hasTensor: (name: string) => boolean, values: ConfigValues) => ConfigValues;
 }
 
 const normsAfter = {
   post_attention_layernorm: 'post_attention_norm',
   post_feedforward_layernorm: 'post_ffw_norm',
 } as const;
+
+const normsAround = { ...normsAfter, pre_feedforward_layernorm: 'ffn_norm' } as const;
 
 const hasBias = (hasTensor: (name: string) => boolean, part: string) => hasTensor(`blk.0.${part}.bias`);
 
@@ -56,15 +67,116 @@ const families: Readonly<Record<string, GgufFamily>> = {
     permuted: false,
     names: { 'self_attn.query_layernorm': 'attn_q_norm', 'self_attn.key_layernorm': 'attn_k_norm' },
   },
-  exaone4: { model_type: 'exaone4', permuted: false, names: normsAfter, config: windows },
+  exaone4: { model_type: 'exaone4', permuted: false, names: normsAfter, config: (metadata) => windows(metadata) },
   olmo2: { model_type: 'olmo2', permuted: false, names: normsAfter },
+  gemma: { model_type: 'gemma', permuted: false, addedToNorms: 1, config: () => ({ hidden_act: 'gelu_pytorch_tanh' }) },
+  gemma2: {
+    model_type: 'gemma2',
+    permuted: false,
+    addedToNorms: 1,
+    names: normsAround,
+    config: (metadata, _, values) => ({
+      ...gemmaAttention(46, values),
+      ...windows(metadata, 2),
+      attn_logit_softcapping: metadata('attn_logit_softcapping'),
+      final_logit_softcapping: metadata('final_logit_softcapping'),
+    }),
+  },
+  gemma3: {
+    model_type: 'gemma3_text',
+    permuted: false,
+    addedToNorms: 1,
+    names: normsAround,
+    config: (metadata, _, values) => ({
+      ...gemmaAttention(62, values),
+      ...windows(metadata, 6),
+      final_logit_softcapping: metadata('final_logit_softcapping') ?? null,
+      rope_parameters: {
+        full_attention: values.rope_parameters,
+        sliding_attention: { rope_type: 'default', rope_theta: metadata('rope.freq_base_swa') ?? 10_000 },
+      },
+    }),
+  },
+  glm4: {
+    model_type: 'glm4',
+    permuted: false,
+    names: {
+      post_self_attn_layernorm: normsAfter.post_attention_layernorm,
+      post_mlp_layernorm: normsAfter.post_feedforward_layernorm,
+    },
+    config: (_, hasTensor) => ({ attention_bias: hasBias(hasTensor, 'attn_q') }),
+  },
+  'command-r': {
+    model_type: 'cohere',
+    permuted: false,
+    epsilon: 'layer_norm_eps',
+    config: (metadata, hasTensor) => ({
+      logit_scale: metadata('logit_scale'),
+      use_qk_norm: hasTensor('blk.0.attn_q_norm.weight'),
+    }),
+  },
+  cohere2: {
+    model_type: 'cohere2',
+    permuted: false,
+    epsilon: 'layer_norm_eps',
+    config: (metadata) => ({ logit_scale: metadata('logit_scale'), ...windows(metadata, 4) }),
+  },
+  // Its window is not in the files, and llama.cpp computes without one.
+  starcoder2: {
+    model_type: 'starcoder2',
+    permuted: false,
+    epsilon: 'norm_epsilon',
+    names: { 'mlp.c_fc': 'ffn_up', 'mlp.c_proj': 'ffn_down' },
+    config: (_, hasTensor) => ({ hidden_act: 'gelu_pytorch_tanh', use_bias: hasBias(hasTensor, 'attn_q') }),
+  },
+  phi2: {
+    model_type: 'phi',
+    permuted: false,
+    epsilon: 'layer_norm_eps',
+    names: {
+      final_layernorm: 'output_norm',
+      'self_attn.dense': 'attn_output',
+      'mlp.fc1': 'ffn_up',
+      'mlp.fc2': 'ffn_down',
+    },
+    config: () => ({ hidden_act: 'gelu_new' }),
+  },
+  stablelm: {
+    model_type: 'stablelm',
+    permuted: false,
+    epsilon: 'layer_norm_eps',
+    config: (_, hasTensor) => ({
+      use_qkv_bias: hasBias(hasTensor, 'attn_q'),
+      // Norms of heads, which the 12B has: files stack them, and nothing here takes them apart.
+      qk_layernorm: hasTensor('blk.0.attn_q_norm.weight'),
+      use_parallel_residual: !hasTensor('blk.0.ffn_norm.weight'),
+    }),
+  },
+  nemotron: {
+    model_type: 'nemotron',
+    permuted: false,
+    epsilon: 'norm_eps',
+    addedToNorms: 1,
+    config: () => ({ hidden_act: 'relu2' }),
+  },
+  olmo: {
+    model_type: 'olmo',
+    permuted: true,
+    epsilon: null,
+    config: (metadata) => ({ clip_qkv: metadata('attention.clamp_kqv') }),
+  },
 };
 
 /** A `llama` with experts. */
 const mixtral: GgufFamily = { model_type: 'mixtral', permuted: true, experts: mixtralExperts };
 
 /** An `olmo2` with windows. */
-const olmo3: GgufFamily = { model_type: 'olmo3', permuted: false, names: normsAfter, config: windows };
+const olmo3: GgufFamily = {
+  model_type: 'olmo3',
+  permuted: false,
+  names: normsAfter,
+  config: (metadata) => windows(metadata),
+};
 
 export const ggufArchitectures: readonly string[] = Object.keys(families);
 
@@ -85,10 +197,28 @@ function graniteFactors(metadata: Metadata): ConfigValues {
   return Object.fromEntries(Object.entries(factors).filter(([, value]) => value !== undefined));
 }
 
-/** Which layers have windows; where the file does not tell, the family's own rule does. */
-function windows(metadata: Metadata): ConfigValues {
-  const sliding_window = metadata('attention.sliding_window') ?? null;
-  const pattern = metadata('attention.sliding_window_pattern');
-  if (!Array.isArray(pattern)) return { sliding_window };
-  return { sliding_window, layer_types: pattern.map((slides) => (slides ? 'sliding_attention' : 'full_attention')) };
+/** What Gemma 2 and 3 divide scores by the root of: the length of heads, but for the 27B, which files tell by their layers only. */
+function gemmaAttention(layersOf27B: number, values: ConfigValues): ConfigValues {
+  const { num_hidden_layers, hidden_size, num_attention_heads, head_dim } = values;
+  const isLargest = num_hidden_layers === layersOf27B;
+  return {
+    hidden_act: 'gelu_pytorch_tanh',
+    query_pre_attn_scalar: isLargest ? Math.floor(Number(hidden_size) / Number(num_attention_heads)) : head_dim,
+  };
+}
+
+/**
+ * Which layers have windows. Where the file does not tell, all but each `period`-th have, or the family's own rule says.
+ */
+function windows(metadata: Metadata, period?: number): ConfigValues {
+  const sliding_window = metadata('attention.sliding_window') || null;
+  const pattern = metadata('attention.sliding_window_pattern') ?? period;
+  const slides = Array.isArray(pattern)
+    ? pattern.map(Boolean)
+    : Array.from(
+        { length: pattern ? Number(metadata('block_count')) : 0 },
+        (_, layer) => (layer + 1) % Number(pattern) !== 0,
+      );
+  if (slides.length === 0 || sliding_window === null) return { sliding_window };
+  return { sliding_window, layer_types: slides.map((one) => (one ? 'sliding_attention' : 'full_attention')) };
 }

@@ -2,7 +2,7 @@ import { OctoformerError } from '../binding/error';
 import { callNative } from '../binding/load';
 import { walkModules } from '../graph/module_tree';
 import type { LoadedModel } from './loaded_model';
-import { pieces, type TensorRows, tensorRows } from './stored_tensors';
+import { floatsOf, pieces, type TensorRows, tensorRows } from './stored_tensors';
 
 /** A parameter of a model, as it is kept. */
 export interface ReadableParameter {
@@ -29,7 +29,7 @@ export class ParameterReader {
   constructor(loaded: () => LoadedModel) {
     this.#loaded = loaded;
     const { native, program, modules, origin } = loaded();
-    for (const [tensor, places] of tensorRows(program, origin.files.kind === 'gguf')) {
+    for (const [tensor, places] of tensorRows(program, origin)) {
       this.#places.set(tensor, readRows(places));
     }
     this.parameters = [...walkModules(modules)].flatMap(({ path, parameters }) =>
@@ -58,9 +58,10 @@ export class ParameterReader {
     const places = this.#placesOf(tensor);
     const rowBytes = this.#columns(places.weights[0] ?? 0) * Float32Array.BYTES_PER_ELEMENT;
     for (const { weight, rows } of pieces(places, rowBytes)) {
-      const { native } = this.#loaded();
-      const bytes = await callNative(() => native.readWeight(weight, rows, 'float32', false));
-      yield new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / Float32Array.BYTES_PER_ELEMENT);
+      const { native, origin } = this.#loaded();
+      const values = floatsOf(await callNative(() => native.readWeight(weight, rows, 'float32', false)));
+      const { added } = origin.tensors.get(tensor) ?? {};
+      yield added ? values.map((value) => value - added) : values;
     }
   }
 

@@ -1,6 +1,7 @@
 import { OctoformerError } from '../binding/error';
 import { callNative } from '../binding/load';
 import type { NativeModel } from '../binding/native';
+import type { RowArrangement } from '../graph/builder';
 import { allOps, type Program, storedName, type WeightDescription, type WeightPart } from '../graph/program';
 import { dequantizedBytes, scaleMagnitudes } from '../quantization/int8_rows';
 import type { LoadedModel, ModelOrigin } from './loaded_model';
@@ -40,13 +41,14 @@ export interface TensorRows {
 export function storedTensors({ native, program, origin }: LoadedModel): StoredTensor[] {
   const isGguf = origin.files.kind === 'gguf';
   const weights = new StoredWeights(native, program, origin);
-  return [...tensorRows(program, isGguf)].flatMap(([tensor, rows]) =>
+  return [...tensorRows(program, origin)].flatMap(([tensor, rows]) =>
     weights.tensors(isGguf ? (origin.tensors.get(tensor)?.name ?? tensor) : tensor, tensor, rows),
   );
 }
 
 /** Every tensor that the weights are made of, with the places of its rows. A tensor of two weights is that of the one in float. */
-export function tensorRows({ weights }: Program, isGguf: boolean): Map<string, TensorRows> {
+export function tensorRows({ weights }: Program, { files, tensors }: ModelOrigin): Map<string, TensorRows> {
+  const isGguf = files.kind === 'gguf';
   const found = new Map<string, TensorRows>();
   const order = [...weights.keys()].sort((a, b) => Number(isInt8(weights[a])) - Number(isInt8(weights[b])));
   for (const index of order) {
@@ -62,7 +64,7 @@ export function tensorRows({ weights }: Program, isGguf: boolean): Map<string, T
         found.set(name, known);
       }
       // GGUF's order of rows is its own; the model has Hugging Face's.
-      const order = isGguf ? undefined : rowOrder(part, count);
+      const order = isGguf ? orderOfPieces(tensors.get(name)?.rows, count) : rowOrder(part, count);
       const { first: skipped, count: taken } = part.take_rows ?? { first: 0, count };
       for (let row = 0; row < taken; row++) {
         const stored = order?.[skipped + row] ?? skipped + row;
@@ -96,8 +98,19 @@ export function rowsOf(part: WeightPart, weight: WeightDescription): number {
   return transpose ? (shape[1] ?? 0) : all / Math.max(shape.at(-1) ?? 1, 1);
 }
 
+/** The same for pieces of a tensor, one after another. */
+function orderOfPieces(pieces: readonly RowArrangement[] | undefined, count: number): Int32Array | undefined {
+  if (!pieces) return undefined;
+  const rows = pieces.flatMap((piece) => {
+    const { first, count: taken } = piece.take_rows ?? { first: 0, count };
+    const order = rowOrder(piece, count) ?? Int32Array.from({ length: count }, (_, row) => row);
+    return [...order.subarray(first, first + taken)];
+  });
+  return Int32Array.from(rows);
+}
+
 /** Row i of the permuted tensor is row order[i] of the stored one; undefined: they are the same. */
-function rowOrder({ permute_rows }: WeightPart, count: number): Int32Array | undefined {
+function rowOrder({ permute_rows }: RowArrangement, count: number): Int32Array | undefined {
   if (!permute_rows) return undefined;
   const { dims, axes } = permute_rows;
   const strides = dims.map((_, axis) => dims.slice(axis + 1).reduce((product, size) => product * size, 1));
@@ -168,8 +181,9 @@ class StoredWeights {
 
   #floats(name: string, tensor: string, indices: readonly number[], places: TensorRows): StoredTensor {
     const { part } = places;
-    // int8 matrices of bitsandbytes lie the other way round than the floats that they were made of, where those are transposed.
-    const turned = part.scale !== undefined && this.origin.tensors.get(tensor)?.transpose === true;
+    const stored = this.origin.tensors.get(tensor);
+    // int8 matrices of bitsandbytes, and those of GGUF files, lie the other way round than Hugging Face's, where those are transposed.
+    const turned = !part.transpose && stored?.transpose === true;
     const transpose = part.transpose || turned;
     const shape = turned ? [...part.shape].reverse() : part.shape;
     const forms = new Set(indices.map((index) => this.#formOf(index, tensor)));
@@ -188,7 +202,8 @@ class StoredWeights {
         }
         if (transpose) throw new OctoformerError('INTERNAL', `'${name}' is transposed and in several weights`);
         for (const { weight, rows } of pieces(places, columns * dtypeBytes[dtype])) {
-          yield await callNative(() => self.native.readWeight(weight, rows, form, false));
+          const bytes = await callNative(() => self.native.readWeight(weight, rows, form, false));
+          yield stored?.added ? bytesOf(floatsOf(bytes).map((value) => value - (stored.added ?? 0))) : bytes;
         }
       },
     };
@@ -198,7 +213,8 @@ class StoredWeights {
   #formOf(index: number, tensor: string): FloatForm {
     const { role } = this.program.weights[index] as WeightDescription;
     if (role === 'linear') return this.native.weightInfo(index).form as FloatForm;
-    const stored = this.origin.dtype === 'auto' ? this.origin.tensors.get(tensor)?.dtype : undefined;
+    const { dtype: own, added } = this.origin.tensors.get(tensor) ?? {};
+    const stored = this.origin.dtype === 'auto' && !added ? own : undefined;
     const [form] = Object.entries(dtypes).find(([, dtype]) => dtype === stored) ?? [];
     return (form as FloatForm | undefined) ?? 'float32';
   }
@@ -266,6 +282,10 @@ export function* pieces(
     yield { weight, rows: rows.slice(first, end) };
     first = end;
   }
+}
+
+export function floatsOf({ buffer, byteOffset, byteLength }: Uint8Array): Float32Array {
+  return new Float32Array(buffer, byteOffset, byteLength / Float32Array.BYTES_PER_ELEMENT);
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {

@@ -1,4 +1,4 @@
-import type { BuiltWeight, GraphBuilder, PartRequest, RowArrangement } from '../graph/builder';
+import type { BuiltWeight, GraphBuilder, RowArrangement } from '../graph/builder';
 import type { ActivationName } from '../graph/program';
 import type { Value } from '../graph/value';
 import type { WeightKeeping, WeightPlace } from '../graph/weight_policy';
@@ -41,13 +41,13 @@ export function linear(g: GraphBuilder, name: string, input: Value, options: Lin
   const { outFeatures, bias = false, biasRow, activation, residual, transpose = false, place = 'layer' } = options;
   const path = g.pathOf(name);
   const matrixName = options.weight ?? `${path}.weight`;
-  const pieces = (part: PartRequest) => options.rows?.map((rows) => ({ ...part, rows })) ?? [part];
+  const pieces = options.rows ? { pieces: options.rows } : {};
   const weight = g.matrix(
     matrixName,
-    pieces({ name: matrixName, shape: [outFeatures, input.columns], transpose }),
+    [{ name: matrixName, shape: [outFeatures, input.columns], transpose, ...pieces }],
     g.keeping(path, place, matrixName),
   );
-  const own = bias ? g.vector(`${path}.bias`, pieces({ name: `${path}.bias`, shape: [outFeatures] })) : undefined;
+  const own = bias ? g.vector(`${path}.bias`, [{ name: `${path}.bias`, shape: [outFeatures], ...pieces }]) : undefined;
   const shift = biasRow
     ? g.vector(biasRow, [{ name: biasRow, shape: [outFeatures], storedShape: [1, outFeatures] }])
     : own;

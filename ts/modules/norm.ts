@@ -62,6 +62,7 @@ function norm(
     g.vector(`${path}.${part}`, [{ name: `${path}.${part}`, shape: [length], ...row }]);
   const weight = has.weight ? vector('weight', weightRow && rowOf(weightRow, length)) : undefined;
   const shift = has.bias ? vector('bias') : undefined;
+  const offset = (weightOffset ?? 0) - (weight?.added ?? 0);
   const out = options.inPlace ? input : g.buffer(g.rowsOf(input), input.columns);
   g.add({
     op: 'norm',
@@ -70,7 +71,7 @@ function norm(
     out,
     ...(weight ? { weight: weight.index } : {}),
     ...(shift ? { bias: shift.index } : {}),
-    ...(weightOffset === undefined ? {} : { weight_offset: weightOffset }),
+    ...(offset === 0 ? {} : { weight_offset: offset }),
     epsilon,
     ...(group === undefined ? {} : { group }),
   });

@@ -178,6 +178,41 @@ describe('rotary parameters', () => {
   });
 });
 
+describe('Gemma', () => {
+  const configOf = (architecture: string, layers: number, more: Readonly<Record<string, unknown>> = {}) =>
+    readGguf(header(metadata(architecture, { block_count: layers, 'attention.key_length': 16, ...more })), 'x.gguf')
+      .config;
+
+  it('scores are divided by the root of the length of heads; in the 27B by that of a share of the model', () => {
+    expect(configOf('gemma2', 26).query_pre_attn_scalar).toBe(16);
+    expect(configOf('gemma2', 46).query_pre_attn_scalar).toBe(8);
+    expect(configOf('gemma3', 26).query_pre_attn_scalar).toBe(16);
+    expect(configOf('gemma3', 62).query_pre_attn_scalar).toBe(8);
+  });
+
+  it('windows: in every other layer, and in five of six', () => {
+    const wide = (architecture: string) => {
+      const { layer_types } = configOf(architecture, 13, { 'attention.sliding_window': 5 });
+      return (layer_types as string[]).flatMap((type, layer) => (type === 'full_attention' ? [layer] : []));
+    };
+    expect(wide('gemma2')).toEqual([1, 3, 5, 7, 9, 11]);
+    expect(wide('gemma3')).toEqual([5, 11]);
+    const { sliding_window, layer_types } = configOf('gemma3', 13);
+    expect([sliding_window, layer_types]).toEqual([null, undefined]);
+  });
+
+  it('Gemma 3 turns by two bases, of which one is scaled', () => {
+    const scaling = { 'rope.scaling.type': 'linear', 'rope.scaling.factor': 8 };
+    const config = new ModelConfig(configOf('gemma3', 13, scaling), 'x.gguf');
+    expect(ropeParameters(config, 16, 'full_attention')).toMatchObject({
+      rope_theta: 5e5,
+      rope_type: 'linear',
+      factor: 8,
+    });
+    expect(ropeParameters(config, 16, 'sliding_attention')).toMatchObject({ rope_theta: 1e4, rope_type: 'default' });
+  });
+});
+
 it('names what is missing or not implemented', () => {
   const unknown = failure(() => readGguf(header(metadata('mamba')), '/m/x.gguf'));
   expect([unknown.code, unknown.message]).toEqual([

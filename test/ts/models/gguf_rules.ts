@@ -1,0 +1,269 @@
+import type { GgufTensor, GgufValue } from '../gguf_file';
+import type { StoredTensor } from '../random_checkpoint';
+
+// How llama.cpp's converter writes tiny checkpoints of each family.
+
+export interface Config {
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  readonly num_key_value_heads: number;
+  readonly hidden_size: number;
+  readonly head_dim?: number | null;
+  readonly intermediate_size: number;
+  readonly max_position_embeddings: number;
+  readonly rms_norm_eps?: number;
+  readonly attention_multiplier?: number;
+  readonly embedding_multiplier?: number;
+  readonly residual_multiplier?: number;
+  readonly logits_scaling?: number;
+  readonly sliding_window?: number | null;
+  readonly layer_norm_eps?: number;
+  readonly layer_norm_epsilon?: number;
+  readonly norm_epsilon?: number;
+  readonly logit_scale?: number;
+  readonly attn_logit_softcapping?: number;
+  readonly final_logit_softcapping?: number | null;
+}
+
+// What Python's gguf 0.19.0 calls them (`gguf.get_tensor_name_map(architecture, layers).get_name(name)`).
+const llamaNames: Readonly<Record<string, string>> = {
+  'model.embed_tokens': 'token_embd',
+  'model.norm': 'output_norm',
+  lm_head: 'output',
+  input_layernorm: 'attn_norm',
+  post_attention_layernorm: 'ffn_norm',
+  'self_attn.q_proj': 'attn_q',
+  'self_attn.k_proj': 'attn_k',
+  'self_attn.v_proj': 'attn_v',
+  'self_attn.o_proj': 'attn_output',
+  'mlp.gate_proj': 'ffn_gate',
+  'mlp.up_proj': 'ffn_up',
+  'mlp.down_proj': 'ffn_down',
+  'mlp.gate_up_proj': 'ffn_up',
+};
+const headNorms = { 'self_attn.q_norm': 'attn_q_norm', 'self_attn.k_norm': 'attn_k_norm' };
+const normsAround = {
+  ...headNorms,
+  post_attention_layernorm: 'post_attention_norm',
+  pre_feedforward_layernorm: 'ffn_norm',
+  post_feedforward_layernorm: 'post_ffw_norm',
+};
+const normsAfter = {
+  ...headNorms,
+  post_attention_layernorm: 'post_attention_norm',
+  post_feedforward_layernorm: 'post_ffw_norm',
+};
+
+export interface Case {
+  readonly architecture: string;
+  readonly names?: Readonly<Record<string, string>>;
+  /** Rows of q and k lie as `LlamaModel` of llama.cpp's converter writes them. */
+  readonly permuted?: boolean;
+  /** The converter adds 1 to weights of norms. */
+  readonly normsPlus1?: boolean;
+  /** Norms are layer norms. */
+  readonly layerNorms?: boolean;
+  readonly metadata?: (config: Config) => Readonly<Record<string, GgufValue | undefined>>;
+  /** What config.json says otherwise, since files can't. */
+  readonly changes?: (config: Config) => object;
+}
+
+const yarn = {
+  'rope.freq_base': 500_000,
+  'rope.scaling.type': 'yarn',
+  'rope.scaling.factor': 4,
+  'rope.scaling.original_context_length': 24,
+};
+
+export const cases: Readonly<Record<string, Case>> = {
+  granite: {
+    architecture: 'granite',
+    permuted: true,
+    metadata: (config) => ({
+      'attention.scale': config.attention_multiplier,
+      embedding_scale: config.embedding_multiplier,
+      residual_scale: config.residual_multiplier,
+      logit_scale: config.logits_scaling,
+    }),
+    // Metadata are float32.
+    changes: ({ attention_multiplier = 0, residual_multiplier = 0, logits_scaling = 0 }) => ({
+      attention_multiplier: Math.fround(attention_multiplier),
+      residual_multiplier: Math.fround(residual_multiplier),
+      logits_scaling: Math.fround(logits_scaling),
+    }),
+  },
+  arcee: { architecture: 'arcee', permuted: true },
+  ernie4_5: { architecture: 'ernie4_5', metadata: () => ({ 'rope.freq_base': 500_000 }) },
+  seed_oss: { architecture: 'seed_oss', names: { post_attention_layernorm: 'post_attention_norm' } },
+  hunyuan_v1_dense: {
+    architecture: 'hunyuan-dense',
+    names: { 'self_attn.query_layernorm': 'attn_q_norm', 'self_attn.key_layernorm': 'attn_k_norm' },
+    metadata: () => ({
+      'rope.freq_base': 10_000 * 50 ** (8 / 6),
+      'rope.scaling.type': 'none',
+      'rope.scaling.factor': 1,
+    }),
+  },
+  olmo2: { architecture: 'olmo2', names: normsAfter, metadata: () => ({ 'rope.freq_base': 500_000 }) },
+  olmo3: {
+    architecture: 'olmo2',
+    names: normsAfter,
+    metadata: () => ({
+      ...yarn,
+      'attention.sliding_window': 5,
+      'attention.sliding_window_pattern': [true, true, true, false],
+    }),
+    // Without a factor of its own for cosines and sines.
+    changes: () => ({
+      rope_parameters: {
+        sliding_attention: { rope_type: 'default', rope_theta: 500_000 },
+        full_attention: { rope_type: 'yarn', rope_theta: 500_000, factor: 4, original_max_position_embeddings: 24 },
+      },
+    }),
+  },
+  exaone4: {
+    architecture: 'exaone4',
+    names: normsAfter,
+    metadata: () => ({ 'attention.sliding_window': 5, 'attention.sliding_window_pattern': [true, false, true] }),
+  },
+  'exaone4-full': { architecture: 'exaone4', names: normsAfter },
+  gemma: { architecture: 'gemma', normsPlus1: true },
+  gemma2: {
+    architecture: 'gemma2',
+    names: normsAround,
+    normsPlus1: true,
+    metadata: (config) => ({
+      'attention.sliding_window': config.sliding_window ?? undefined,
+      attn_logit_softcapping: config.attn_logit_softcapping,
+      final_logit_softcapping: config.final_logit_softcapping ?? undefined,
+    }),
+    // Files say nothing of it: the reader knows it of the published models.
+    changes: ({ head_dim }) => ({ query_pre_attn_scalar: head_dim }),
+  },
+  gemma3: {
+    architecture: 'gemma3',
+    names: normsAround,
+    normsPlus1: true,
+    metadata: () => ({
+      'attention.sliding_window': 6,
+      'rope.freq_base': 1e6,
+      'rope.scaling.type': 'linear',
+      'rope.scaling.factor': 4,
+      'attention.sliding_window_pattern': [true, false],
+    }),
+    changes: ({ head_dim }) => ({ query_pre_attn_scalar: head_dim }),
+  },
+  glm4: {
+    architecture: 'glm4',
+    names: { post_self_attn_layernorm: 'post_attention_norm', post_mlp_layernorm: 'post_ffw_norm' },
+    metadata: () => ({ 'rope.dimension_count': 6, 'attention.layer_norm_rms_epsilon': 1.5625e-7 }),
+  },
+  cohere: {
+    architecture: 'command-r',
+    names: headNorms,
+    layerNorms: true,
+    metadata: (config) => ({ logit_scale: config.logit_scale, 'rope.scaling.type': 'none' }),
+    changes: ({ logit_scale = 0 }) => ({ logit_scale: Math.fround(logit_scale) }),
+  },
+  cohere2: {
+    architecture: 'cohere2',
+    layerNorms: true,
+    metadata: (config) => ({
+      logit_scale: config.logit_scale,
+      'attention.sliding_window': 5,
+      'rope.freq_base': 50_000,
+      'rope.scaling.type': 'none',
+    }),
+    changes: ({ logit_scale = 0 }) => ({ logit_scale: Math.fround(logit_scale) }),
+  },
+  starcoder2: {
+    architecture: 'starcoder2',
+    names: { 'mlp.c_fc': 'ffn_up', 'mlp.c_proj': 'ffn_down' },
+    layerNorms: true,
+    changes: () => ({ sliding_window: null }),
+  },
+  phi: {
+    architecture: 'phi2',
+    names: {
+      'model.final_layernorm': 'output_norm',
+      'self_attn.dense': 'attn_output',
+      'mlp.fc1': 'ffn_up',
+      'mlp.fc2': 'ffn_down',
+    },
+    layerNorms: true,
+    metadata: () => ({ 'rope.dimension_count': 4 }),
+    // The converter knows no norms of heads.
+    changes: () => ({ qk_layernorm: false }),
+  },
+  stablelm: { architecture: 'stablelm', layerNorms: true, metadata: () => ({ 'rope.dimension_count': 2 }) },
+  'stablelm-parallel': {
+    architecture: 'stablelm',
+    layerNorms: true,
+    metadata: () => ({ 'rope.dimension_count': 4 }),
+    changes: () => ({ qk_layernorm: false }),
+  },
+  nemotron: {
+    architecture: 'nemotron',
+    normsPlus1: true,
+    layerNorms: true,
+    metadata: () => ({ 'rope.dimension_count': 4, 'rope.scaling.type': 'none' }),
+  },
+  olmo: { architecture: 'olmo', permuted: true, layerNorms: true },
+};
+
+/** Rows (or numbers of a bias) of each head: the first half and the second in turns. */
+function inTurns({ data, shape }: StoredTensor, heads: number): Float32Array {
+  const [rows = 0, columns = 1] = shape;
+  const [each, half] = [rows / heads, rows / heads / 2];
+  const out = new Float32Array(data.length);
+  for (let row = 0; row < rows; row++) {
+    const within = row % each;
+    const to = row - within + 2 * (within % half) + Math.floor(within / half);
+    out.set(data.subarray(row * columns, (row + 1) * columns), to * columns);
+  }
+  return out;
+}
+
+/** The tensors of a file. */
+export function ggufTensors(tensors: readonly StoredTensor[], one: Case, config: Config): GgufTensor[] {
+  return tensors.flatMap((tensor) => ggufTensor(tensor, one, config));
+}
+
+function ggufTensor(tensor: StoredTensor, one: Case, config: Config): GgufTensor[] {
+  const { names, permuted, normsPlus1 } = one;
+  const [, layer, module = '', part] = /^(?:model\.layers\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(tensor.name) ?? [];
+  const known = { ...llamaNames, ...names }[module];
+  if (known === undefined) return [];
+  const heads = { attn_q: config.num_attention_heads, attn_k: config.num_key_value_heads }[known];
+  const ordered = heads && permuted ? inTurns(tensor, heads) : tensor.data;
+  const data = normsPlus1 && tensor.name.endsWith('norm.weight') ? ordered.map((value) => value + 1) : ordered;
+  const name = `${layer === undefined ? '' : `blk.${layer}.`}${known}.${part}`;
+  return [{ name, shape: tensor.shape, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }];
+}
+
+function epsilon({ layerNorms, architecture }: Case, config: Config): Record<string, number> {
+  const { rms_norm_eps, layer_norm_eps, layer_norm_epsilon, norm_epsilon } = config;
+  if (layerNorms)
+    return { 'attention.layer_norm_epsilon': layer_norm_eps ?? layer_norm_epsilon ?? norm_epsilon ?? 1e-5 };
+  return { 'attention.layer_norm_rms_epsilon': rms_norm_eps ?? (architecture === 'seed_oss' ? 1e-6 : 1e-5) };
+}
+
+export function metadataOf(one: Case, config: Config): Record<string, GgufValue> {
+  const headDim = config.head_dim ?? config.hidden_size / config.num_attention_heads;
+  const own = {
+    context_length: config.max_position_embeddings,
+    embedding_length: config.hidden_size,
+    feed_forward_length: config.intermediate_size,
+    block_count: config.num_hidden_layers,
+    'attention.head_count': config.num_attention_heads,
+    'attention.head_count_kv': config.num_key_value_heads,
+    'attention.key_length': headDim,
+    ...epsilon(one, config),
+    'rope.dimension_count': headDim,
+    ...one.metadata?.(config),
+  };
+  const entries = Object.entries(own).flatMap(([key, value]) =>
+    value === undefined ? [] : [[`${one.architecture}.${key}`, value] as const],
+  );
+  return { 'general.architecture': one.architecture, ...Object.fromEntries(entries) };
+}
