@@ -10,7 +10,7 @@ const alignment = 32;
 const types = { uint32: 4, float32: 6, bool: 7, string: 8, array: 9 } as const;
 
 /** What metadata may be made of here. */
-export type GgufValue = string | number | readonly boolean[];
+export type GgufValue = string | number | boolean | readonly boolean[];
 
 function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
@@ -34,6 +34,7 @@ function pair(key: string, value: GgufValue): Buffer {
     const head = [uint32(types.array), uint32(types.bool), uint64(value.length)];
     return Buffer.concat([text(key), ...head, Buffer.from(value.map(Number))]);
   }
+  if (typeof value === 'boolean') return Buffer.concat([text(key), uint32(types.bool), Buffer.from([Number(value)])]);
   if (typeof value === 'string') return Buffer.concat([text(key), uint32(types.string), text(value)]);
   if (Number.isInteger(value)) return Buffer.concat([text(key), uint32(types.uint32), uint32(value)]);
   const float = Buffer.alloc(4);

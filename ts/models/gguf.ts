@@ -67,6 +67,9 @@ function configuration(
   const key = (name: string) => `${architecture}.${name}`;
   const optional = (name: string) => metadata.get(key(name));
   const tensors = new Map(checkpoint.tensors.map((tensor) => [tensor.name, tensor]));
+  const hasTensor = (name: string) => tensors.has(name);
+  const refusal = family.refusal?.(optional, hasTensor);
+  if (refusal) throw new OctoformerError('UNSUPPORTED_ARCHITECTURE', `${metadata.file}: ${refusal}`);
   const hidden_size = metadata.integer(key('embedding_length'));
   const num_attention_heads = metadata.integer(key('attention.head_count'));
   const head_dim = optional('attention.key_length') ?? hidden_size / num_attention_heads;
@@ -92,7 +95,7 @@ function configuration(
     ...(family.experts ? expertConfig(family.experts, metadata, key, tensors) : {}),
     ...tokenIds(metadata),
   };
-  const own = family.config?.(optional, (name) => tensors.has(name), values) ?? {};
+  const own = family.config?.(optional, hasTensor, values) ?? {};
   return Object.fromEntries(Object.entries({ ...values, ...own }).filter(([, value]) => value !== undefined));
 }
 
@@ -172,9 +175,8 @@ function rope(
 
 /** Hugging Face's names (those of bare models lack the base model's) as the file has them; rows of q and k that the converter permuted are put back. */
 function nameRule(family: GgufFamily, config: ModelConfig): NameRule {
-  const headDim = config.integer('head_dim');
   const permutation = (heads: number): Pick<TensorPlace, 'permute_rows'> => ({
-    permute_rows: { dims: [heads, headDim / 2, 2], axes: [0, 2, 1] },
+    permute_rows: { dims: [heads, config.integer('head_dim') / 2, 2], axes: [0, 2, 1] },
   });
   const heads: Readonly<Record<string, number>> = family.permuted
     ? { attn_q: config.integer('num_attention_heads'), attn_k: config.integer('num_key_value_heads') }

@@ -19,6 +19,8 @@ export interface GgufFamily {
   readonly addedToNorms?: number;
   /** `TensorPlace.asMultiplied` of all tensors. */
   readonly asMultiplied?: boolean;
+  /** Why a file of the architecture is one that can't be opened; undefined where it can. */
+  readonly refusal?: (metadata: Metadata, hasTensor: (name: string) => boolean) => string | undefined;
   /**
    * Keys of config.json that other families don't have, or that have other values than Llama's (`values`). A key that is undefined is left
    * out.
@@ -32,6 +34,25 @@ const normsAfter = {
 } as const;
 
 const normsAround = { ...normsAfter, pre_feedforward_layernorm: 'ffn_norm' } as const;
+
+/** What families have no use for that don't turn queries and keys. */
+const unrotated = {
+  head_dim: undefined,
+  rope_parameters: undefined,
+  num_key_value_heads: undefined,
+  intermediate_size: undefined,
+  hidden_act: undefined,
+} as const;
+
+/** The modules of BLOOM and what took its names over. */
+function fusedNames(attention: string): Readonly<Record<string, string>> {
+  return {
+    [`${attention}.query_key_value`]: 'attn_qkv',
+    [`${attention}.dense`]: 'attn_output',
+    'mlp.dense_h_to_4h': 'ffn_up',
+    'mlp.dense_4h_to_h': 'ffn_down',
+  };
+}
 
 const hasBias = (hasTensor: (name: string) => boolean, part: string) => hasTensor(`blk.0.${part}.bias`);
 
@@ -104,6 +125,10 @@ const families: Readonly<Record<string, GgufFamily>> = {
       post_self_attn_layernorm: normsAfter.post_attention_layernorm,
       post_mlp_layernorm: normsAfter.post_feedforward_layernorm,
     },
+    refusal: (metadata) =>
+      metadata('rope.dimension_sections')
+        ? 'positions of images (rope.dimension_sections) are not implemented'
+        : undefined,
     config: (_, hasTensor) => ({ attention_bias: hasBias(hasTensor, 'attn_q') }),
   },
   'command-r': {
@@ -145,10 +170,12 @@ const families: Readonly<Record<string, GgufFamily>> = {
     model_type: 'stablelm',
     permuted: false,
     epsilon: 'layer_norm_eps',
+    refusal: (_, hasTensor) =>
+      hasTensor('blk.0.attn_q_norm.weight')
+        ? "stacked norms of heads (attn_q_norm, StableLM 2 12B) are not implemented; use the model's safetensors checkpoint"
+        : undefined,
     config: (_, hasTensor) => ({
       use_qkv_bias: hasBias(hasTensor, 'attn_q'),
-      // Norms of heads, which the 12B has: files stack them, and nothing here takes them apart.
-      qk_layernorm: hasTensor('blk.0.attn_q_norm.weight'),
       use_parallel_residual: !hasTensor('blk.0.ffn_norm.weight'),
     }),
   },
@@ -164,6 +191,99 @@ const families: Readonly<Record<string, GgufFamily>> = {
     permuted: true,
     epsilon: null,
     config: (metadata) => ({ clip_qkv: metadata('attention.clamp_kqv') }),
+  },
+  gpt2: {
+    model_type: 'gpt2',
+    permuted: false,
+    epsilon: 'layer_norm_epsilon',
+    asMultiplied: true,
+    names: {
+      wte: 'token_embd',
+      wpe: 'position_embd',
+      ln_f: 'output_norm',
+      ln_1: 'attn_norm',
+      'attn.c_attn': 'attn_qkv',
+      'attn.c_proj': 'attn_output',
+      ln_2: 'ffn_norm',
+      'mlp.c_fc': 'ffn_up',
+      'mlp.c_proj': 'ffn_down',
+    },
+    config: (_, _has, { intermediate_size }) => ({
+      ...unrotated,
+      activation_function: 'gelu_new',
+      n_inner: intermediate_size,
+    }),
+  },
+  gptneox: {
+    model_type: 'gpt_neox',
+    permuted: false,
+    epsilon: 'layer_norm_eps',
+    asMultiplied: true,
+    names: {
+      ...fusedNames('attention'),
+      embed_in: 'token_embd',
+      embed_out: 'output',
+      final_layer_norm: 'output_norm',
+      input_layernorm: 'attn_norm',
+      post_attention_layernorm: 'ffn_norm',
+    },
+    config: (metadata, hasTensor, { hidden_size, num_hidden_layers }) => ({
+      // Pythia and what comes of it have the exact function, GPT-NeoX 20B an approximation; files don't say which.
+      hidden_act: hidden_size === 6144 && num_hidden_layers === 44 ? 'gelu_fast' : 'gelu',
+      attention_bias: hasBias(hasTensor, 'attn_qkv'),
+      use_parallel_residual: metadata('use_parallel_residual') ?? true,
+    }),
+  },
+  bloom: {
+    model_type: 'bloom',
+    permuted: false,
+    epsilon: 'layer_norm_epsilon',
+    asMultiplied: true,
+    names: {
+      ...fusedNames('self_attention'),
+      word_embeddings: 'token_embd',
+      word_embeddings_layernorm: 'token_embd_norm',
+      ln_f: 'output_norm',
+      input_layernorm: 'attn_norm',
+      post_attention_layernorm: 'ffn_norm',
+    },
+    config: () => unrotated,
+  },
+  // Models of bare rotary positions, those of llama.cpp: it has no ALiBi for the first (RW).
+  falcon: {
+    model_type: 'falcon',
+    permuted: false,
+    epsilon: 'layer_norm_epsilon',
+    asMultiplied: true,
+    names: {
+      ...fusedNames('self_attention'),
+      word_embeddings: 'token_embd',
+      ln_f: 'output_norm',
+      input_layernorm: 'attn_norm',
+      ln_mlp: 'attn_norm',
+      ln_attn: 'attn_norm_2',
+    },
+    refusal: (metadata, hasTensor) =>
+      metadata('attention.head_count_kv') !== 1 && !hasTensor('blk.0.attn_norm_2.weight') && !metadata('rope.freq_base')
+        ? "the base of its rotations (rope.freq_base) is not in the file, and Falcon 2 has one of its own; use the model's safetensors checkpoint"
+        : undefined,
+    config: (_, hasTensor, { num_key_value_heads, intermediate_size }) => {
+      const norms = hasTensor('blk.0.attn_norm_2.weight') ? 2 : 1;
+      return {
+        head_dim: undefined,
+        num_key_value_heads: undefined,
+        intermediate_size: undefined,
+        hidden_act: undefined,
+        activation: 'gelu',
+        ffn_hidden_size: intermediate_size,
+        num_kv_heads: num_key_value_heads,
+        num_ln_in_parallel_attn: norms,
+        new_decoder_architecture: norms === 2 || num_key_value_heads !== 1,
+        multi_query: true,
+        parallel_attn: true,
+        bias: hasBias(hasTensor, 'attn_qkv'),
+      };
+    },
   },
 };
 

@@ -46,9 +46,11 @@ it.each(Object.entries(cases))('%s is saved with the tensors of its safetensors'
   const target = join(folder, 'saved');
   await using model = await AutoModelForCausalLM.from_pretrained(file, { dtype: 'float32' });
   await model.save_pretrained(target);
-  const expected = new Map((await tensorsOf(source)).map((tensor) => [tensor.name, tensor]));
+  // GPT-2's fixture is a bare model.
+  const nameOf = (tensor: string) => tensor.replace(/^transformer\./, '');
+  const expected = new Map((await tensorsOf(source)).map((tensor) => [nameOf(tensor.name), tensor]));
   for (const saved of await tensorsOf(target)) {
-    const { shape, data } = expected.get(saved.name) ?? {};
+    const { shape, data } = expected.get(nameOf(saved.name)) ?? {};
     expect([saved.name, saved.shape]).toEqual([saved.name, shape]);
     // 1 + w has an error of half a unit in the last place.
     const error = one.normsPlus1 && saved.name.endsWith('norm.weight') ? 2 ** -23 : 0;

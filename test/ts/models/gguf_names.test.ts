@@ -228,6 +228,16 @@ it('names what is missing or not implemented', () => {
   expect([absurd.code, absurd.message]).toEqual(['INVALID_CHECKPOINT', expect.stringContaining('llama.block_count')]);
 });
 
+it.each([
+  ['glm4', { 'rope.dimension_sections': [8, 12, 12, 0] }, {}, 'rope.dimension_sections'],
+  ['stablelm', { 'attention.layer_norm_epsilon': 1e-5 }, { 'blk.0.attn_q_norm.weight': [4, 8] }, 'attn_q_norm'],
+  ['falcon', { 'attention.layer_norm_epsilon': 1e-5, 'rope.freq_base': undefined }, {}, 'rope.freq_base'],
+])('%s: says what of a file is not implemented', (architecture, more, shapes, what) => {
+  const { code, message } = failure(() => readGguf(header(metadata(architecture, more), shapes), '/m/x.gguf'));
+  expect([code, message]).toEqual(['UNSUPPORTED_ARCHITECTURE', expect.stringContaining(what)]);
+  expect(message).toContain('/m/x.gguf');
+});
+
 it('takes numbers that stand once a layer where all layers have the same', () => {
   const configOf = (perLayer: readonly number[]) =>
     readGguf(header(metadata('llama', { 'attention.head_count_kv': perLayer })), 'x.gguf').config;

@@ -18,6 +18,13 @@ export interface Config {
   readonly logits_scaling?: number;
   readonly sliding_window?: number | null;
   readonly layer_norm_eps?: number;
+  readonly n_embd?: number;
+  readonly n_head?: number;
+  readonly n_inner?: number;
+  readonly n_layer?: number;
+  readonly n_positions?: number;
+  readonly num_kv_heads?: number;
+  readonly ffn_hidden_size?: number;
   readonly layer_norm_epsilon?: number;
   readonly norm_epsilon?: number;
   readonly logit_scale?: number;
@@ -42,6 +49,15 @@ const llamaNames: Readonly<Record<string, string>> = {
   'mlp.gate_up_proj': 'ffn_up',
 };
 const headNorms = { 'self_attn.q_norm': 'attn_q_norm', 'self_attn.k_norm': 'attn_k_norm' };
+function blockNames(attention: string): Readonly<Record<string, string>> {
+  return {
+    [`${attention}.query_key_value`]: 'attn_qkv',
+    [`${attention}.dense`]: 'attn_output',
+    'mlp.dense_h_to_4h': 'ffn_up',
+    'mlp.dense_4h_to_h': 'ffn_down',
+  };
+}
+
 const normsAround = {
   ...headNorms,
   post_attention_layernorm: 'post_attention_norm',
@@ -61,6 +77,10 @@ export interface Case {
   readonly permuted?: boolean;
   /** The converter adds 1 to weights of norms. */
   readonly normsPlus1?: boolean;
+  /** Matrices that files have the other way round. */
+  readonly turned?: RegExp;
+  /** In how many groups of queries, a key and a value the rows of `attn_qkv` lie in a checkpoint; in files all of a kind are together. */
+  readonly groups?: (config: Config) => number;
   /** Norms are layer norms. */
   readonly layerNorms?: boolean;
   readonly metadata?: (config: Config) => Readonly<Record<string, GgufValue | undefined>>;
@@ -209,6 +229,70 @@ export const cases: Readonly<Record<string, Case>> = {
     metadata: () => ({ 'rope.dimension_count': 4, 'rope.scaling.type': 'none' }),
   },
   olmo: { architecture: 'olmo', permuted: true, layerNorms: true },
+  gpt2: {
+    architecture: 'gpt2',
+    names: {
+      wte: 'token_embd',
+      wpe: 'position_embd',
+      ln_f: 'output_norm',
+      ln_1: 'attn_norm',
+      ln_2: 'ffn_norm',
+      'attn.c_attn': 'attn_qkv',
+      'attn.c_proj': 'attn_output',
+      'mlp.c_fc': 'ffn_up',
+      'mlp.c_proj': 'ffn_down',
+    },
+    turned: /c_(attn|proj|fc)\.weight$/,
+    layerNorms: true,
+    changes: () => ({ scale_attn_by_inverse_layer_idx: false }),
+  },
+  gpt_neox: {
+    architecture: 'gptneox',
+    names: {
+      ...blockNames('attention'),
+      'gpt_neox.embed_in': 'token_embd',
+      'gpt_neox.final_layer_norm': 'output_norm',
+    },
+    layerNorms: true,
+    groups: (config) => config.num_attention_heads,
+    metadata: () => ({ 'rope.dimension_count': 6, 'rope.freq_base': 20_000, use_parallel_residual: false }),
+  },
+  bloom: {
+    architecture: 'bloom',
+    names: {
+      ...blockNames('self_attention'),
+      'transformer.word_embeddings': 'token_embd',
+      'transformer.word_embeddings_layernorm': 'token_embd_norm',
+      'transformer.ln_f': 'output_norm',
+    },
+    layerNorms: true,
+    groups: (config) => config.n_head ?? 0,
+    changes: () => ({ apply_residual_connection_post_layernorm: false }),
+  },
+  falcon: {
+    architecture: 'falcon',
+    names: {
+      ...blockNames('self_attention'),
+      'transformer.word_embeddings': 'token_embd',
+      'transformer.ln_f': 'output_norm',
+      ln_mlp: 'attn_norm',
+      ln_attn: 'attn_norm_2',
+    },
+    layerNorms: true,
+    groups: (config) => config.num_kv_heads ?? 0,
+    metadata: (config) => ({ 'attention.head_count_kv': config.num_kv_heads }),
+  },
+  'falcon-one': {
+    architecture: 'falcon',
+    names: {
+      ...blockNames('self_attention'),
+      'transformer.word_embeddings': 'token_embd',
+      'transformer.ln_f': 'output_norm',
+    },
+    layerNorms: true,
+    groups: () => 1,
+    metadata: () => ({ 'attention.head_count_kv': 1 }),
+  },
 };
 
 /** Rows (or numbers of a bias) of each head: the first half and the second in turns. */
@@ -224,21 +308,58 @@ function inTurns({ data, shape }: StoredTensor, heads: number): Float32Array {
   return out;
 }
 
+/** All queries, then all keys, then all values, of groups that have some queries, a key and a value each. */
+function byKind({ data, shape }: StoredTensor, groups: number, headDim: number): Float32Array {
+  const [rows = 0, columns = 1] = shape;
+  const each = rows / groups / headDim;
+  const head = (group: number, index: number) => {
+    const first = (group * each + index) * headDim * columns;
+    return [...data.subarray(first, first + headDim * columns)];
+  };
+  const all = (from: number, to: number) =>
+    Array.from({ length: groups }, (_, group) => group).flatMap((group) =>
+      Array.from({ length: to - from }, (_, index) => head(group, from + index)).flat(),
+    );
+  return Float32Array.from([...all(0, each - 2), ...all(each - 2, each - 1), ...all(each - 1, each)]);
+}
+
+function turnedRound({ data, shape }: StoredTensor): Float32Array {
+  const [rows = 0, columns = 0] = shape;
+  return Float32Array.from(
+    { length: data.length },
+    (_, at) => data[(at % rows) * columns + Math.floor(at / rows)] ?? 0,
+  );
+}
+
 /** The tensors of a file. */
 export function ggufTensors(tensors: readonly StoredTensor[], one: Case, config: Config): GgufTensor[] {
   return tensors.flatMap((tensor) => ggufTensor(tensor, one, config));
 }
 
+function orderedRows(tensor: StoredTensor, one: Case, known: string, config: Config, heads?: number): Float32Array {
+  if (heads) return inTurns(tensor, heads);
+  if (one.turned?.test(tensor.name)) return turnedRound(tensor);
+  if (known === 'attn_qkv' && one.groups) return byKind(tensor, one.groups(config), headDimOf(config));
+  return tensor.data;
+}
+
+function headDimOf(config: Config): number {
+  const { n_embd, n_head, hidden_size = n_embd ?? 0, num_attention_heads = n_head ?? 1, head_dim } = config;
+  return head_dim ?? hidden_size / num_attention_heads;
+}
+
 function ggufTensor(tensor: StoredTensor, one: Case, config: Config): GgufTensor[] {
   const { names, permuted, normsPlus1 } = one;
-  const [, layer, module = '', part] = /^(?:model\.layers\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(tensor.name) ?? [];
+  const [, layer, module = '', part] =
+    /^(?:(?:\w+\.)?(?:layers|h)\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(tensor.name) ?? [];
   const known = { ...llamaNames, ...names }[module];
   if (known === undefined) return [];
   const heads = { attn_q: config.num_attention_heads, attn_k: config.num_key_value_heads }[known];
-  const ordered = heads && permuted ? inTurns(tensor, heads) : tensor.data;
+  const ordered = orderedRows(tensor, one, known, config, permuted ? heads : undefined);
   const data = normsPlus1 && tensor.name.endsWith('norm.weight') ? ordered.map((value) => value + 1) : ordered;
   const name = `${layer === undefined ? '' : `blk.${layer}.`}${known}.${part}`;
-  return [{ name, shape: tensor.shape, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }];
+  const shape = one.turned?.test(tensor.name) ? [...tensor.shape].reverse() : tensor.shape;
+  return [{ name, shape, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }];
 }
 
 function epsilon({ layerNorms, architecture }: Case, config: Config): Record<string, number> {
@@ -249,13 +370,13 @@ function epsilon({ layerNorms, architecture }: Case, config: Config): Record<str
 }
 
 export function metadataOf(one: Case, config: Config): Record<string, GgufValue> {
-  const headDim = config.head_dim ?? config.hidden_size / config.num_attention_heads;
+  const headDim = headDimOf(config);
   const own = {
-    context_length: config.max_position_embeddings,
-    embedding_length: config.hidden_size,
-    feed_forward_length: config.intermediate_size,
-    block_count: config.num_hidden_layers,
-    'attention.head_count': config.num_attention_heads,
+    context_length: config.max_position_embeddings ?? config.n_positions ?? 96,
+    embedding_length: config.hidden_size ?? config.n_embd,
+    feed_forward_length: config.intermediate_size ?? config.n_inner ?? config.ffn_hidden_size ?? 4 * config.hidden_size,
+    block_count: config.num_hidden_layers ?? config.n_layer,
+    'attention.head_count': config.num_attention_heads ?? config.n_head,
     'attention.head_count_kv': config.num_key_value_heads,
     'attention.key_length': headDim,
     ...epsilon(one, config),
