@@ -20,7 +20,13 @@ export interface WordRules {
   readonly ignoreMerges?: boolean;
 }
 
-export const qwen2Words = { steps: [split(words('\\p{N}')), bytesOnly], normalizer: { type: 'NFC' } };
+const composed = { type: 'NFC' };
+
+export const qwen2Words = { steps: [split(words('\\p{N}')), bytesOnly], normalizer: composed };
+
+const threeDigits: WordRules = { steps: [split(words('\\p{N}{1,3}')), bytesOnly] };
+
+const neoxWords: WordRules = { steps: [gpt2Words], normalizer: composed };
 
 const eachDigit: WordRules = { steps: [{ type: 'Digits', individual_digits: true }, gpt2Words] };
 
@@ -30,7 +36,23 @@ export const WORD_RULES: Readonly<Record<string, WordRules>> = {
   'gpt-2': { steps: [gpt2Words] },
   smollm: eachDigit,
   refact: eachDigit, // Granite's
-  dbrx: { steps: [split(words('\\p{N}{1,3}')), bytesOnly] }, // OLMo 2's and 3's
-  'llama-bpe': { steps: [split(words('\\p{N}{1,3}')), bytesOnly], ignoreMerges: true },
+  starcoder: eachDigit,
+  'command-r': { ...eachDigit, normalizer: composed },
+  'phi-2': { steps: [gpt2Words] },
+  mpt: neoxWords, // GPT-NeoX's and Pythia's, too
+  olmo: neoxWords,
+  falcon: {
+    steps: [
+      { type: 'Punctuation', behavior: 'Contiguous' },
+      gpt2Words,
+      { type: 'Digits', individual_digits: false },
+      split('[0-9][0-9][0-9]'),
+    ],
+  },
+  bloom: { steps: [split(' ?[^(\\s|[.,!?…。，、।۔،])]+'), bytesOnly] },
+  dbrx: threeDigits, // OLMo 2's and 3's
+  glm4: threeDigits,
+  'chatglm-bpe': threeDigits, // GLM-4's in older files
+  'llama-bpe': { ...threeDigits, ignoreMerges: true },
   qwen2: qwen2Words,
 };
