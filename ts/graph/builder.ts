@@ -10,7 +10,7 @@ import {
   type WeightDescription,
   type WeightPart,
 } from './program';
-import type { TensorTable } from './tensor_table';
+import type { TensorPlace, TensorTable } from './tensor_table';
 import type { Value } from './value';
 import type { WeightKeeping, WeightPlace, WeightPolicy } from './weight_policy';
 
@@ -53,12 +53,23 @@ export interface ReadTensor {
   readonly rows?: readonly RowArrangement[];
   /** What the checkpoint added to its numbers. */
   readonly added?: number;
+  /** Its matrices are halves of `rows` rows: the first or the second (0, 1) of those of a stack that `whole`, of the first, stands for. */
+  readonly half?: { readonly index: number; readonly rows: number; readonly whole: string };
 }
 
 export interface ScopeOptions {
   readonly detail?: string;
   /** Names of children in the order that they are shown in; the order of building otherwise. */
   readonly order?: readonly string[];
+}
+
+/** Where half a matrix of a stack is that the checkpoint keeps as two stacks of halves. */
+function halfOf({ tensor, secondHalves }: TensorPlace, rows?: RowArrangement) {
+  if (!secondHalves || !rows?.take_rows) return undefined;
+  const { first, count } = rows.take_rows;
+  const index = (first / count) % 2;
+  const take_rows = { first: Math.floor(first / count / 2) * count, count };
+  return { tensor: index === 0 ? tensor : secondHalves, index, rows: { take_rows } };
 }
 
 interface MutableNode extends ModuleNode {
@@ -234,13 +245,14 @@ export class GraphBuilder {
       if (found.permute_rows && request.rows) {
         throw new OctoformerError('INTERNAL', `the file and the model both reorder the rows of '${request.name}'`);
       }
-      const part = { tensor: found.tensor, ...(found.stacked ? { entry: found.stacked.index } : {}) };
+      const half = halfOf(found, request.rows);
+      const part = { tensor: half?.tensor ?? found.tensor, ...(found.stacked ? { entry: found.stacked.index } : {}) };
       parts.push({
         ...part,
         shape: found.info.shape,
         ...(transpose ? { transpose: true } : {}),
         ...(found.permute_rows ? { permute_rows: found.permute_rows } : {}),
-        ...request.rows,
+        ...(half?.rows ?? request.rows),
         ...(scale ? { scale } : {}),
       });
       const tensor = storedName(part);
@@ -251,6 +263,7 @@ export class GraphBuilder {
           transpose: request.transpose === true,
           ...(request.pieces ? { rows: request.pieces } : {}),
           ...(found.added === undefined ? {} : { added: found.added }),
+          ...(half ? { half: { index: half.index, rows: half.rows.take_rows.count, whole: found.tensor } } : {}),
         });
       }
       parameters.push({ tensor, shape: stored, dtype: found.info.dtype, weight: index });

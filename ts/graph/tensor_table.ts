@@ -12,6 +12,8 @@ export interface TensorPlace {
   readonly stacked?: { readonly index: number; readonly count: number };
   /** The file leaves dimensions of 1 out of shapes. */
   readonly squeezed?: boolean;
+  /** The matrices of a stack are cut in halves: this tensor stacks the first, that one the second. */
+  readonly secondHalves?: string;
   /** The file has its numbers with this added to them. */
   readonly added?: number;
   /**
@@ -124,7 +126,9 @@ export class TensorTable {
 }
 
 /** The shape that a tensor has in the file. */
-function storedShape(shape: readonly number[], { stacked, squeezed }: TensorPlace): readonly number[] {
+function storedShape(shape: readonly number[], place: TensorPlace): readonly number[] {
+  const { stacked, squeezed, secondHalves } = place;
+  if (secondHalves) return shape.map((size, axis) => (axis === 1 ? size / 2 : size));
   const kept = squeezed ? shape.filter((size) => size !== 1) : shape;
   return stacked ? [stacked.count, ...kept] : kept;
 }

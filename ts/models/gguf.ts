@@ -173,6 +173,11 @@ function rope(
   };
 }
 
+function secondHalves({ secondHalves = {} }: GgufFamily, layer: string | undefined, known: string) {
+  const second = Object.hasOwn(secondHalves, known) ? secondHalves[known] : undefined;
+  return second === undefined ? {} : { secondHalves: `blk.${layer}.${second}.weight` };
+}
+
 /** Hugging Face's names (those of bare models lack the base model's) as the file has them; rows of q and k that the converter permuted are put back. */
 function nameRule(family: GgufFamily, config: ModelConfig): NameRule {
   const permutation = (heads: number): Pick<TensorPlace, 'permute_rows'> => ({
@@ -199,6 +204,7 @@ function nameRule(family: GgufFamily, config: ModelConfig): NameRule {
         ...(layer === undefined || permuted === undefined ? {} : permutation(permuted)),
         ...(family.addedToNorms && part === 'weight' && known.endsWith('norm') ? { added: family.addedToNorms } : {}),
         ...(family.asMultiplied ? { asMultiplied: true } : {}),
+        ...secondHalves(family, layer, known),
       },
     ];
   };

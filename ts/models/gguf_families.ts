@@ -17,6 +17,8 @@ export interface GgufFamily {
   readonly epsilon?: string | null;
   /** What the converter added to the weights of norms. */
   readonly addedToNorms?: number;
+  /** `TensorPlace.secondHalves`, by the tensor of the first. */
+  readonly secondHalves?: Readonly<Record<string, string>>;
   /** `TensorPlace.asMultiplied` of all tensors. */
   readonly asMultiplied?: boolean;
   /** Why a file of the architecture is one that can't be opened; undefined where it can. */
@@ -67,6 +69,25 @@ const families: Readonly<Record<string, GgufFamily>> = {
   qwen3moe: { model_type: 'qwen3_moe', permuted: false, experts: { ...gatedExperts, normalized: true } },
   arcee: { model_type: 'arcee', permuted: true, config: () => ({ hidden_act: 'relu2' }) },
   granite: { model_type: 'granite', permuted: true, config: graniteFactors },
+  granitemoe: {
+    model_type: 'granitemoe',
+    permuted: true,
+    names: {
+      'block_sparse_moe.router.layer': 'ffn_gate_inp',
+      'block_sparse_moe.input_linear': 'ffn_gate_exps',
+      'block_sparse_moe.output_linear': 'ffn_down_exps',
+    },
+    secondHalves: { ffn_gate_exps: 'ffn_up_exps' },
+    refusal: (metadata) =>
+      metadata('expert_shared_feed_forward_length')
+        ? 'an expert that all tokens share (expert_shared_feed_forward_length) is not implemented for this architecture'
+        : undefined,
+    config: (metadata) => ({
+      ...graniteFactors(metadata),
+      num_local_experts: metadata('expert_count'),
+      num_experts_per_tok: metadata('expert_used_count'),
+    }),
+  },
   // Neighbouring pairs rotate in ERNIE itself.
   ernie4_5: {
     model_type: 'ernie4_5',

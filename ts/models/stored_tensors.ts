@@ -56,18 +56,22 @@ export function tensorRows({ weights }: Program, { files, tensors }: ModelOrigin
     let first = 0;
     for (const part of weight.parts) {
       const count = rowsOf(part, weight);
-      const name = storedName(part);
+      const half = isGguf ? tensors.get(storedName(part))?.half : undefined;
+      const name = half?.whole ?? storedName(part);
       let known = found.get(name);
       if (!known) {
-        const shape = ownShape(part, weight);
-        known = { part: { ...part, shape }, weights: new Int32Array(count).fill(-1), rows: new Int32Array(count) };
+        const own = ownShape(part, weight);
+        const shape = half ? own.map((size, axis) => (axis === 1 ? 2 * size : size)) : own;
+        const all = half ? 2 * count : count;
+        known = { part: { ...part, shape }, weights: new Int32Array(all).fill(-1), rows: new Int32Array(all) };
         found.set(name, known);
       }
       // GGUF's order of rows is its own; the model has Hugging Face's.
       const order = isGguf ? orderOfPieces(tensors.get(name)?.rows, count) : rowOrder(part, count);
       const { first: skipped, count: taken } = part.take_rows ?? { first: 0, count };
       for (let row = 0; row < taken; row++) {
-        const stored = order?.[skipped + row] ?? skipped + row;
+        const place = order?.[skipped + row] ?? skipped + row;
+        const stored = half ? place + half.rows * (Math.floor(place / half.rows) + half.index) : place;
         if (known.weights[stored] !== -1) continue;
         known.weights[stored] = index;
         known.rows[stored] = first + row;

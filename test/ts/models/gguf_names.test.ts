@@ -231,6 +231,7 @@ it('names what is missing or not implemented', () => {
 it.each([
   ['glm4', { 'rope.dimension_sections': [8, 12, 12, 0] }, {}, 'rope.dimension_sections'],
   ['stablelm', { 'attention.layer_norm_epsilon': 1e-5 }, { 'blk.0.attn_q_norm.weight': [4, 8] }, 'attn_q_norm'],
+  ['granitemoe', { expert_shared_feed_forward_length: 64 }, {}, 'expert_shared_feed_forward_length'],
   ['falcon', { 'attention.layer_norm_epsilon': 1e-5, 'rope.freq_base': undefined }, {}, 'rope.freq_base'],
 ])('%s: says what of a file is not implemented', (architecture, more, shapes, what) => {
   const { code, message } = failure(() => readGguf(header(metadata(architecture, more), shapes), '/m/x.gguf'));

@@ -112,6 +112,29 @@ export const cases: Readonly<Record<string, Case>> = {
       logits_scaling: Math.fround(logits_scaling),
     }),
   },
+  granitemoe: {
+    architecture: 'granitemoe',
+    names: {
+      'block_sparse_moe.router.layer': 'ffn_gate_inp',
+      'block_sparse_moe.input_linear': 'ffn_gate_exps+ffn_up_exps',
+      'block_sparse_moe.output_linear': 'ffn_down_exps',
+    },
+    permuted: true,
+    metadata: (config) => ({
+      expert_count: 5,
+      expert_used_count: 2,
+      'attention.scale': config.attention_multiplier,
+      embedding_scale: config.embedding_multiplier,
+      residual_scale: config.residual_multiplier,
+      logit_scale: config.logits_scaling,
+    }),
+    // Metadata are float32.
+    changes: ({ attention_multiplier = 0, residual_multiplier = 0, logits_scaling = 0 }) => ({
+      attention_multiplier: Math.fround(attention_multiplier),
+      residual_multiplier: Math.fround(residual_multiplier),
+      logits_scaling: Math.fround(logits_scaling),
+    }),
+  },
   arcee: { architecture: 'arcee', permuted: true },
   ernie4_5: { architecture: 'ernie4_5', metadata: () => ({ 'rope.freq_base': 500_000 }) },
   seed_oss: { architecture: 'seed_oss', names: { post_attention_layernorm: 'post_attention_norm' } },
@@ -348,16 +371,37 @@ function headDimOf(config: Config): number {
   return head_dim ?? hidden_size / num_attention_heads;
 }
 
+/** A stack of gates and what they multiply as two stacks. */
+function unstacked({ data, shape }: StoredTensor): readonly Float32Array[] {
+  const [experts = 0, rows = 0, columns = 0] = shape;
+  const half = (rows / 2) * columns;
+  return [0, 1].map((index) => {
+    const pieces = Array.from({ length: experts }, (_, expert) =>
+      data.subarray((2 * expert + index) * half).subarray(0, half),
+    );
+    return Float32Array.from(pieces.flatMap((piece) => [...piece]));
+  });
+}
+
 function ggufTensor(tensor: StoredTensor, one: Case, config: Config): GgufTensor[] {
   const { names, permuted, normsPlus1 } = one;
   const [, layer, module = '', part] =
     /^(?:(?:\w+\.)?(?:layers|h)\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(tensor.name) ?? [];
   const known = { ...llamaNames, ...names }[module];
   if (known === undefined) return [];
+  const prefix = layer === undefined ? '' : `blk.${layer}.`;
+  if (known.includes('+')) {
+    const [experts = 0, rows = 0, columns = 0] = tensor.shape;
+    return unstacked(tensor).map((data, index) => ({
+      name: `${prefix}${known.split('+')[index]}.${part}`,
+      shape: [experts, rows / 2, columns],
+      data: new Uint8Array(data.buffer),
+    }));
+  }
   const heads = { attn_q: config.num_attention_heads, attn_k: config.num_key_value_heads }[known];
   const ordered = orderedRows(tensor, one, known, config, permuted ? heads : undefined);
   const data = normsPlus1 && tensor.name.endsWith('norm.weight') ? ordered.map((value) => value + 1) : ordered;
-  const name = `${layer === undefined ? '' : `blk.${layer}.`}${known}.${part}`;
+  const name = `${prefix}${known}.${part}`;
   const shape = one.turned?.test(tensor.name) ? [...tensor.shape].reverse() : tensor.shape;
   return [{ name, shape, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }];
 }
