@@ -174,12 +174,22 @@ async function textFiles(
   };
   const { config, generationConfig } = origin.files;
   // A GGUF file has no config.json: what was read out of it stands for one.
-  const values = config ? parsePythonJson(await readText(config)) : origin.config;
+  const values = config ? parsePythonJson(await readText(config)) : withFloats(origin.config);
   return {
     [CONFIG_FILE]: formatPythonJson(configuration(values as ConfigValues, loaded, tensors, isInt8)),
     ...(generationConfig ? { [GENERATION_CONFIG_FILE]: await readText(generationConfig) } : {}),
     ...(Object.keys(notes).length > 0 ? { [QUANTIZATION_FILE]: formatNotes(notes) } : {}),
   };
+}
+
+/** Keys that Python's classes refuse whole numbers for, which a GGUF file's floats have become. */
+const floatKeys: readonly string[] = ['attn_logit_softcapping', 'final_logit_softcapping'];
+
+function withFloats(config: ConfigValues): ConfigValues {
+  const floats = Object.entries(config).flatMap(([key, value]) =>
+    floatKeys.includes(key) && typeof value === 'number' ? [[key, pythonFloat(value)]] : [],
+  );
+  return { ...config, ...Object.fromEntries(floats) };
 }
 
 /** What tables in int8 keep in bfloat16: of their dequantized numbers others could be chosen. */

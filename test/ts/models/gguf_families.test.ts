@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { AutoModelForCausalLM } from '../../../ts';
@@ -57,6 +57,16 @@ it.each(Object.entries(cases))('%s is saved with the tensors of its safetensors'
     expect(largestDifference(saved.data, data)).toBeLessThanOrEqual(error);
   }
   expect(failures([sameBits('logits', await logitsOf(name, target), await logitsOf(name, file))])).toEqual([]);
+});
+
+it('saves soft caps as floats, without which Python opens no Gemma', async () => {
+  const { file } = await written('gemma2', cases.gemma2 as Case);
+  const target = join(folder, 'saved');
+  await using model = await AutoModelForCausalLM.from_pretrained(file);
+  await model.save_pretrained(target);
+  const config = readFileSync(join(target, 'config.json'), 'utf8');
+  expect(config).toContain('"final_logit_softcapping": 7.0');
+  expect(config).toContain('"attn_logit_softcapping": 4.0');
 });
 
 function largestDifference(left: Float32Array, right: Float32Array | undefined): number {
