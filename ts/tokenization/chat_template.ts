@@ -1,6 +1,6 @@
 import { OctoformerError } from '../binding/error';
-import type { Template } from './jinja/interpreter';
 import type { JsonPart } from './json_part';
+import type { ChatTemplate } from './template_interpreter';
 
 /** One turn of a conversation. What else a message may hold is up to the template (`tool_calls`, `name` ...). */
 export interface ChatMessage {
@@ -42,7 +42,7 @@ function invalid(problem: string, cause?: unknown): OctoformerError {
 /** The chat templates of a tokenizer. */
 export class ChatTemplates {
   private readonly templates = new Map<string, string>();
-  private readonly compiled = new Map<string, Template>();
+  private readonly compiled = new Map<string, ChatTemplate>();
 
   /**
    * `file` is the text of chat_template.jinja, `further` those of other such files by their names. Without any `part` counts, the `chat_template` of
@@ -112,8 +112,8 @@ export class ChatTemplates {
     try {
       let template = this.compiled.get(source);
       if (template === undefined) {
-        const interpreter = require('./jinja/interpreter') as typeof import('./jinja/interpreter');
-        template = new interpreter.Template(source);
+        const interpreter = require('./template_interpreter') as typeof import('./template_interpreter');
+        template = new interpreter.ChatTemplate(source);
         this.compiled.set(source, template);
       }
       return template.render(variables);

@@ -1,6 +1,6 @@
-import { Template } from '../../../ts/tokenization/jinja/interpreter';
+import { ChatTemplate } from '../../../ts/tokenization/template_interpreter';
 
-/** What the templates of the tests are given: a conversation with a call of a tool, and values of all kinds. */
+/** What the templates of the tests are given: a conversation with a call of a tool. */
 const variables = {
   messages: [
     { role: 'system', content: 'Be brief.' },
@@ -42,35 +42,9 @@ const variables = {
   bos_token: '<s>',
   eos_token: '</s>',
   add_generation_prompt: true,
-  d: { a: 1, b: [1, 2, { c: 'x' }], items: 'own' },
-  l: [3, 1, 2],
-  words: ['b', 'A', 'c', 'a'],
-  pairs: [
-    [1, ['x', 'y']],
-    [2, ['z', 'w']],
-  ],
-  recs: [
-    { n: 'a', v: 2, g: 'x' },
-    { n: 'B', v: 1, g: 'y' },
-    { n: 'c', v: 3, g: 'x' },
-  ],
-  n: null,
-  t: true,
-  s: 'Hello World foo',
-  i: 7,
-  f: 2.5,
-  tree: [
-    {
-      v: 1,
-      c: [
-        { v: 2, c: [] },
-        { v: 3, c: [{ v: 4, c: [] }] },
-      ],
-    },
-  ],
 };
 
 /** The text of a template with these variables, and `more`. */
 export function render(template: string, more: object = {}): string {
-  return new Template(template).render({ ...variables, ...more });
+  return new ChatTemplate(template).render({ ...variables, ...more });
 }
