@@ -80,13 +80,13 @@ function bytePairClass(others: (facts: TokenizerFolder, bytes: object) => object
 }
 
 const gpt2 = bytePairClass(() => ({}));
-const codeGen = bytePairClass((_, bytes) => ({
-  post_processor: { ...bytes, add_prefix_space: true, trim_offsets: false },
-}));
 const gptNeoX = bytePairClass(() => ({ normalizer: { type: 'NFC' } }));
-const qwen2 = bytePairClass(() => ({
+const qwen2 = bytePairClass((_, bytes) => ({
   normalizer: qwen2Words.normalizer,
-  pre_tokenizer: { type: 'Sequence', pretokenizers: qwen2Words.steps },
+  pre_tokenizer: {
+    type: 'Sequence',
+    pretokenizers: [...qwen2Words.steps.slice(0, -1), { ...bytes, use_regex: false }],
+  },
 }));
 const roberta = bytePairClass((facts, bytes) => {
   const [begin, end] = [facts.role('cls_token'), facts.role('sep_token')];
@@ -99,7 +99,7 @@ const roberta = bytePairClass((facts, bytes) => {
 const CLASSES: Readonly<Record<string, VocabularyClass>> = {
   BartTokenizer: roberta,
   BertTokenizer: bert,
-  CodeGenTokenizer: codeGen,
+  CodeGenTokenizer: gpt2,
   DistilBertTokenizer: bert,
   ElectraTokenizer: bert,
   GPT2Tokenizer: gpt2,

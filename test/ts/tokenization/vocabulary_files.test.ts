@@ -1,43 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AutoModel, AutoTokenizer } from '../../../ts';
-import { rejection } from '../failure';
 import { sentenceFolder } from '../pipelines/sentence_folder';
+import { lists, removeFolders, write } from './vocabulary_folders';
 
-const fixtures = join(__dirname, '..', '..', 'fixtures', 'tokenizers');
-const folders: string[] = [];
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true });
-});
-
-/** The model of a fixture's tokenizer.json. */
-function modelOf(name: string) {
-  const { model } = JSON.parse(readFileSync(join(fixtures, name, 'tokenizer.json'), 'utf8')) as {
-    model: { vocab: Record<string, number>; merges: readonly [string, string][] };
-  };
-  return model;
-}
-
-/** Words of BERT's fixture in vocab.txt, or byte pairs of the tiny one in vocab.json and merges.txt; `added` follow them. */
-function lists(kind: string, added: readonly string[]): Record<string, string> {
-  if (kind === 'vocab.txt') {
-    const words = Object.entries(modelOf('bert-uncased').vocab).sort(([, a], [, b]) => a - b);
-    return { 'vocab.txt': [...words.map(([word]) => word), ...added, ''].join('\n') };
-  }
-  const { vocab, merges } = modelOf('tiny');
-  for (const token of added) vocab[token] ??= Object.keys(vocab).length;
-  const lines = ['#version: 0.2', ...merges.map((pair) => pair.join(' ')), ''];
-  return { 'vocab.json': JSON.stringify(vocab), 'merges.txt': lines.join('\n') };
-}
-
-function write(files: Readonly<Record<string, string | object>>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'octoformer-vocabulary-'));
-  folders.push(folder);
-  for (const [name, content] of Object.entries(files))
-    writeFileSync(join(folder, name), typeof content === 'string' ? content : JSON.stringify(content));
-  return folder;
-}
+afterAll(removeFolders);
 
 const texts = ["Hello, Wörld! it's  the end.", 'a\nb <mask> [MASK]你</s> x<|endoftext|>'];
 
@@ -377,6 +344,24 @@ it.each<[string, string, readonly string[], Readonly<Record<string, object>>, Ex
   }).toEqual(expected);
 });
 
+// By the same version of transformers.
+it.each([
+  ['Qwen2', 'spaces before texts', { add_prefix_space: true }, [264, 223, 265, 70], [264, 223, 265, 70]],
+  [
+    'CodeGen',
+    'tokens around texts',
+    { add_bos_token: true, add_eos_token: true },
+    [384, 86, 259, 223, 265, 70, 384],
+    [384, 86, 259, 384, 384, 265, 70, 384],
+  ],
+])('%s with %s', async (name, _, settings, ids, pair) => {
+  const config = { tokenizer_class: `${name}Tokenizer`, bos_token: '<s>', eos_token: '<s>', ...settings };
+  const folder = write({ ...lists('vocab.json', ['<s>']), 'tokenizer_config.json': config });
+  const tokenizer = await AutoTokenizer.from_pretrained(folder);
+  expect(tokenizer.encode('the end').input_ids).toEqual(ids);
+  expect(tokenizer.encode('the', { text_pair: 'end' }).input_ids).toEqual(pair);
+});
+
 it('lines of vocab.txt end where those of Windows do, and of words that are there twice the later counts', async () => {
   const { 'vocab.txt': words = '' } = lists('vocab.txt', []);
   const bert = { 'config.json': { model_type: 'bert' } };
@@ -398,47 +383,4 @@ it('are saved with a model, and opened again', async () => {
     async (source) => (await AutoTokenizer.from_pretrained(source)).encode(text).input_ids,
   );
   expect(await after).toEqual(await before);
-});
-
-describe('is refused', () => {
-  const words = lists('vocab.txt', []);
-  const pairs = lists('vocab.json', []);
-  const gpt2 = { 'config.json': { model_type: 'gpt2' } };
-  const { 'vocab.json': vocab = '', 'merges.txt': merges = '' } = pairs;
-  it.each<[string, Readonly<Record<string, string | object>>, RegExp]>([
-    [
-      'no file that tells the kind',
-      words,
-      /^NOT_FOUND tokenizer\.json .*vocab\.txt.*config\.json or tokenizer_config\.json/,
-    ],
-    ['a vocabulary without merges', { 'vocab.json': vocab, ...gpt2 }, /^NOT_FOUND tokenizer\.json .*merges\.txt/],
-    ['the other lists', { ...words, ...gpt2 }, /^NOT_FOUND vocab\.json, which a GPT2Tokenizer is made of/],
-    [
-      'a class that is not known',
-      { ...words, 'tokenizer_config.json': { tokenizer_class: 'BertJapaneseTokenizer' } },
-      /^UNSUPPORTED_ARCHITECTURE BertJapaneseTokenizer can't be made of .*BertTokenizer/,
-    ],
-    [
-      'a model of no known kind',
-      { ...words, 'config.json': { model_type: 'new' } },
-      /^UNSUPPORTED_ARCHITECTURE .*"new"/,
-    ],
-    [
-      'three tokens a line',
-      { ...pairs, 'merges.txt': `${merges}a b c\n`, ...gpt2 },
-      /^INVALID_TOKENIZER merges\.txt: line 127 /,
-    ],
-    ['an empty line', { ...pairs, 'merges.txt': `\n${merges}`, ...gpt2 }, /^INVALID_TOKENIZER merges\.txt: line 1 /],
-    ['an unknown token', { ...pairs, 'merges.txt': `${merges}a zzz\n`, ...gpt2 }, /^INVALID_TOKENIZER .*"zzz"/],
-    ['ids that are none', { ...pairs, 'vocab.json': '{"a": -1}', ...gpt2 }, /^INVALID_TOKENIZER vocab\.json\.a/],
-    ['no object', { ...pairs, 'vocab.json': '[]', ...gpt2 }, /^INVALID_TOKENIZER .*vocab\.json/],
-    [
-      'a class without a token that it needs',
-      { ...words, 'config.json': { model_type: 'bert' }, 'tokenizer_config.json': { cls_token: null } },
-      /^INVALID_TOKENIZER tokenizer_config\.json: BertTokenizer needs a cls_token/,
-    ],
-  ])('%s', async (_, files, message) => {
-    const error = await rejection(AutoTokenizer.from_pretrained(write(files)));
-    expect(`${error.code} ${error.message}`).toMatch(message);
-  });
 });
