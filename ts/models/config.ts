@@ -51,9 +51,9 @@ export class ModelConfig {
     };
   }
 
-  /** What the file calls a key. */
+  /** What the file calls a key. A family's own name goes before the one that most have. */
   #nameOf(key: string): string {
-    const names = [key, ...(this.aliases[key] ?? [])];
+    const names = [...(this.aliases[key] ?? []), key];
     return names.find((name) => Object.hasOwn(this.values, name)) ?? key;
   }
 

@@ -139,6 +139,16 @@ describe('what the families have of their own', () => {
     );
   });
 
+  it.each([
+    ['cohere', 'layer_norm_eps'],
+    ['nemotron', 'norm_eps'],
+    ['stablelm', 'layer_norm_eps'],
+  ])("%s: %s, whatever other families' key beside it says", (model_type, key) => {
+    const { ops } = build({ model_type, [key]: 0.25, rms_norm_eps: 0.5 }).program;
+    const found = ops.flatMap((op) => (op.op === 'norm' ? op.epsilon : []));
+    expect(new Set(found)).toEqual(new Set([0.25]));
+  });
+
   it("has the modules of Python's class", () => {
     expect(build({ model_type: 'cohere', num_hidden_layers: 1 }).text).toBe(`CohereForCausalLM(
   (model): CohereModel(
