@@ -37,8 +37,14 @@ export function encoderSizes(config: ModelConfig, keys: EncoderKeys = {}): Encod
   };
 }
 
-/** Labels of a classifier: those of `id2label`, or `num_labels`, or 2 as in Hugging Face's classes. */
+/**
+ * Labels of a classifier: those of `id2label`, or `num_labels`, or 2 as in Hugging Face's classes.
+ * @throws OctoformerError INVALID_CHECKPOINT where there are none
+ */
 export function labelCount(config: ModelConfig): number {
   const labels = config.section('id2label');
-  return labels ? Object.keys(labels.values).length : config.integer('num_labels', { otherwise: 2 });
+  if (!labels) return config.integer('num_labels', { otherwise: 2 });
+  const count = Object.keys(labels.values).length;
+  if (count === 0) throw config.wrong('id2label', labels.values, 'the name of one label at least');
+  return count;
 }

@@ -138,6 +138,12 @@ it.each([...onlySequences, 'cohere', 'granite'])('%s has no class for labels of 
   expect([error.code, error.message]).toEqual(['UNSUPPORTED_ARCHITECTURE', expect.stringContaining('causal-lm')]);
 });
 
+it('a file that names no label is refused', async () => {
+  const open = (folder: string) => AutoModelForSequenceClassification.from_pretrained(folder);
+  const error = await rejection(withLabels('arcee', 'ForSequenceClassification', open, { id2label: {} }));
+  expect(`${error.code} ${error.message}`).toMatch(/^INVALID_CHECKPOINT .*'id2label'/);
+});
+
 it('a checkpoint without such a layer is refused by its name', async () => {
   const error = await rejection(AutoModelForSequenceClassification.from_pretrained(join(models, 'llama')));
   expect([error.code, error.message]).toEqual(['MISSING_WEIGHT', expect.stringContaining('score.weight')]);
