@@ -1,7 +1,7 @@
 import type { NativeModel } from '../binding/native';
-import type { ReadTensor } from '../graph/builder';
 import type { ModuleNode } from '../graph/module_tree';
 import type { Program } from '../graph/program';
+import type { ReadTensor } from '../graph/weight_request';
 import type { ModelFiles } from '../hub';
 import type { Calibration } from '../quantization/calibration';
 import type { Dtype } from '../quantization/float_policy';

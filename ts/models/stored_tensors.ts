@@ -1,8 +1,8 @@
 import { OctoformerError } from '../binding/error';
 import { callNative } from '../binding/load';
 import type { NativeModel } from '../binding/native';
-import type { RowArrangement } from '../graph/builder';
 import { allOps, type Program, storedName, type WeightDescription, type WeightPart } from '../graph/program';
+import type { RowArrangement } from '../graph/weight_request';
 import { dequantizedBytes, scaleMagnitudes } from '../quantization/int8_rows';
 import type { LoadedModel, ModelOrigin } from './loaded_model';
 

@@ -1,7 +1,8 @@
 import { OctoformerError } from '../binding/error';
 import type { AttentionPattern } from '../graph/attention_ops';
-import type { GraphBuilder, RowArrangement } from '../graph/builder';
+import type { GraphBuilder } from '../graph/builder';
 import type { Value } from '../graph/value';
+import type { RowArrangement } from '../graph/weight_request';
 import { attend, type ScoreOptions } from './attend';
 import { type HeadNormOptions, headNormNames, normalizeHeads } from './head_norm';
 import { linear, linears } from './linear';

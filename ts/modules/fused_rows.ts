@@ -1,4 +1,4 @@
-import type { RowArrangement } from '../graph/builder';
+import type { RowArrangement } from '../graph/weight_request';
 
 /**
  * Rows of a matrix that keeps the query, the key and the value of each head together (GPT-NeoX, BLOOM): all queries, all keys, all

@@ -1,7 +1,8 @@
-import type { BuiltWeight, GraphBuilder, RowArrangement } from '../graph/builder';
+import type { GraphBuilder } from '../graph/builder';
 import type { ActivationName } from '../graph/program';
 import type { Value } from '../graph/value';
 import type { WeightKeeping, WeightPlace } from '../graph/weight_policy';
+import type { BuiltWeight, RowArrangement } from '../graph/weight_request';
 import { checkModuleOptions, type OptionKinds } from './module_options';
 
 export interface LinearOptions {

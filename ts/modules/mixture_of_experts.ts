@@ -1,5 +1,6 @@
-import type { BuiltWeight, GraphBuilder } from '../graph/builder';
+import type { GraphBuilder } from '../graph/builder';
 import type { Value } from '../graph/value';
+import type { BuiltWeight } from '../graph/weight_request';
 import { activationByName } from './activation';
 import { gatedFeedForward } from './feed_forward';
 import { linear } from './linear';

@@ -1,6 +1,7 @@
-import type { BuiltWeight, GraphBuilder, PartRequest } from '../graph/builder';
+import type { GraphBuilder } from '../graph/builder';
 import { pythonNumber } from '../graph/module_tree';
 import type { Value } from '../graph/value';
+import type { BuiltWeight, PartRequest } from '../graph/weight_request';
 import { checkModuleOptions, type OptionKinds } from './module_options';
 
 export interface NormOptions {

@@ -4,7 +4,8 @@ import { basename, join } from 'node:path';
 import { AutoModelForCausalLM } from '../../../ts';
 import { ggufBytes } from '../gguf_file';
 import { failures, sameBits } from '../goldens/comparison';
-import { type Case, type Config, cases, ggufTensors, metadataOf } from './gguf_rules';
+import { type Case, type Config, cases } from './gguf_rules';
+import { ggufTensors, metadataOf } from './gguf_writer';
 import { checkpointFolders, readGolden, readJson } from './golden_folder';
 import { tensorsOf } from './stored_tensors';
 
