@@ -1,5 +1,6 @@
 import { checkOptions } from '../binding/options';
 import { type ForwardInputs, type ForwardOutputs, prepareForward } from '../models/forward';
+import { languageModelHead } from '../models/head_rows';
 import { loadModel } from '../models/load_model';
 import type { LoadOptions } from '../models/load_options';
 import { Model } from '../models/model';
@@ -15,7 +16,7 @@ export class CausalLanguageModel extends Model {
    */
   async forward(inputs: ForwardInputs, options: { readonly signal?: AbortSignal } = {}): Promise<ForwardOutputs> {
     checkOptions('forward()', options, ['signal']);
-    const { request, read } = prepareForward(inputs, this.loaded, () => this.createCache());
+    const { request, read } = prepareForward(inputs, this.loaded, languageModelHead, () => this.createCache());
     return read(await this.run(request, options.signal)) as ForwardOutputs;
   }
 

@@ -103,34 +103,20 @@ function autoEncoder<Outputs extends EncoderOutputs, Inputs extends EncoderInput
   };
 }
 
-/** An encoder-decoder that gives hidden states, or labels, but writes nothing. */
-class EncoderDecoderModel<Outputs extends EncoderOutputs> extends EncoderModel<Outputs, BaseModelInputs> {
+/** A decoder, or an encoder-decoder, that gives hidden states, or labels, but writes nothing. */
+class CachedModel<Outputs extends EncoderOutputs> extends EncoderModel<Outputs, BaseModelInputs> {
   readonly #head: HeadDescription;
+  readonly #prepare: typeof prepareForward | typeof prepareSeq2SeqForward;
 
   constructor(loaded: LoadedModel, head: HeadDescription) {
     super(loaded, head);
     this.#head = head;
+    this.#prepare = loaded.program.encoder ? prepareSeq2SeqForward : prepareForward;
   }
 
   override async forward(inputs: BaseModelInputs, options: { readonly signal?: AbortSignal } = {}): Promise<Outputs> {
     checkOptions('forward()', options, ['signal']);
-    const { request, read } = prepareSeq2SeqForward(inputs, this.loaded, this.#head, () => this.createCache());
-    return read(await this.run(request, options.signal)) as EncoderOutputs as Outputs;
-  }
-}
-
-/** A decoder that gives hidden states, or labels, but no scores of the next token. */
-class DecoderModel<Outputs extends EncoderOutputs> extends EncoderModel<Outputs, BaseModelInputs> {
-  readonly #head: HeadDescription;
-
-  constructor(loaded: LoadedModel, head: HeadDescription) {
-    super(loaded, head);
-    this.#head = head;
-  }
-
-  override async forward(inputs: BaseModelInputs, options: { readonly signal?: AbortSignal } = {}): Promise<Outputs> {
-    checkOptions('forward()', options, ['signal']);
-    const { request, read } = prepareForward(inputs, this.loaded, () => this.createCache(), this.#head);
+    const { request, read } = this.#prepare(inputs, this.loaded, this.#head, () => this.createCache());
     return read(await this.run(request, options.signal)) as EncoderOutputs as Outputs;
   }
 }
@@ -140,9 +126,8 @@ function withHead<Outputs extends EncoderOutputs>(
   loaded: LoadedModel,
   head: HeadDescription,
 ): EncoderModel<Outputs, BaseModelInputs> {
-  if (loaded.program.encoder) return new EncoderDecoderModel<Outputs>(loaded, head);
-  return isDecoder(loaded)
-    ? new DecoderModel<Outputs>(loaded, head)
+  return loaded.program.encoder || isDecoder(loaded)
+    ? new CachedModel<Outputs>(loaded, head)
     : new EncoderModel<Outputs, BaseModelInputs>(loaded, head);
 }
 

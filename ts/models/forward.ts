@@ -101,13 +101,13 @@ export interface PreparedForward {
 export function prepareForward(
   inputs: DecoderInputs,
   model: LoadedModel,
+  head: HeadDescription,
   createCache: () => KVCache,
-  head: HeadDescription = languageModelHead,
 ): PreparedForward {
   checkObject(`the inputs of ${where}`, inputs);
   checkOptions(where, inputs, [...known, ...rowOptions(head)], unsupported);
   const spans = tokenSpans(where, inputs, ['before', 'behind']);
-  if (!spans) return prepareTokens(inputs, model, createCache, head);
+  if (!spans) return prepareTokens(inputs, model, head, createCache);
   const { input_ids, position_ids = model.skipsPadding ? undefined : placesOf(inputs) } = inputs;
   const tokens = {
     ...inputs,
@@ -116,7 +116,7 @@ export function prepareForward(
       ? { position_ids: numbersWithoutPadding(where, 'position_ids', position_ids, input_ids, spans) }
       : {}),
   };
-  const { request, read } = prepareTokens(tokens, model, createCache, head);
+  const { request, read } = prepareTokens(tokens, model, head, createCache);
   const each = head.rows === 'all' && !inputs.logits_to_keep && !inputs.logits_at;
   const axes = {
     ...(each ? Object.fromEntries(head.outputs.map((name) => [name, [0]])) : {}),
@@ -143,8 +143,8 @@ function placesOf({ input_ids, past = [] }: ForwardInputs): TokenIds {
 function prepareTokens(
   inputs: DecoderInputs,
   model: LoadedModel,
-  createCache: () => KVCache,
   head: HeadDescription,
+  createCache: () => KVCache,
 ): PreparedForward {
   const input_ids = concatenateIds(where, 'input_ids', inputs.input_ids, model.vocabularySize);
   const lengths = inputs.input_ids.map((sequence) => sequence.length);

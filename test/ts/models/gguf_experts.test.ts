@@ -6,6 +6,8 @@ import { rejection } from '../failure';
 import { type GgufTensor, ggufBytes } from '../gguf_file';
 import type { StoredTensor } from '../random_checkpoint';
 import { readSafetensors } from '../safetensors';
+import { llamaNames } from './gguf_rules';
+import { inTurns } from './gguf_writer';
 import { readJson } from './golden_folder';
 import { tensorsOf } from './stored_tensors';
 
@@ -51,17 +53,9 @@ function withoutWindows(name: Name): string {
 }
 
 const partNames: Readonly<Record<string, string>> = {
-  'self_attn.q_proj': 'attn_q',
-  'self_attn.k_proj': 'attn_k',
-  'self_attn.v_proj': 'attn_v',
-  'self_attn.o_proj': 'attn_output',
+  ...llamaNames,
   'self_attn.q_norm': 'attn_q_norm',
   'self_attn.k_norm': 'attn_k_norm',
-  input_layernorm: 'attn_norm',
-  post_attention_layernorm: 'ffn_norm',
-  'mlp.gate_proj': 'ffn_gate',
-  'mlp.up_proj': 'ffn_up',
-  'mlp.down_proj': 'ffn_down',
   'mlp.gate': 'ffn_gate_inp',
   'block_sparse_moe.gate': 'ffn_gate_inp',
   'mlp.shared_expert_gate': 'ffn_gate_inp_shexp',
@@ -82,19 +76,6 @@ const wholeNames: Readonly<Record<string, string>> = {
   'model.norm.weight': 'output_norm.weight',
   'lm_head.weight': 'output.weight',
 };
-
-/** Rows as the converter writes those of q and k of `llama`: of each head the even rows of our order first half, second half in turns. */
-function permuted({ data, shape }: StoredTensor, heads: number): Float32Array {
-  const [rows = 0, columns = 1] = shape;
-  const half = rows / heads / 2;
-  const out = new Float32Array(data.length);
-  for (let row = 0; row < rows; row++) {
-    const [head, within] = [Math.floor(row / (2 * half)), row % (2 * half)];
-    const to = head * 2 * half + 2 * (within % half) + Math.floor(within / half);
-    out.set(data.subarray(row * columns, (row + 1) * columns), to * columns);
-  }
-  return out;
-}
 
 /** Experts one by one: what a fixture with transformers' own stacks has in them, gates above what they gate. */
 function separated(tensors: readonly StoredTensor[]): StoredTensor[] {
@@ -130,7 +111,7 @@ function ggufTensors(name: Name, tensors: readonly StoredTensor[], layout: Layou
     if (expert !== undefined) return [{ ...tensor, name: `blk.${layer}.${matrixNames[matrix]}.${expert}.weight` }];
     const known = partNames[module] ?? 'unknown';
     const heads = { attn_q: config.num_attention_heads, attn_k: config.num_key_value_heads }[known];
-    const data = heads && name === 'mixtral' ? permuted(tensor, heads) : tensor.data;
+    const data = heads && name === 'mixtral' ? inTurns(tensor, heads) : tensor.data;
     const shape = tensor.shape.filter((size) => size !== 1);
     return [{ name: `blk.${layer}.${known}.${part}`, shape, data }];
   });

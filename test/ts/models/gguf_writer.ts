@@ -5,7 +5,7 @@ import { type Case, type Config, llamaNames } from './gguf_rules';
 // Tensors and metadata of a file by the rules of its family.
 
 /** Rows (or numbers of a bias) of each head: the first half and the second in turns. */
-function inTurns({ data, shape }: StoredTensor, heads: number): Float32Array {
+export function inTurns({ data, shape }: StoredTensor, heads: number): Float32Array {
   const [rows = 0, columns = 1] = shape;
   const [each, half] = [rows / heads, rows / heads / 2];
   const out = new Float32Array(data.length);
