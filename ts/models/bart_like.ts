@@ -62,8 +62,9 @@ export function bartLike(config: ModelConfig, g: GraphBuilder, task: Task, optio
     ? config.integer('decoder_vocab_size', { most: maxVocabulary, otherwise: vocabularySize })
     : vocabularySize;
   const base = task === 'base' ? '' : 'model.';
-  const tables = tableNames(g, base, separateVocabularies);
-  const { table, head } = tieMatrices(g, config.boolean('tie_word_embeddings', true), tables.decoder);
+  const tied = config.boolean('tie_word_embeddings', true);
+  const tables = tableNames(g, base, { separate: separateVocabularies, tied });
+  const { table, head } = tieMatrices(g, tied, tables.decoder);
   const embeddings = (stack: 'encoder' | 'decoder') => {
     const count = stack === 'encoder' ? vocabularySize : decoderVocabularySize;
     const weight = stack === 'encoder' && tables.encoder !== tables.decoder ? tables.encoder : table;
@@ -115,10 +116,17 @@ function stackSizes(config: ModelConfig, stack: 'encoder' | 'decoder', width: nu
   };
 }
 
-/** The tables of tokens: one that is shared, under whatever of its names the file has it, or one for each stack. */
-function tableNames(g: GraphBuilder, base: string, separate: boolean): { encoder: string; decoder: string } {
+/**
+ * The tables of tokens: one that is shared, under whatever of its names the file has it, or one for each stack. Where matrices aren't tied, a
+ * stack that has a table in the file reads that one, as in Python.
+ */
+function tableNames(
+  g: GraphBuilder,
+  base: string,
+  { separate, tied }: { readonly separate: boolean; readonly tied: boolean },
+): { encoder: string; decoder: string } {
   const [encoder, decoder] = [`${base}encoder.embed_tokens.weight`, `${base}decoder.embed_tokens.weight`];
-  if (separate) return { encoder, decoder };
+  if (separate || (!tied && g.hasTensor(encoder) && g.hasTensor(decoder))) return { encoder, decoder };
   const names = [`${base}shared.weight`, encoder, decoder];
   const table = names.find((name) => g.hasTensor(name)) ?? `${base}shared.weight`;
   return { encoder: table, decoder: table };
