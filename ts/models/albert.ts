@@ -62,7 +62,7 @@ export const albert: Architecture = {
           transform: 'predictions.dense',
           norm: 'predictions.LayerNorm',
           decoder: 'predictions.decoder',
-          biases: ['predictions.bias', 'predictions.decoder.bias'],
+          biases: ['predictions.decoder.bias', 'predictions.bias'],
           kinds: { predictions: 'AlbertMLMHead' },
         },
       });

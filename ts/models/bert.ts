@@ -86,7 +86,7 @@ function maskedHead(g: GraphBuilder, rows: Value, sizes: EncoderSizes): void {
       transform: 'cls.predictions.transform.dense',
       norm: 'cls.predictions.transform.LayerNorm',
       decoder: 'cls.predictions.decoder',
-      biases: ['cls.predictions.bias', 'cls.predictions.decoder.bias'],
+      biases: ['cls.predictions.decoder.bias', 'cls.predictions.bias'],
       kinds: {
         cls: 'BertOnlyMLMHead',
         'cls.predictions': 'BertLMPredictionHead',

@@ -193,7 +193,7 @@ function maskedHead(g: GraphBuilder, rows: Value, config: ModelConfig, sizes: En
       transform: `${transform}.dense`,
       norm: `${transform}.LayerNorm`,
       decoder: `${head}.decoder`,
-      biases: [`${head}.bias`, `${head}.decoder.bias`],
+      biases: [`${head}.decoder.bias`, `${head}.bias`],
       kinds: {
         cls: 'LegacyDebertaV2OnlyMLMHead',
         'cls.predictions': 'LegacyDebertaV2LMPredictionHead',

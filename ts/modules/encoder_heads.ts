@@ -21,7 +21,10 @@ export interface MaskedHeadNames {
   readonly transform: string;
   readonly norm: string;
   readonly decoder: string;
-  /** Where the decoder's bias may lie, best first; none: it has no bias. */
+  /**
+   * Where the decoder's bias may lie: under its own name first, which Python's forward reads where a file has both; the last name is the one that
+   * files mostly have. None: it has no bias.
+   */
   readonly biases: readonly string[];
   readonly kinds: ModuleKinds;
 }
@@ -55,7 +58,7 @@ export function maskedLanguageHead(g: GraphBuilder, rows: Value, options: Masked
   );
   const own = `${names.decoder}.weight`;
   const table = g.hasTensor(own) ? own : options.table;
-  const shift = names.biases.find((name) => g.hasTensor(name)) ?? names.biases[0];
+  const shift = names.biases.find((name) => g.hasTensor(name)) ?? names.biases.at(-1);
   const keeping = g.keeping(names.decoder, 'vocabulary', table);
   const weight = g.matrix(table, [{ name: table, shape: [vocabularySize, width] }], keeping);
   const offset = shift === undefined ? undefined : g.vector(shift, [{ name: shift, shape: [vocabularySize] }]);
