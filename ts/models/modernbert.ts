@@ -5,7 +5,7 @@ import { attend } from '../modules/attend';
 import { baseModel } from '../modules/base_model';
 import { embedding } from '../modules/embedding';
 import { encoderLayers } from '../modules/encoder';
-import { headRows, labelHead, maskedLanguageHead, spanHead } from '../modules/encoder_heads';
+import { headRows, labelHead, maskedLanguageHead, spanHead, tokenMean } from '../modules/encoder_heads';
 import { linear } from '../modules/linear';
 import { layerNorm } from '../modules/norm';
 import type { RopeParameters } from '../modules/rope_parameters';
@@ -56,7 +56,8 @@ export const modernbert: Architecture = {
     const build = () => encoder(g, config, sizes);
     const hidden = baseModel(g, task === 'base', 'model', 'ModernBertModel', build);
     if (task === 'base') return;
-    const rows = headRows(g, hidden);
+    const pooled = task === 'sequence-classification' ? pooling(config) : 'cls';
+    const rows = headRows(g, pooled === 'mean' ? tokenMean(g, hidden, sizes.heads) : hidden);
     const { epsilon, normBias, hiddenSize: width, vocabularySize } = sizes;
     const bias = config.boolean('classifier_bias');
     const { op: activation } = activationByName(config.string('classifier_activation'), 'classifier_activation');
@@ -79,9 +80,6 @@ export const modernbert: Architecture = {
       });
       return;
     }
-    if (task === 'sequence-classification' && config.string('classifier_pooling') !== 'cls') {
-      throw config.wrong('classifier_pooling', config.get('classifier_pooling'), "'cls' (the mean is not implemented)");
-    }
     const headed = g.scope('head', 'ModernBertPredictionHead', () => {
       const dense = linear(g, 'dense', rows, { outFeatures: width, bias, activation });
       return layerNorm(g, 'norm', dense, { epsilon, bias: normBias });
@@ -90,6 +88,13 @@ export const modernbert: Architecture = {
     else labelHead(g, 'classifier', {}, headed, labelCount(config));
   },
 };
+
+/** What a label is read from: the first token, or the mean of all. */
+function pooling(config: ModelConfig): 'cls' | 'mean' {
+  const name = config.string('classifier_pooling');
+  if (name === 'cls' || name === 'mean') return name;
+  throw config.wrong('classifier_pooling', name, "'cls' or 'mean'");
+}
 
 function encoder(g: GraphBuilder, config: ModelConfig, sizes: Block): Value {
   const { epsilon, normBias, layers } = sizes;

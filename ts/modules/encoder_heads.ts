@@ -16,6 +16,19 @@ export function headRows(g: GraphBuilder, hidden: Value): Value {
   return rows;
 }
 
+/**
+ * The mean of all tokens of a sequence, in the row of each of them, `[tokens, features]`: attention whose scores are all 0, so that every token
+ * has the same weight. Its probabilities are no output.
+ * @param heads in how many parts attention takes the features, a divisor of them
+ */
+export function tokenMean(g: GraphBuilder, hidden: Value, heads: number): Value {
+  const layer = g.cacheLayer({ kv_heads: heads, head_dim: hidden.columns / heads });
+  const out = g.buffer('tokens', hidden.columns);
+  const pattern = { kind: 'full' } as const;
+  g.add({ op: 'attention', query: hidden, key: hidden, value: hidden, out, layer, heads, scale: 0, pattern });
+  return out;
+}
+
 /** Where the parts of a masked language model's head lie, as full paths. */
 export interface MaskedHeadNames {
   readonly transform: string;
