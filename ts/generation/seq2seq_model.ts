@@ -1,4 +1,5 @@
 import { checkOptions } from '../binding/options';
+import type { TokenSpan } from '../models/attention_mask';
 import { languageModelHead } from '../models/head_rows';
 import { loadModel } from '../models/load_model';
 import type { LoadOptions } from '../models/load_options';
@@ -28,9 +29,9 @@ export class Seq2SeqLanguageModel extends Model {
     return this.loaded.vocabularySize;
   }
 
-  /** What a run of the binding is given to encode sequences: what generation is made of. */
-  encoderInput(input_ids: TokenIds) {
-    return encoderInput({ input_ids }, this.loaded);
+  /** What a run of the binding is given to encode sequences, whose tokens may lie within padding: what generation is made of. */
+  encoderInput(input_ids: TokenIds, spans?: readonly TokenSpan[]) {
+    return encoderInput({ input_ids }, this.loaded, spans);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { AbortBridge, throwIfAborted } from '../binding/abort';
 import { OctoformerError } from '../binding/error';
 import { checkNumber, checkObject, checkOptions } from '../binding/options';
-import { tokenSpans, withoutPadding } from '../models/attention_mask';
+import { type TokenSpan, tokenSpans, withoutPadding } from '../models/attention_mask';
 import { otherInputs } from '../models/forward';
 import { type KVCache, nativeCache } from '../models/kv_cache';
 import type { Model } from '../models/model';
@@ -18,7 +18,7 @@ import { TokenRun } from './token_run';
 export interface Seq2SeqGenerateInputs {
   /** What the encoder reads, of any lengths. */
   readonly input_ids: TokenIds;
-  /** 1 for a token of `input_ids`, 0 for padding behind the tokens, which nothing looks at. */
+  /** 1 for a token of `input_ids`, 0 for padding before or behind the tokens, which nothing looks at; positions count it as in `forward`. */
   readonly attention_mask?: TokenIds;
   /** What the decoder's sequences begin with; the start token is put before where it isn't there. */
   readonly decoder_input_ids?: TokenIds;
@@ -28,8 +28,8 @@ export interface Seq2SeqGenerateInputs {
 export interface EncoderDecoder extends Model {
   /** Tokens that the encoder reads. */
   readonly encoderVocabularySize: number;
-  /** What a run of the binding is given to encode sequences. */
-  encoderInput(input_ids: TokenIds): ReturnType<typeof encoderInput>;
+  /** What a run of the binding is given to encode sequences, whose tokens may lie within padding. */
+  encoderInput(input_ids: TokenIds, spans?: readonly TokenSpan[]): ReturnType<typeof encoderInput>;
 }
 
 const where = 'generate()';
@@ -47,6 +47,7 @@ const encodedTokensPerRun = 2048;
 export class Seq2SeqRun implements GenerationRun {
   readonly #model: EncoderDecoder;
   readonly #inputs: TokenIds;
+  readonly #spans: readonly TokenSpan[] | undefined;
   readonly #caches: readonly KVCache[];
   readonly #decoding: GenerationRun;
   readonly #settings: GenerationSettings;
@@ -64,14 +65,15 @@ export class Seq2SeqRun implements GenerationRun {
       past: 'caches of encoder-decoder models are for forward()',
     });
     checkObject(`the options of ${where}`, options);
-    const spans = tokenSpans(where, inputs, ['behind']);
+    const spans = tokenSpans(where, inputs, ['before', 'behind']);
     const input_ids = spans ? withoutPadding(inputs.input_ids, spans) : inputs.input_ids;
     concatenateIds(where, 'input_ids', input_ids, model.encoderVocabularySize);
     const count = input_ids.length;
     const settings = generationSettings(options, model.generationConfig, model.config, count);
     const prompts = decoderPrompts(model, inputs, options);
     this.#model = model;
-    this.#inputs = input_ids;
+    this.#inputs = inputs.input_ids;
+    this.#spans = spans;
     this.#settings = settings;
     this.#caches = prompts.map(() => model.createCache());
     const Run = settings.numBeams > 1 ? BeamRun : TokenRun;
@@ -120,10 +122,13 @@ export class Seq2SeqRun implements GenerationRun {
     const began = milliseconds();
     let end = this.#encoded;
     let tokens = 0;
-    do tokens += this.#inputs[end++]?.length ?? 0;
-    while (end < this.#inputs.length && tokens + (this.#inputs[end]?.length ?? 0) <= encodedTokensPerRun);
+    do tokens += this.#tokensOf(end++);
+    while (end < this.#inputs.length && tokens + this.#tokensOf(end) <= encodedTokensPerRun);
     const caches = this.#caches.slice(this.#encoded, end);
-    const encoder = this.#model.encoderInput(this.#inputs.slice(this.#encoded, end));
+    const encoder = this.#model.encoderInput(
+      this.#inputs.slice(this.#encoded, end),
+      this.#spans?.slice(this.#encoded, end),
+    );
     await this.#abort.watch(
       this.#model.run({
         input_ids: new Int32Array(),
@@ -139,6 +144,12 @@ export class Seq2SeqRun implements GenerationRun {
     this.#encodedTokens += tokens;
     this.#encodingMilliseconds += milliseconds() - began;
     return 0;
+  }
+
+  /** Tokens of an input, without its padding. */
+  #tokensOf(index: number): number {
+    const span = this.#spans?.[index];
+    return span ? span.end - span.first : (this.#inputs[index]?.length ?? 0);
   }
 
   dispose(): void {

@@ -75,6 +75,18 @@ export function withoutPadding(sequences: TokenIds, spans: readonly TokenSpan[])
   return sequences.map((sequence, index) => sequence.slice(spans[index]?.first, spans[index]?.end));
 }
 
+/**
+ * Positions as Hugging Face's classes of encoders count them: a family that makes them of ids knows padding by its id, all others count it.
+ * @param input_ids with the padding
+ * @param positions the family's own
+ */
+export function paddedPositions(
+  input_ids: TokenIds,
+  positions: (ids: readonly number[]) => readonly number[] = (ids) => ids.map((_, place) => place),
+): TokenIds {
+  return input_ids.map(positions);
+}
+
 /** Numbers for each of `input_ids`, checked, without those of the padding. @throws OctoformerError INVALID_ARGUMENT */
 export function numbersWithoutPadding(
   where: string,

@@ -12,7 +12,7 @@ import type { Tensor } from './tensor';
 
 /** What a bare encoder gives, or a bare decoder, or a bare encoder-decoder, whose `last_hidden_state` is the decoder's. */
 export interface BaseModelOutputs extends EncoderOutputs, DecoderOutputs, EncoderDecoderOutputs {
-  /** `[features]`: of the first token, where the model has a pooler. */
+  /** `[features]`: of the first token, where the model has a pooler, and no sequence begins with padding. */
   readonly pooler_output?: readonly Tensor[];
 }
 

@@ -1,7 +1,15 @@
 import { OctoformerError } from '../binding/error';
 import type { NativeRunRequest, NativeRunResult } from '../binding/native';
 import { checkObject, checkOptions } from '../binding/options';
-import { checkLengths, numbersWithoutPadding, tokenSpans, withoutPadding, withPadding } from './attention_mask';
+import {
+  checkLengths,
+  numbersWithoutPadding,
+  paddedPositions,
+  type TokenSpan,
+  tokenSpans,
+  withoutPadding,
+  withPadding,
+} from './attention_mask';
 import { numbered, otherInputs, output } from './forward';
 import { checkPlaces, type HeadDescription, headTensors, rowsAt } from './head_rows';
 import type { LoadedModel } from './loaded_model';
@@ -16,7 +24,10 @@ export interface EncoderInputs {
   readonly token_type_ids?: TokenIds;
   /** As Hugging Face's class computes them by default (0, 1, ... in most families). */
   readonly position_ids?: TokenIds;
-  /** 1 for a token, 0 for padding behind the tokens, whose rows in outputs are zeros. */
+  /**
+   * 1 for a token, 0 for padding before or behind the tokens, whose rows in outputs are zeros; positions count it as Hugging Face's class does.
+   * Python reads a sequence's label from the padding that comes first: that is refused, and `pooler_output` left out there.
+   */
   readonly attention_mask?: TokenIds;
   /** Encoders keep no cache, so that false is what there is. */
   readonly use_cache?: boolean;
@@ -82,9 +93,10 @@ export function prepareEncoderForward(
       `option 'token_type_ids' of ${where}: models of type '${String(model.config.model_type)}' have no token types; leave it out`,
     );
   }
-  const spans = tokenSpans(where, inputs, ['behind']);
+  const spans = tokenSpans(where, inputs, ['before', 'behind']);
   if (!spans) return prepareTokens(inputs, model, head);
-  const { input_ids, token_type_ids, position_ids } = inputs;
+  const { input_ids, token_type_ids } = inputs;
+  const { position_ids = paddedPositions(input_ids, model.positions) } = inputs;
   const cut = (name: 'token_type_ids' | 'position_ids', given: TokenIds | undefined) =>
     given === undefined ? {} : { [name]: numbersWithoutPadding(where, name, given, input_ids, spans) };
   const tokens = {
@@ -93,7 +105,7 @@ export function prepareEncoderForward(
     ...cut('token_type_ids', token_type_ids),
     ...cut('position_ids', position_ids),
   };
-  const { request, read } = prepareTokens(tokens, model, head);
+  const { request, read } = prepareTokens(tokens, model, readableHead(head, model, spans));
   const axes = {
     last_hidden_state: [0],
     hidden_states: [0],
@@ -101,6 +113,23 @@ export function prepareEncoderForward(
     ...(head.rows === 'all' && !inputs.logits_at ? Object.fromEntries(head.outputs.map((name) => [name, [0]])) : {}),
   };
   return { request, read: (result) => withPadding(read(result), axes, spans) };
+}
+
+/**
+ * The head without what it would read from a first token that is padding, which Python computes and we don't.
+ * @throws OctoformerError UNSUPPORTED_OPTION where that is the answer
+ */
+function readableHead(head: HeadDescription, model: LoadedModel, spans: readonly TokenSpan[]): HeadDescription {
+  const padded = spans.findIndex(({ first }) => first > 0);
+  if (head.rows === 'all' || padded < 0) return head;
+  if (model.outputs.has('logits')) {
+    throw new OctoformerError(
+      'UNSUPPORTED_OPTION',
+      `${where}: attention_mask[${padded}] begins with padding, which Python's class would read the label from; put it behind the tokens ` +
+        '(or give sequences without padding: they may have different lengths)',
+    );
+  }
+  return { ...head, outputs: [] };
 }
 
 function prepareTokens(inputs: EncoderInputs, model: LoadedModel, head: HeadDescription): PreparedEncoderForward {

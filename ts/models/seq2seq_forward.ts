@@ -1,7 +1,7 @@
 import { OctoformerError } from '../binding/error';
 import type { NativeRunRequest, NativeRunResult } from '../binding/native';
 import { checkNumber, checkObject, checkOptions } from '../binding/options';
-import { tokenSpans, withoutPadding, withPadding } from './attention_mask';
+import { paddedPositions, type TokenSpan, tokenSpans, withoutPadding, withPadding } from './attention_mask';
 import { cachesOf, numbered, otherInputs, output } from './forward';
 import { type HeadDescription, headTensors, languageModelHead, lastRows } from './head_rows';
 import { type KVCache, nativeCache } from './kv_cache';
@@ -14,7 +14,10 @@ import { concatenateIds, type TokenIds } from './token_ids';
 export interface Seq2SeqInputs {
   /** What the encoder reads. To be left out where `past` is given, which holds what was made of it. */
   readonly input_ids?: TokenIds;
-  /** 1 for a token of `input_ids`, 0 for padding behind the tokens, whose rows and columns in outputs are zeros. */
+  /**
+   * 1 for a token of `input_ids`, 0 for padding before or behind the tokens, whose rows and columns in outputs are zeros; positions count it as
+   * Hugging Face's class does.
+   */
   readonly attention_mask?: TokenIds;
   /** What the decoder reads, the start token first. */
   readonly decoder_input_ids?: TokenIds;
@@ -86,9 +89,9 @@ export function prepareSeq2SeqForward(
   const { outputs, program } = model;
   checkObject(`the inputs of ${where}`, inputs);
   checkOptions(where, inputs, head === languageModelHead ? [...known, 'logits_to_keep'] : known, unsupported);
-  const spans = tokenSpans(where, inputs, ['behind']);
+  const spans = tokenSpans(where, inputs, ['before', 'behind']);
   const encoded = spans && inputs.input_ids ? withoutPadding(inputs.input_ids, spans) : inputs.input_ids;
-  const encoder = encoderInput({ ...inputs, ...(encoded ? { input_ids: encoded } : {}) }, model);
+  const encoder = encoderInput(inputs, model, spans);
   const { decoderIds: shifted } = model;
   const decoderIds = inputs.decoder_input_ids ?? (shifted && inputs.input_ids?.map(shifted));
   const decoder_input_ids = concatenateIds(
@@ -228,15 +231,22 @@ export function decoderVocabularySize({ program, vocabularySize }: LoadedModel):
   return (op?.op === 'embedding' ? program.weights[op.table]?.shape[0] : undefined) ?? vocabularySize;
 }
 
-/** What the runtime is given for the encoder, where it has something to do. */
+/**
+ * What the runtime is given for the encoder, where it has something to do.
+ * @param spans where the tokens of `input_ids` are, if some have padding
+ */
 export function encoderInput(
   { input_ids, past }: Pick<Seq2SeqInputs, 'input_ids' | 'past'>,
   model: LoadedModel,
+  spans?: readonly TokenSpan[],
 ): NativeRunRequest['encoder'] {
   if (input_ids === undefined && past !== undefined) return undefined;
-  const ids = concatenateIds(where, 'input_ids', input_ids as TokenIds, model.vocabularySize);
-  const lengths = (input_ids ?? []).map((sequence) => sequence.length);
-  const positions = model.positions && (input_ids ?? []).flatMap((sequence) => model.positions?.(sequence) ?? []);
+  const cut = (sequences: TokenIds) => (spans ? withoutPadding(sequences, spans) : sequences);
+  const tokens = input_ids && cut(input_ids);
+  const ids = concatenateIds(where, 'input_ids', tokens as TokenIds, model.vocabularySize);
+  const lengths = (tokens ?? []).map((sequence) => sequence.length);
+  const counted = input_ids && (spans || model.positions) && paddedPositions(input_ids, model.positions);
+  const positions = counted && cut(counted).flat();
   return {
     input_ids: ids,
     lengths: Int32Array.from(lengths),
