@@ -1,4 +1,3 @@
-import { OctoformerError } from '../binding/error';
 import { baseModel } from '../modules/base_model';
 import { type EncoderLayerNames, encoderEmbeddings, encoderLayers, postNormLayer } from '../modules/encoder';
 import { headRows, labelHead, spanHead } from '../modules/encoder_heads';
@@ -9,7 +8,7 @@ import { encoderSizes, labelCount } from './encoder_config';
 import { classificationHead, denseLanguageHead, positionsAfterPadding } from './roberta';
 
 // Fixed in Python's class, as is the largest distance: T5's defaults.
-const tableBuckets = 32;
+const countedBuckets = 32;
 const maxDistance = 128;
 
 const names: EncoderLayerNames = {
@@ -43,19 +42,15 @@ export const mpnet: Architecture = {
   positions: positionsAfterPadding,
   build(config, g, task) {
     const sizes = { ...encoderSizes(config), tokenTypes: 0 };
-    const buckets = config.integer('relative_attention_num_buckets');
-    if (buckets !== tableBuckets) {
-      throw new OctoformerError(
-        'UNSUPPORTED_ARCHITECTURE',
-        `${config.file}: 'relative_attention_num_buckets' is ${buckets}, but Python's class counts ${tableBuckets} whatever it says`,
-      );
-    }
+    // Python's class counts the same buckets whatever the configuration says, which is how many rows the table has: fewer are not enough there.
+    const storedBuckets = config.integer('relative_attention_num_buckets', { least: countedBuckets });
     const rows = baseModel(g, task === 'base', 'mpnet', 'MPNetModel', () => {
       const width = sizes.hiddenSize;
       const input = encoderEmbeddings(g, 'embeddings', { ...sizes, width, kind: 'MPNetEmbeddings' });
       const hidden = g.scope('encoder', 'MPNetEncoder', () => {
         const shared = relativeBias(g, 'relative_attention_bias', {
-          buckets,
+          buckets: countedBuckets,
+          storedBuckets,
           heads: sizes.heads,
           maxDistance,
           bidirectional: true,

@@ -4,6 +4,8 @@ import { checkModuleOptions, type OptionKinds } from './module_options';
 
 export interface RelativeBiasOptions {
   readonly buckets: number;
+  /** Rows of the checkpoint's table, the first of which are the buckets: as many as these by default. */
+  readonly storedBuckets?: number;
   readonly heads: number;
   readonly maxDistance: number;
   /** Keys after the query have buckets of their own: for encoders. */
@@ -12,6 +14,7 @@ export interface RelativeBiasOptions {
 
 const optionKinds: OptionKinds<RelativeBiasOptions> = {
   buckets: 'count',
+  storedBuckets: 'count?',
   heads: 'count',
   maxDistance: 'count',
   bidirectional: 'flag',
@@ -23,14 +26,18 @@ const optionKinds: OptionKinds<RelativeBiasOptions> = {
  */
 export function relativeBias(g: GraphBuilder, name: string, options: RelativeBiasOptions): RelativeBias {
   checkModuleOptions('nn.relativeBias()', options, optionKinds);
-  const { buckets, heads, maxDistance, bidirectional } = options;
+  const { buckets, storedBuckets = buckets, heads, maxDistance, bidirectional } = options;
   const label = `${g.pathOf(name)}.weight`;
   const keeping = g.keeping(g.pathOf(name), 'float', label);
-  const table = g.matrix(label, [{ name: label, shape: [buckets, heads] }], keeping);
+  const part = (first: number, count: number) =>
+    g.matrix(label, [{ name: label, shape: [storedBuckets, heads], rows: { take_rows: { first, count } } }], keeping);
+  const table = part(0, buckets);
+  // No op reads the others: what the model is saved to has them, too.
+  if (storedBuckets > buckets) part(buckets, storedBuckets - buckets);
   g.leaf(
     name,
     'Embedding',
-    `${buckets}, ${heads}`,
+    `${storedBuckets}, ${heads}`,
     table.parameters.map((parameter) => ({ name: 'weight', ...parameter })),
   );
   return { table: table.index, max_distance: maxDistance, bidirectional };
