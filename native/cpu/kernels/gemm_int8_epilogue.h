@@ -195,12 +195,17 @@ template <int Panel>
 inline void finish_int8_rows(const Int8Task& task, const int32_t* sums, int64_t row, int64_t rows, int64_t row_tile,
                              int64_t column) {
   if (task.epilogue.outliers == nullptr) return finish_int8_sums<Panel>(task, sums, row, rows, column, nullptr);
+  const Int8OutlierTile* known = nullptr;
   for (const int64_t end = row + rows; row < end;) {
     const int64_t first = row % row_tile, count = row_tile - first < end - row ? row_tile - first : end - row;
     const Int8OutlierTile& tile = task.epilogue.outliers[row / row_tile];
     if (tile.count == 0) {
       finish_int8_sums<Panel>(task, sums, row, count, column, nullptr);
+    } else if (first == 0 && (count == row_tile || row + count == task.last_row) && rows_share_features(tile, count)) {
+      const OutlierRows outliers = outliers_of_shared_features<Panel>(task, tile, known, count, column, task.floats);
+      finish_int8_sums<Panel>(task, sums, row, count, column, &outliers);
     } else {
+      known = nullptr;
       const OutlierRows outliers =
           outliers_of_rows<Panel>(task, tile, row - first, first, first + count, row_tile, column, task.floats);
       finish_int8_sums<Panel>(task, sums, row, count, column, &outliers);

@@ -157,6 +157,66 @@ struct RowsOfSums {
 };
 constexpr RowsOfSums kRowsOfSums;
 
+/// Whether every one of a tile's rows has all of its features, as where the same ones are float in every row. Places
+/// increase along a row, so that one whose last is the tile's last has them all.
+inline bool rows_share_features(const Int8OutlierTile& tile, int64_t rows) {
+  if (tile.count + kLargestRowTile > kOutlierFeatures || tile.feature_begin[1] != tile.count) return false;
+  for (int64_t r = 0; r < rows; ++r) {
+    const int32_t end = tile.row_begin[r + 1];
+    if (end - tile.row_begin[r] != tile.count || tile.entries[end - 1].weights != tile.count) return false;
+  }
+  return true;
+}
+
+/// The products of `Rows` such rows, to `sums` [Rows][Panel]: the same chains as OutlierRows makes, side by side, so
+/// that weights are read once for all of them.
+template <int Panel, int Rows>
+inline void sum_shared_features(const Int8Outlier* entries, int64_t count, const float* weights, float* sums) {
+  constexpr int kVectors = Panel / Vec::lanes;
+  Vec::F sum[Rows][kVectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sum[r][v] = Vec::set1(-0.0f);
+  }
+  for (int64_t i = 0; i < count; ++i, weights += Panel) {
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      const Vec::F x = Vec::set1(entries[r * count + i].value);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = Vec::fma(x, Vec::load(weights + v * Vec::lanes), sum[r][v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) Vec::store(sums + r * Panel + v * Vec::lanes, sum[r][v]);
+  }
+}
+
+/// The outliers of all `rows` rows of a tile that share their features. `known`: the tile whose weights of this panel
+/// are in `table`, or null; becomes this one.
+template <int Panel>
+[[gnu::noinline]] OutlierRows outliers_of_shared_features(const Int8Task& task, const Int8OutlierTile& tile,
+                                                          const Int8OutlierTile*& known, int64_t rows, int64_t column,
+                                                          float* table) {
+  constexpr int kVectors = Panel / Vec::lanes, kRows = kVectors <= 4 ? 4 : 1;
+  float *const sums = table + Panel, *const weights = sums + kLargestRowTile * Panel;
+  if (known == nullptr || known->count != tile.count ||
+      __builtin_memcmp(known->features, tile.features, static_cast<size_t>(tile.count) * sizeof(int32_t)) != 0) {
+    dequantize_outlier_weights<Panel>(task, tile, 0, tile.count, column, weights);
+  }
+  known = &tile;
+  int64_t r = 0;
+  for (; r + kRows <= rows; r += kRows) {
+    sum_shared_features<Panel, kRows>(tile.entries + r * tile.count, tile.count, weights, sums + r * Panel);
+  }
+  for (; r < rows; ++r) {
+    sum_shared_features<Panel, 1>(tile.entries + r * tile.count, tile.count, weights, sums + r * Panel);
+  }
+  return {table, kRowsOfSums.entries, kRowsOfSums.row_begin};
+}
+
 /// The outliers of rows [first, last) of a tile that begins at `row`. What is in `table` is that of the rows before
 /// `first`, and the same panel.
 template <int Panel>
