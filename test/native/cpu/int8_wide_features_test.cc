@@ -71,6 +71,28 @@ TEST_P(Int8WideFeatures, AreMultipliedInFloat) {
   }
 }
 
+// Rows side by side with the same features are multiplied together, by weights that the next ones may have in common.
+TEST_P(Int8WideFeatures, AreOfTheRowsThatHaveThem) {
+  Int8Settings settings;
+  settings.threshold = 6.0f;
+  const Matrix w = random_matrix(67, 133, 31);
+  const QuantizedMatrix quantized = quantize(view(w), Int8Mapping::absmax, Int8Granularity::row);
+  const auto weight = pack(w, settings);
+  for (const int64_t rows : {4, 39, 70}) {
+    for (const int64_t together : {1, 3, 4, 8, 16}) {
+      Matrix a = random_matrix(rows, 133, 32);
+      for (int64_t m = 0; m < rows; ++m) {
+        const int64_t run = m / together % 3;  // as many features in each, not the same ones; some rows have one more
+        for (const int64_t k : {run, 40 + run / 2, int64_t{132}}) a.at(m, k) = a.at(m, k) < 0.0f ? -7.5f : 20.0f;
+        if (m % 29 == 28) a.at(m, 90) = 6.25f;
+      }
+      const std::vector<float> expected =
+          llm_int8_product(view(a), quantized, nullptr, nullptr, reference_options(settings));
+      EXPECT_EQ(multiply(driver_, a, *weight).values, expected) << rows << " rows, " << together << " together";
+    }
+  }
+}
+
 TEST_P(Int8WideFeatures, OfATableAreTheirOwnNumbers) {
   const Matrix w = wide_matrix(300, 22);
   Int8Settings settings;
