@@ -90,7 +90,6 @@ export function prepareSeq2SeqForward(
   checkObject(`the inputs of ${where}`, inputs);
   checkOptions(where, inputs, head === languageModelHead ? [...known, 'logits_to_keep'] : known, unsupported);
   const spans = tokenSpans(where, inputs, ['before', 'behind']);
-  const encoded = spans && inputs.input_ids ? withoutPadding(inputs.input_ids, spans) : inputs.input_ids;
   const encoder = encoderInput(inputs, model, spans);
   const { decoderIds: shifted } = model;
   const decoderIds = inputs.decoder_input_ids ?? (shifted && inputs.input_ids?.map(shifted));
@@ -101,7 +100,7 @@ export function prepareSeq2SeqForward(
     decoderVocabularySize(model),
   );
   const lengths = (decoderIds ?? []).map((ids) => ids.length);
-  const encoderLengths = encoded?.map((ids) => ids.length);
+  const encoderLengths = encoder && [...encoder.lengths];
   if (encoderLengths && encoderLengths.length !== lengths.length) {
     throw new OctoformerError(
       'INVALID_ARGUMENT',
