@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import {
   AutoModel,
   AutoModelForCausalLM,
@@ -8,8 +7,8 @@ import {
   type Tensor,
 } from '../../../ts';
 import { rejection } from '../failure';
+import { fixtureFolder } from './fixture_folder';
 
-const folder = (name: string) => join(__dirname, '..', '..', 'fixtures', 'models', name);
 const float32 = { dtype: 'float32' } as const;
 
 const whole = [6, 9, 8, 11, 7];
@@ -27,7 +26,7 @@ function padded({ data, dims }: Tensor, length: number, first = 0): Tensor {
 }
 
 it('of ones changes nothing', async () => {
-  await using model = await AutoModelForCausalLM.from_pretrained(folder('llama'));
+  await using model = await AutoModelForCausalLM.from_pretrained(fixtureFolder('llama'));
   const input_ids = [whole, part];
   const attention_mask = input_ids.map((ids) => ids.map(() => 1));
   expect(await model.forward({ input_ids, attention_mask })).toEqual(await model.forward({ input_ids }));
@@ -36,7 +35,7 @@ it('of ones changes nothing', async () => {
 describe('decoders compute the tokens alone', () => {
   // Python agrees: gpt2 and llama count padding before the tokens in their positions, opt doesn't, bloom has none.
   it.each(['gpt2', 'llama', 'opt', 'bloom'])('of %s, and give zeros for padding', async (name) => {
-    await using model = await AutoModelForCausalLM.from_pretrained(folder(name), float32);
+    await using model = await AutoModelForCausalLM.from_pretrained(fixtureFolder(name), float32);
     const alone = await model.forward({ input_ids: [whole, part], ...everything });
     const right = await model.forward({ ...behind, ...everything });
     expect(right.logits).toEqual([alone.logits[0], padded(alone.logits[1] as Tensor, 5)]);
@@ -59,7 +58,7 @@ describe('decoders compute the tokens alone', () => {
   });
 
   it('attend to nothing but tokens, after those of a past', async () => {
-    await using model = await AutoModelForCausalLM.from_pretrained(folder('llama'), float32);
+    await using model = await AutoModelForCausalLM.from_pretrained(fixtureFolder('llama'), float32);
     const first = await model.forward({ input_ids: [[20, 21]], use_cache: true });
     const past = first.past?.[0]?.fork();
     const again = await model.forward({ input_ids: [part], past: past ? [past.fork()] : [], ...everything });
@@ -78,7 +77,7 @@ describe('decoders compute the tokens alone', () => {
 });
 
 it('encoders give zeros for padding, one answer a sequence, and a number a token', async () => {
-  await using model = await AutoModel.from_pretrained(folder('bert'), float32);
+  await using model = await AutoModel.from_pretrained(fixtureFolder('bert'), float32);
   const token_type_ids = [
     [0, 0, 0, 1, 1],
     [0, 0, 1],
@@ -98,13 +97,13 @@ it('encoders give zeros for padding, one answer a sequence, and a number a token
   ]);
   expect(masked.pooler_output).toEqual(alone.pooler_output);
   expect(masked.attentions?.[0]?.[1]?.dims.slice(1)).toEqual([5, 5]);
-  await using answers = await AutoModelForQuestionAnswering.from_pretrained(folder('bert-qa'), float32);
+  await using answers = await AutoModelForQuestionAnswering.from_pretrained(fixtureFolder('bert-qa'), float32);
   const [, span] = (await answers.forward({ input_ids: [whole, part] })).start_logits;
   expect((await answers.forward(behind)).start_logits[1]).toEqual(padded(span as Tensor, 5));
 });
 
 it('encoder-decoders read and attend to the tokens alone', async () => {
-  await using model = await AutoModelForSeq2SeqLM.from_pretrained(folder('t5'), float32);
+  await using model = await AutoModelForSeq2SeqLM.from_pretrained(fixtureFolder('t5'), float32);
   const decoder_input_ids = [
     [0, 5, 6],
     [0, 7],
@@ -126,7 +125,7 @@ it('encoder-decoders read and attend to the tokens alone', async () => {
 it.each([{}, { num_beams: 3, num_return_sequences: 2 }])(
   'generation begins with the padding, and sees none of it: %j',
   async (options) => {
-    await using model = await AutoModelForCausalLM.from_pretrained(folder('gpt2'), float32);
+    await using model = await AutoModelForCausalLM.from_pretrained(fixtureFolder('gpt2'), float32);
     const given = { max_new_tokens: 6, eos_token_id: null, ...options };
     const { sequences } = await model.generate({ input_ids: [whole, part] }, given);
     const masked = await model.generate(before, given);
@@ -139,7 +138,7 @@ it.each([{}, { num_beams: 3, num_return_sequences: 2 }])(
 );
 
 it('is refused where it says something else', async () => {
-  await using model = await AutoModelForCausalLM.from_pretrained(folder('gpt2'));
+  await using model = await AutoModelForCausalLM.from_pretrained(fixtureFolder('gpt2'));
   const input_ids = [[5, 6, 7]];
   const failure = (attention_mask: number[][]) => rejection(model.forward({ input_ids, attention_mask }));
   for (const [mask, code, named] of [
@@ -152,7 +151,7 @@ it('is refused where it says something else', async () => {
     const { code: found, message } = await failure(mask.map((list) => [...list]));
     expect([found, message]).toEqual([code, expect.stringContaining(named)]);
   }
-  await using labels = await AutoModelForSequenceClassification.from_pretrained(folder('bert-cls'));
+  await using labels = await AutoModelForSequenceClassification.from_pretrained(fixtureFolder('bert-cls'));
   const left = { input_ids, attention_mask: [[0, 1, 1]] };
   const { code, message } = await rejection(labels.forward(left));
   expect([code, message]).toEqual(['UNSUPPORTED_OPTION', expect.stringContaining('begins with padding')]);

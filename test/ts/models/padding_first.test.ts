@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import {
   AutoModel,
   AutoModelForMaskedLM,
@@ -7,8 +6,8 @@ import {
   type Tensor,
 } from '../../../ts';
 import { failures, largestDifference } from '../goldens/comparison';
+import { fixtureFolder } from './fixture_folder';
 
-const folder = (name: string) => join(__dirname, '..', '..', 'fixtures', 'models', name);
 const float32 = { dtype: 'float32' } as const;
 
 const whole = [6, 9, 8, 11, 7];
@@ -37,14 +36,14 @@ it.each([
   ['roberta-mlm', AutoModelForMaskedLM, 1, [-7.02298, 3.45586, -4.3931, 3.62038]],
   ['electra-tok', AutoModelForTokenClassification, 0, [0.5074, 0.29626, 1.73889]],
 ] as const)('encoders count padding before the tokens as Python does: %s', async (name, auto, padding, golden) => {
-  await using model = await auto.from_pretrained(folder(name), float32);
+  await using model = await auto.from_pretrained(fixtureFolder(name), float32);
   const { logits } = await model.forward(inputs(padding));
   expectRow(logits[1], 2, golden);
   expectRow(logits[1], 1, [0, 0]);
 });
 
 it("hidden states are there without a pooler's output, which Python makes of the padding", async () => {
-  await using model = await AutoModel.from_pretrained(folder('mpnet'), float32);
+  await using model = await AutoModel.from_pretrained(fixtureFolder('mpnet'), float32);
   const outputs = await model.forward(inputs(1));
   expectRow(outputs.last_hidden_state[1], 2, [-2.1109, 0.9891, -0.29246, -2.53241]);
   expect([outputs, await model.forward({ input_ids: [whole] })].map((each) => 'pooler_output' in each)).toEqual([
@@ -61,7 +60,7 @@ it.each([
   ['pegasus', 0, 0, [-0.57279, -1.32212, -0.92634, 0.19332], [-0.70029, -0.63339, -1.72077, -1.73505]],
   ['mbart', 0, 2, [0.40205, 1.15372, -0.27134, 0.91624], [0.34907, 1.48013, 0.55721, -1.1563]],
 ] as const)('so do encoder-decoders, which generate from it: %s', async (name, padding, start, encoded, scores) => {
-  await using model = await AutoModelForSeq2SeqLM.from_pretrained(folder(name), float32);
+  await using model = await AutoModelForSeq2SeqLM.from_pretrained(fixtureFolder(name), float32);
   const given = inputs(padding);
   const decoder_input_ids = [
     [start, 7],

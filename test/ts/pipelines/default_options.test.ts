@@ -1,9 +1,8 @@
-import { join } from 'node:path';
 import { type LoadOptions, type Pipelines, pipeline } from '../../../ts';
 import { rejection } from '../failure';
+import { fixtureFolder } from '../models/fixture_folder';
 import { tinySeq2Seq } from '../tiny_seq2seq';
 
-const folder = (name: string) => join(__dirname, '..', '..', 'fixtures', 'models', name);
 const text = 'The earth was light.';
 type AnyCall = (input: unknown, options?: object) => Promise<unknown>;
 
@@ -29,8 +28,8 @@ describe('options of calls that pipeline() is given', () => {
     ['text-generation', 'llama-chat', 'Once', { ...greedy, max_new_tokens: 5 }, { max_new_tokens: 2 }],
     ['text-generation', 'llama-chat', ['Once'], { ...greedy, return_full_text: false }, { return_full_text: true }],
   ])('%s of %s: %j %j %j are those of a call that says nothing else', async (task, name, input, defaults, own) => {
-    await using plain = await open(task, folder(name));
-    await using given = await open(task, folder(name), defaults);
+    await using plain = await open(task, fixtureFolder(name));
+    await using given = await open(task, fixtureFolder(name), defaults);
     const expected = await plain(input, defaults);
     expect(await given(input)).toEqual(expected);
     expect(await given(input, {})).toEqual(expected);
@@ -43,8 +42,8 @@ describe('options of calls that pipeline() is given', () => {
 
   it('sentence similarity takes its pooling, too', async () => {
     const input = { source_sentence: 'god', sentences: [text, 'the light'] };
-    await using plain = await pipeline('sentence-similarity', folder('bert'));
-    await using given = await pipeline('sentence-similarity', folder('bert'), { pooling: 'cls', batch_size: 1 });
+    await using plain = await pipeline('sentence-similarity', fixtureFolder('bert'));
+    await using given = await pipeline('sentence-similarity', fixtureFolder('bert'), { pooling: 'cls', batch_size: 1 });
     expect(await given(input)).toEqual(await plain(input, { pooling: 'cls' }));
     expect(await given(input, { pooling: 'mean' })).toEqual(await plain(input));
   });
@@ -71,7 +70,7 @@ describe('options of calls that pipeline() is given', () => {
 
   it('are those of streams and conversations, as far as they have them', async () => {
     const defaults = { ...greedy, max_new_tokens: 5, return_full_text: false, batch_size: 2, prefixCache: false };
-    await using given = await pipeline('text-generation', folder('llama-chat'), defaults);
+    await using given = await pipeline('text-generation', fixtureFolder('llama-chat'), defaults);
     const [{ generated_text: expected }] = await given('Once');
     const joined = async (stream: AsyncIterable<string>) => {
       let all = '';
@@ -83,14 +82,14 @@ describe('options of calls that pipeline() is given', () => {
     const chat = [{ role: 'user', content: 'Hi!' }];
     using session = given.chat();
     expect(await joined(session.send('Hi!'))).toBe(await joined(given.stream(chat)));
-    await using plain = await pipeline('text-generation', folder('llama-chat'));
+    await using plain = await pipeline('text-generation', fixtureFolder('llama-chat'));
     expect(await joined(plain.stream(chat, { ...greedy, max_new_tokens: 5 }))).toBe(
       await joined(given.stream(chat, { eos_token_id: null })),
     );
   });
 
   it('text classification gives lists where there is top_k, that of one text in a list, as in Python', async () => {
-    await using ranked = await pipeline('text-classification', folder('bert-cls'), { top_k: 2 });
+    await using ranked = await pipeline('text-classification', fixtureFolder('bert-cls'), { top_k: 2 });
     const [[first, second]] = await ranked(text);
     expect(first.score).toBeGreaterThan(second?.score ?? 1);
     const labels = [first, second];
@@ -100,25 +99,33 @@ describe('options of calls that pipeline() is given', () => {
   });
 
   it('have types that tell what comes out', async () => {
-    await using extract = await pipeline('feature-extraction', folder('bert'), { pooling: 'mean', dtype: 'float32' });
+    await using extract = await pipeline('feature-extraction', fixtureFolder('bert'), {
+      pooling: 'mean',
+      dtype: 'float32',
+    });
     const vector: number[] = await extract(text);
     const rows: number[][] = await extract(text, { pooling: 'none' });
     expect(vector.length).toBe(rows[0]?.length);
-    await using find = await pipeline('ner', folder('electra-tok'), { aggregation_strategy: 'simple' });
+    await using find = await pipeline('ner', fixtureFolder('electra-tok'), { aggregation_strategy: 'simple' });
     const groups: { entity_group: string }[] = await find(text);
     const entities: { entity: string }[] = await find(text, { aggregation_strategy: 'none' });
     expect(groups.length).toBeLessThanOrEqual(entities.length);
-    await using judge = await pipeline('zero-shot-classification', folder('bert-cls'), { candidate_labels: ['god'] });
+    await using judge = await pipeline('zero-shot-classification', fixtureFolder('bert-cls'), {
+      candidate_labels: ['god'],
+    });
     const { labels }: { labels: string[] } = await judge(text);
     expect(labels).toEqual(['god']);
   });
 
   it('have no signal among them: it ends the loading', async () => {
     const controller = new AbortController();
-    await using extract = await pipeline('feature-extraction', folder('bert'), { signal: controller.signal });
+    await using extract = await pipeline('feature-extraction', fixtureFolder('bert'), { signal: controller.signal });
     controller.abort();
     expect((await extract(text)).length).toBeGreaterThan(0);
-    const loading = pipeline('feature-extraction', folder('bert'), { signal: controller.signal, pooling: 'mean' });
+    const loading = pipeline('feature-extraction', fixtureFolder('bert'), {
+      signal: controller.signal,
+      pooling: 'mean',
+    });
     expect((await rejection(loading)).code).toBe('ABORTED');
   });
 });
