@@ -8,13 +8,12 @@ import {
 } from '../../../ts';
 import { rejection } from '../failure';
 import { fixtureFolder } from './fixture_folder';
+import { paddingFirst, part, whole } from './padded_inputs';
 
 const float32 = { dtype: 'float32' } as const;
 
-const whole = [6, 9, 8, 11, 7];
-const part = [12, 5, 10];
 const behind = { input_ids: [whole, [...part, 0, 0]], attention_mask: [whole.map(() => 1), [1, 1, 1, 0, 0]] };
-const before = { input_ids: [whole, [0, 0, ...part]], attention_mask: [whole.map(() => 1), [0, 0, 1, 1, 1]] };
+const before = paddingFirst(0);
 const everything = { output_hidden_states: true, output_attentions: true } as const;
 
 /** A tensor of the tokens alone with zeros for `first` more places before, and as many as it then takes to get to `length`. */

@@ -6,8 +6,9 @@ import { failure } from '../failure';
 import { failures, sameBits } from '../goldens/comparison';
 import { safetensorsBytes } from '../random_checkpoint';
 import { readSafetensors } from '../safetensors';
+import { fixtureFolder } from './fixture_folder';
 
-const fixture = join(__dirname, '..', '..', 'fixtures', 'models', 'mpnet');
+const fixture = fixtureFolder('mpnet');
 const config = JSON.parse(readFileSync(join(fixture, 'config.json'), 'utf8')) as Record<string, unknown>;
 const table = 'encoder.relative_attention_bias.weight';
 

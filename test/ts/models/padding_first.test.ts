@@ -7,16 +7,9 @@ import {
 } from '../../../ts';
 import { failures, largestDifference } from '../goldens/comparison';
 import { fixtureFolder } from './fixture_folder';
+import { paddingFirst, whole } from './padded_inputs';
 
 const float32 = { dtype: 'float32' } as const;
-
-const whole = [6, 9, 8, 11, 7];
-const part = [12, 5, 10];
-/** Two places of padding come before the tokens of the second sequence. */
-const inputs = (padding: number) => ({
-  input_ids: [whole, [padding, padding, ...part]],
-  attention_mask: [whole.map(() => 1), [0, 0, 1, 1, 1]],
-});
 
 /** Compares the beginning of a row with Python's numbers, which are rounded to five places. */
 function expectRow(tensor: Tensor | undefined, index: number, golden: readonly number[]): void {
@@ -37,14 +30,14 @@ it.each([
   ['electra-tok', AutoModelForTokenClassification, 0, [0.5074, 0.29626, 1.73889]],
 ] as const)('encoders count padding before the tokens as Python does: %s', async (name, auto, padding, golden) => {
   await using model = await auto.from_pretrained(fixtureFolder(name), float32);
-  const { logits } = await model.forward(inputs(padding));
+  const { logits } = await model.forward(paddingFirst(padding));
   expectRow(logits[1], 2, golden);
   expectRow(logits[1], 1, [0, 0]);
 });
 
 it("hidden states are there without a pooler's output, which Python makes of the padding", async () => {
   await using model = await AutoModel.from_pretrained(fixtureFolder('mpnet'), float32);
-  const outputs = await model.forward(inputs(1));
+  const outputs = await model.forward(paddingFirst(1));
   expectRow(outputs.last_hidden_state[1], 2, [-2.1109, 0.9891, -0.29246, -2.53241]);
   expect([outputs, await model.forward({ input_ids: [whole] })].map((each) => 'pooler_output' in each)).toEqual([
     false,
@@ -61,7 +54,7 @@ it.each([
   ['mbart', 0, 2, [0.40205, 1.15372, -0.27134, 0.91624], [0.34907, 1.48013, 0.55721, -1.1563]],
 ] as const)('so do encoder-decoders, which generate from it: %s', async (name, padding, start, encoded, scores) => {
   await using model = await AutoModelForSeq2SeqLM.from_pretrained(fixtureFolder(name), float32);
-  const given = inputs(padding);
+  const given = paddingFirst(padding);
   const decoder_input_ids = [
     [start, 7],
     [start, 9],
