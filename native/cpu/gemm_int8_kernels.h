@@ -147,6 +147,15 @@ struct RowScan {
   float squares = 0.0f;  // their sum, bit for bit sum_of_squares() of native/quantization
 };
 
+/// What lies in kScanPart columns of a row, from which those with outliers are told: lane i of its vectors has seen
+/// low[i] = min(0, values) and high[i] = max(0, values). Lanes that an ISA doesn't have stay as they are.
+inline constexpr int64_t kScanPart = 128;
+struct RowPart {
+  static constexpr int kMostLanes = 16;
+  float low[kMostLanes], high[kMostLanes];
+};
+inline int64_t row_parts(int64_t count) { return (count + kScanPart - 1) / kScanPart; }
+
 /// How a row is quantized, as Int8Grid of native/quantization says: rint(x * multiplier), or, where step > 0, rint(x /
 /// step) + zero_point; then clamped to [least, 127]. Exact for values whose quotients are below 2^31.
 struct RowGrid {
@@ -172,10 +181,12 @@ struct Int8TableRow {
 struct Int8Kernels {
   Int8Kernel symmetric;  // weights in [-127, 127]
   Int8Kernel general;    // weights in [-128, 127]; the same panel, depth_granule and flip
-  void (*scan_row)(const float* x, int64_t count, RowScan* scan) = nullptr;
-  /// Of a row that scan_row() has seen: takes outliers (|x| > below >= 0) out of low, high and finite. Writes bits[0,
-  /// ceil(count / 64)), in which those of outliers are set.
-  void (*scan_outliers)(const float* x, int64_t count, float below, uint64_t* bits, RowScan* scan) = nullptr;
+  /// `parts` [row_parts(count)]: null where nobody wants them.
+  void (*scan_row)(const float* x, int64_t count, RowPart* parts, RowScan* scan) = nullptr;
+  /// Of a row that scan_row() has seen, and its parts: takes outliers (|x| > below >= 0) out of low, high and finite.
+  /// Writes where they are to `outliers` [count], increasing, and returns how many there are.
+  int64_t (*scan_outliers)(const float* x, int64_t count, float below, const RowPart* parts, int32_t* outliers,
+                           RowScan* scan) = nullptr;
   /// Byte k goes to out[k / kByteRun * stride + k % kByteRun]. Those of outliers are for the caller to overwrite.
   void (*quantize_row)(const float* x, int64_t count, const RowGrid& grid, uint8_t* out, int64_t stride) = nullptr;
   void (*table_row)(const Int8TableRow& row, int64_t count, float* out) = nullptr;

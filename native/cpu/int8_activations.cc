@@ -69,7 +69,7 @@ void Int8Activations::quantize(const Int8Kernels& kernels, int threads, const In
   };
   if (settings.looks_across_rows()) {
     for_each_tile([&](int64_t tile, Worker& worker) { call.scan(tile, worker); });
-    if (call.by_column()) Call::share_bits(workers_);
+    if (call.by_column()) call.list_columns();
     if (settings.threshold > 0.0f && settings.outliers == OutlierRule::whole_column) {
       for_each_tile([&](int64_t tile, Worker& worker) { call.scan_rest(tile, worker); });
     }

@@ -56,13 +56,15 @@ class Int8Activations final : public QuantizedRows {
     std::vector<float> rows;  // those that are not read where they lie
     std::vector<float> kept;  // values of the features that are always multiplied in float
     std::vector<RowScan> scans;
-    std::vector<uint64_t> row_bits;  // outlier features
+    std::vector<RowPart> parts;
+    std::vector<int32_t> outliers;  // features
+    std::vector<size_t> outlier_counts;
     std::vector<Int8Grid> grids;
 
-    std::vector<uint64_t> bits;   // of all rows that the worker has seen
-    Int8Entries found;            // of the tile at hand
-    std::vector<int32_t> place;   // of a feature among those of the tile at hand; -1: it has none
-    std::vector<int32_t> counts;  // entries of each feature of the tile
+    std::vector<uint8_t> outlier_in;  // whether a feature is an outlier of a row that the worker has seen
+    Int8Entries found;                // of the tile at hand
+    std::vector<int32_t> place;       // of a feature among those of the tile at hand; -1: it has none
+    std::vector<int32_t> counts;      // entries of each feature of the tile
   };
   class Call;
 
@@ -73,7 +75,8 @@ class Int8Activations final : public QuantizedRows {
   AlignedMemory blocks_;  // of every thread
   int64_t row_stride_ = 0, block_stride_ = 0;
   std::vector<ValueRange> ranges_;
-  std::vector<float> below_;  // outliers of a row are |x| > this; < 0: there are none in it
+  std::vector<float> below_;              // outliers of a row are |x| > this; < 0: there are none in it
+  std::vector<int32_t> outlier_columns_;  // features that are outliers of some row, where the rule is by column
   std::vector<float> scale_;
   std::vector<int32_t> zero_;
   std::vector<int32_t> sum_;

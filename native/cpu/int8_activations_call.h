@@ -30,7 +30,6 @@ class Int8Activations::Call {
         source_(source),
         rows_(first_input(source.rows).rows),
         columns_(first_input(source.rows).columns),
-        words_(divide_up(columns_, 64)),
         task_(task),
         bytes_(reinterpret_cast<uint8_t*>(owner.bytes_.data())),
         row_tile_(weight.kernel().row_tile),
@@ -53,8 +52,12 @@ class Int8Activations::Call {
     worker.rows.resize(at_once * columns);
     worker.kept.resize(at_once * kept_.size());
     worker.place.resize(columns, -1);
-    worker.row_bits.resize(at_once * static_cast<size_t>(words_));
-    worker.bits.assign(static_cast<size_t>(words_), 0);
+    worker.outlier_counts.resize(at_once);
+    if (decomposed_) {
+      worker.parts.resize(at_once * static_cast<size_t>(row_parts(columns_)));
+      worker.outliers.resize(at_once * columns);
+    }
+    if (settings_.looks_across_rows()) worker.outlier_in.assign(columns, 0);
   }
 
   /// Ranges and outlier features of a tile's rows.
@@ -63,12 +66,12 @@ class Int8Activations::Call {
       const float* x = row_of(row, 0, worker);
       const auto at = static_cast<size_t>(row);
       RowScan found;
-      kernels_.scan_row(x, columns_, &found);
+      kernels_.scan_row(x, columns_, parts_of(0, worker), &found);
       const float below = below_limit(found);
       owner_.below_[at] = has_outliers(found, below) ? below : -1.0f;
       if (owner_.below_[at] >= 0.0f) {
-        kernels_.scan_outliers(x, columns_, below, worker.row_bits.data(), &found);
-        for (size_t i = 0; i < worker.bits.size(); ++i) worker.bits[i] |= worker.row_bits[i];
+        find_outliers(at, 0, x, worker, found);
+        for (const int32_t k : outliers_of(0, worker)) worker.outlier_in[static_cast<size_t>(k)] = 1;
       }
       owner_.ranges_[at] = {found.low, found.high, found.finite};
     }
@@ -80,20 +83,20 @@ class Int8Activations::Call {
       const float* x = row_of(row, 0, worker);
       float* rest = worker.rows.data();
       if (x != rest) std::copy_n(x, columns_, rest);
-      for_each_bit(worker.bits.data(), words_, [&](int64_t k) { rest[k] = 0.0f; });
+      for (const int32_t k : owner_.outlier_columns_) rest[k] = 0.0f;
       RowScan found;
-      kernels_.scan_row(rest, columns_, &found);
+      kernels_.scan_row(rest, columns_, nullptr, &found);
       owner_.ranges_[static_cast<size_t>(row)] = {found.low, found.high, found.finite};
     }
   }
 
-  /// All workers' bits are those of all rows then.
-  static void share_bits(std::vector<Worker>& workers) {
-    std::vector<uint64_t>& all = workers.front().bits;
-    for (const Worker& worker : workers) {
-      for (size_t i = 0; i < worker.bits.size(); ++i) all[i] |= worker.bits[i];
+  /// The outlier columns of all rows, after scan().
+  void list_columns() const {
+    owner_.outlier_columns_.clear();
+    for (size_t k = 0; k < static_cast<size_t>(columns_); ++k) {
+      const auto in = [k](const Worker& worker) { return worker.outlier_in[k] != 0; };
+      if (std::ranges::any_of(owner_.workers_, in)) owner_.outlier_columns_.push_back(static_cast<int32_t>(k));
     }
-    for (Worker& worker : workers) worker.bits = all;
   }
 
   void share_range() const {
@@ -151,16 +154,15 @@ class Int8Activations::Call {
     const auto first = static_cast<size_t>(first_row), rows = static_cast<size_t>(count);
     for (size_t i = 0; i < rows; ++i) {
       worker.x[i] = row_of(first_row + static_cast<int64_t>(i), static_cast<int64_t>(i), worker);
-      if (!scanned) kernels_.scan_row(worker.x[i], columns_, &worker.scans[i]);
+      if (scanned && !lists_outliers(first + i)) continue;
+      kernels_.scan_row(worker.x[i], columns_, parts_of(i, worker), &worker.scans[i]);
     }
     for (size_t i = 0; i < rows && !scanned; ++i) owner_.below_[first + i] = below_limit(worker.scans[i]);
     for (size_t i = 0; i < rows; ++i) {
       RowScan& scan = worker.scans[i];
       if (!scanned && !has_outliers(scan, owner_.below_[first + i])) owner_.below_[first + i] = -1.0f;
-      // Where there is one scale for all rows, where outliers are was forgotten.
-      if (!by_column_ && owner_.below_[first + i] >= 0.0f) {
-        kernels_.scan_outliers(worker.x[i], columns_, owner_.below_[first + i], bits_of(i, worker), &scan);
-      }
+      worker.outlier_counts[i] = 0;
+      if (lists_outliers(first + i)) find_outliers(first + i, i, worker.x[i], worker, scan);
       if (!scanned) owner_.ranges_[first + i] = {scan.low, scan.high, scan.finite};
       if (digits_ && owner_.below_[first + i] >= 0.0f) {
         owner_.ranges_[first + i] = range_beside_integers(owner_.ranges_[first + i], scan.squares, columns_);
@@ -168,10 +170,13 @@ class Int8Activations::Call {
     }
     const size_t first_listed = found.rows();
     for (size_t i = 0; i < rows; ++i) {
-      const uint64_t* const bits = by_column_                         ? worker.bits.data()
-                                   : owner_.below_[first + i] >= 0.0f ? bits_of(i, worker)
-                                                                      : nullptr;
-      found.add_row(worker.x[i], columns_, digits_ ? nullptr : bits, kept_, worker.kept.data() + i * kept_.size());
+      std::span<const int32_t> features;  // that are multiplied in float
+      if (by_column_) {
+        features = owner_.outlier_columns_;
+      } else if (!digits_) {
+        features = outliers_of(i, worker);
+      }
+      found.add_row(worker.x[i], features, kept_, worker.kept.data() + i * kept_.size());
     }
     const AbsmaxFactor factor = absmax_factor(settings_.outliers, settings_.threshold);
     for (size_t i = 0; i < rows; ++i) {
@@ -183,7 +188,7 @@ class Int8Activations::Call {
     for (size_t i = 0; i < rows; ++i, bytes += tiled_ ? tile_depth_ : owner_.row_stride_) {
       quantize(first + i, worker.x[i], row_after(first_row + static_cast<int64_t>(i)), worker.grids[i],
                found.of_row(first_listed + i), bytes);
-      if (digits_) take_digits(first + i, worker.x[i], worker.grids[i], bits_of(i, worker), bytes);
+      if (digits_) take_digits(first + i, worker.x[i], worker.grids[i], outliers_of(i, worker), bytes);
     }
   }
 
@@ -201,7 +206,22 @@ class Int8Activations::Call {
     return below >= 0.0f && std::max(found.high, -found.low) > below;
   }
 
-  uint64_t* bits_of(size_t i, Worker& worker) const { return worker.row_bits.data() + i * static_cast<size_t>(words_); }
+  /// Whether finish_some() has to find the outliers of a row: where there is one scale for all rows, where they are was
+  /// forgotten.
+  bool lists_outliers(size_t row) const { return !by_column_ && owner_.below_[row] >= 0.0f; }
+
+  RowPart* parts_of(size_t i, Worker& worker) const {
+    return decomposed_ ? worker.parts.data() + i * static_cast<size_t>(row_parts(columns_)) : nullptr;
+  }
+  /// Those of row `row`, the i-th of those at hand, x, which is without them then.
+  void find_outliers(size_t row, size_t i, const float* x, Worker& worker, RowScan& scan) const {
+    int32_t* outliers = worker.outliers.data() + i * static_cast<size_t>(columns_);
+    worker.outlier_counts[i] = static_cast<size_t>(
+        kernels_.scan_outliers(x, columns_, owner_.below_[row], parts_of(i, worker), outliers, &scan));
+  }
+  std::span<const int32_t> outliers_of(size_t i, const Worker& worker) const {
+    return std::span(worker.outliers).subspan(i * static_cast<size_t>(columns_), worker.outlier_counts[i]);
+  }
 
   /// Row `row`, the i-th of those at hand, with 0 where a feature is always multiplied in float: those go to
   /// worker.kept.
@@ -297,19 +317,21 @@ class Int8Activations::Call {
   }
 
   /// Outliers that stay integers: their bytes, and what is beyond these.
-  void take_digits(size_t row, const float* x, const Int8Grid& grid, const uint64_t* bits, uint8_t* bytes) const {
+  void take_digits(size_t row, const float* x, const Int8Grid& grid, std::span<const int32_t> outliers,
+                   uint8_t* bytes) const {
     owner_.digits_.begin_row(row);
-    if (owner_.below_[row] < 0.0f || !(grid.scale > 0.0f)) return;
+    if (!(grid.scale > 0.0f)) return;
     const int64_t stride = tiled_ ? row_tile_ * tile_depth_ : kByteRun;
-    for_each_bit(bits, words_, [&](int64_t k) {
+    for (const int32_t k : outliers) {
       const int32_t integer = grid.integer(x[k]), last = static_cast<int8_t>(integer & 255);
-      const int64_t in_block = k % task_.depth_block;
-      uint8_t* block = bytes + k / task_.depth_block * owner_.block_stride_;
+      const int64_t index = task_.depth_block < task_.depth ? k / task_.depth_block : 0;  // mostly there is one block
+      const int64_t in_block = k - index * task_.depth_block;
+      uint8_t* block = bytes + index * owner_.block_stride_;
       block[in_block / kByteRun * stride + in_block % kByteRun] = static_cast<uint8_t>(last) ^ flip_;
       if (integer != last) owner_.digits_.add(row, k, (integer - last) / 256);
       if (!owner_.sum_.empty()) owner_.sum_[row] += integer - std::clamp(integer, grid.least, 127);
       if (settings_.count_outliers) count_one(k);
-    });
+    }
   }
 
   void count_one(int64_t feature) const {
@@ -323,7 +345,7 @@ class Int8Activations::Call {
   const Int8Settings& settings_;
   const std::span<const int64_t> kept_;
   const Source& source_;
-  const int64_t rows_, columns_, words_;
+  const int64_t rows_, columns_;
   const Int8Task& task_;
   uint8_t* const bytes_;
   const int64_t row_tile_, tile_depth_;

@@ -13,22 +13,17 @@ void Int8Entries::append(const Int8Entries& later) {
   for (const size_t end : later.row_end_) row_end_.push_back(before + end);
 }
 
-void Int8Entries::add_row(const float* x, int64_t columns, const uint64_t* bits, std::span<const int64_t> kept,
+void Int8Entries::add_row(const float* x, std::span<const int32_t> features, std::span<const int64_t> kept,
                           const float* kept_values) {
   const auto add = [&](int64_t k, float value) {
     if (value != 0.0f) entries_.push_back({static_cast<int32_t>(k), value});  // zeros add nothing
   };
   size_t next = 0;
-  const auto add_kept_before = [&](int64_t end) {
-    for (; next < kept.size() && kept[next] < end; ++next) add(kept[next], kept_values[next]);
-  };
-  if (bits != nullptr) {
-    for_each_bit(bits, (columns + 63) / 64, [&](int64_t k) {
-      add_kept_before(k);
-      add(k, x[k]);
-    });
+  for (const int32_t k : features) {
+    for (; next < kept.size() && kept[next] < k; ++next) add(kept[next], kept_values[next]);
+    add(k, x[k]);
   }
-  add_kept_before(columns);
+  for (; next < kept.size(); ++next) add(kept[next], kept_values[next]);
   row_end_.push_back(entries_.size());
 }
 

@@ -14,7 +14,7 @@ namespace {
 void look_at(const Int8Kernels& kernels, const RowKernels& row_kernels, const float* x, int64_t count, int64_t first,
              LargestColumn& seen) {
   RowScan scan;
-  kernels.scan_row(x, count, &scan);
+  kernels.scan_row(x, count, nullptr, &scan);
   if (!scan.finite) seen.nan = seen.nan || std::any_of(x, x + count, [](float value) { return std::isnan(value); });
   if (scan.high < seen.value) return;
   // What comes later counts only if it is larger; what others have left may come earlier.

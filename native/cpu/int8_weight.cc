@@ -49,7 +49,7 @@ struct Int8Weight::Packer {
   /// Of `size` weights of a row, of which all are at `row_values`.
   ValueRange scan(int64_t row, const float* row_values, const float* values, int64_t size) const {
     RowScan found;
-    kernels.scan_row(values, size, &found);
+    kernels.scan_row(values, size, nullptr, &found);
     if (!found.finite) fail_not_finite(shape, row, row_values);
     return {found.low, found.high, true};
   }

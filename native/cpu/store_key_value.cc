@@ -56,7 +56,7 @@ class HeadWriter {
   /// Fills quantized_; gives the scale: 0 for zeros, NaN where a number is not finite.
   float quantize(const float* x) {
     RowScan found;
-    kernels_.int8.scan_row(x, head_dim_, &found);
+    kernels_.int8.scan_row(x, head_dim_, nullptr, &found);
     const Int8Grid grid = int8_grid({found.low, found.high, found.finite}, Int8Mapping::absmax);
     if (grid.scale > 0.0f) {
       const RowGrid row{grid.multiplier, grid.step, grid.zero_point, grid.least, 0};

@@ -30,28 +30,42 @@ inline bool is_finite_row(const float* x, int64_t count, float below) {
   return sum == sum;
 }
 
-void scan_row(const float* x, int64_t count, RowScan* scan) {
+void scan_row(const float* x, int64_t count, RowPart* parts, RowScan* scan) {
   constexpr int kChains = 32, kVectors = kChains / Vec::lanes, kRanges = kVectors < 2 ? kVectors : 2;
   static_assert(kChains % Vec::lanes == 0, "every ISA has the same chains");
-  Vec::F sum[kVectors], low[kRanges], high[kRanges];
+  static_assert(kScanPart % kChains == 0 && Vec::lanes <= RowPart::kMostLanes);
+  Vec::F sum[kVectors], low = Vec::zero(), high = Vec::zero();
 #pragma GCC unroll 32
   for (int v = 0; v < kVectors; ++v) sum[v] = Vec::zero();
+  for (int64_t k = 0; k < count;) {
+    Vec::F part_low[kRanges], part_high[kRanges];
 #pragma GCC unroll 2
-  for (int r = 0; r < kRanges; ++r) low[r] = high[r] = Vec::zero();
-  const auto take = [&](Vec::F value, int v) {
-    sum[v] = Vec::fma(value, value, sum[v]);
-    // NaN, as the first operand, leaves the range as it is.
-    low[v % kRanges] = Vec::min(value, low[v % kRanges]);
-    high[v % kRanges] = Vec::max(value, high[v % kRanges]);
-  };
-  int64_t k = 0;
-  for (; k + kChains <= count; k += kChains) {
+    for (int r = 0; r < kRanges; ++r) part_low[r] = part_high[r] = Vec::zero();
+    const auto take = [&](Vec::F value, int v) {
+      sum[v] = Vec::fma(value, value, sum[v]);
+      // NaN, as the first operand, leaves the range as it is.
+      part_low[v % kRanges] = Vec::min(value, part_low[v % kRanges]);
+      part_high[v % kRanges] = Vec::max(value, part_high[v % kRanges]);
+    };
+    const int64_t end = count - k < kScanPart ? count : k + kScanPart;
+    for (; k + kChains <= end; k += kChains) {
 #pragma GCC unroll 32
-    for (int v = 0; v < kVectors; ++v) take(Vec::load(x + k + v * Vec::lanes), v);
-  }
-  if (k < count) {  // zeros change neither sums nor ranges
+      for (int v = 0; v < kVectors; ++v) take(Vec::load(x + k + v * Vec::lanes), v);
+    }
+    if (k < end) {  // zeros change neither sums nor ranges
 #pragma GCC unroll 32
-    for (int v = 0; v < kVectors; ++v) take(load_of_row(x, k + v * Vec::lanes, count), v);
+      for (int v = 0; v < kVectors; ++v) take(load_of_row(x, k + v * Vec::lanes, count), v);
+      k = end;
+    }
+    part_low[0] = Vec::min(part_low[0], part_low[kRanges - 1]);
+    part_high[0] = Vec::max(part_high[0], part_high[kRanges - 1]);
+    if (parts != nullptr) {
+      Vec::store(parts->low, part_low[0]);
+      Vec::store(parts->high, part_high[0]);
+      ++parts;
+    }
+    low = Vec::min(low, part_low[0]);
+    high = Vec::max(high, part_high[0]);
   }
 #pragma GCC unroll 5
   for (int width = kVectors / 2; width > 0; width /= 2) {
@@ -59,38 +73,55 @@ void scan_row(const float* x, int64_t count, RowScan* scan) {
     for (int v = 0; v < width; ++v) sum[v] = Vec::add(sum[v], sum[v + width]);
   }
   scan->squares = Vec::reduce_add(sum[0]);
-  scan->low = -Vec::reduce_max(Vec::sub(Vec::zero(), Vec::min(low[0], low[kRanges - 1])));
-  scan->high = Vec::reduce_max(Vec::max(high[0], high[kRanges - 1]));
+  scan->low = -Vec::reduce_max(Vec::sub(Vec::zero(), low));
+  scan->high = Vec::reduce_max(high);
   // Squares that overflow need not be those of infinities.
   scan->finite = scan->squares < __builtin_inff() || is_finite_row(x, count, -1.0f);
 }
 
-void scan_outliers(const float* x, int64_t count, float below, uint64_t* bits, RowScan* scan) {
+int64_t scan_outliers(const float* x, int64_t count, float below, const RowPart* parts, int32_t* outliers,
+                      RowScan* scan) {
   constexpr int kWord = 64;
+  static_assert(kScanPart % kWord == 0);
   const Vec::F limit = Vec::set1(below), nothing = Vec::zero();
-  Vec::F low[2] = {nothing, nothing}, high[2] = {nothing, nothing};
-  for (int64_t k = 0; k < count; k += kWord) {
-    uint64_t word = 0;
-    const auto take = [&](Vec::F value, int lane, int part) {
-      const Vec::F magnitude = Vec::abs(value);
-      word |= static_cast<uint64_t>(IntVec::mask_less(limit, magnitude)) << lane;
-      value = Vec::select_less(limit, magnitude, nothing, value);
-      low[part] = Vec::min(value, low[part]);
-      high[part] = Vec::max(value, high[part]);
-    };
-    if (count - k >= kWord) {
-#pragma GCC unroll 4
-      for (int lane = 0; lane < kWord; lane += Vec::lanes) {
-        take(Vec::load(x + k + lane), lane, lane / Vec::lanes % 2);
-      }
-    } else {
-      for (int lane = 0; k + lane < count; lane += Vec::lanes) take(load_of_row(x, k + lane, count), lane, 0);
+  Vec::F low = nothing, high = nothing;
+  int64_t number = 0;
+  for (int64_t first = 0; first < count; first += kWord * kScanPart, parts += kWord) {
+    const int64_t left = row_parts(count - first), here = left < kWord ? left : kWord;
+    uint64_t found = 0;  // parts that have some: a few, and a branch for each part would be hard to foresee
+    for (int64_t part = 0; part < here; ++part) {
+      const Vec::F negative = Vec::sub(nothing, Vec::load(parts[part].low)), positive = Vec::load(parts[part].high);
+      found |= static_cast<uint64_t>(Vec::any_less(limit, Vec::max(negative, positive))) << part;
+      // What a lane has beyond the limit hides the range of its others, which is found below.
+      low = Vec::min(low, Vec::sub(nothing, Vec::select_less(limit, negative, nothing, negative)));
+      high = Vec::max(high, Vec::select_less(limit, positive, nothing, positive));
     }
-    bits[k / kWord] = word;
+    for (; found != 0; found &= found - 1) {
+      const int64_t begin = first + __builtin_ctzll(found) * kScanPart;
+      const int64_t end = count - begin < kScanPart ? count : begin + kScanPart;
+      for (int64_t k = begin; k < end; k += kWord) {
+        uint64_t word = 0;
+        const auto take = [&](Vec::F value, int lane) {
+          const Vec::F magnitude = Vec::abs(value);
+          word |= static_cast<uint64_t>(IntVec::mask_less(limit, magnitude)) << lane;
+          value = Vec::select_less(limit, magnitude, nothing, value);
+          low = Vec::min(value, low);
+          high = Vec::max(value, high);
+        };
+        if (end - k >= kWord) {
+#pragma GCC unroll 4
+          for (int lane = 0; lane < kWord; lane += Vec::lanes) take(Vec::load(x + k + lane), lane);
+        } else {
+          for (int lane = 0; k + lane < end; lane += Vec::lanes) take(load_of_row(x, k + lane, count), lane);
+        }
+        for (; word != 0; word &= word - 1) outliers[number++] = static_cast<int32_t>(k) + __builtin_ctzll(word);
+      }
+    }
   }
-  scan->low = -Vec::reduce_max(Vec::sub(nothing, Vec::min(low[0], low[1])));
-  scan->high = Vec::reduce_max(Vec::max(high[0], high[1]));
+  scan->low = -Vec::reduce_max(Vec::sub(nothing, low));
+  scan->high = Vec::reduce_max(high);
   scan->finite = scan->finite || is_finite_row(x, count, below);
+  return number;
 }
 
 /// x * multiplier

@@ -20,7 +20,7 @@ using reference::Random;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-constexpr int64_t kCounts[] = {0, 1, 3, 4, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 131, 576, 1000};
+constexpr int64_t kCounts[] = {0, 1, 3, 4, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 131, 576, 1000, 8193, 9000};
 
 void expect_range(const RowScan& found, const ValueRange& range, const std::string& where) {
   EXPECT_EQ(found.finite, range.finite) << where;
@@ -33,27 +33,28 @@ void expect_range(const RowScan& found, const ValueRange& range, const std::stri
 void expect_scan(const Int8Kernels& kernels, const std::vector<float>& x, float below, const std::string& where) {
   const auto count = static_cast<int64_t>(x.size());
   ValueRange whole, rest;
-  std::vector<uint64_t> expected((x.size() + 63) / 64, 0);
+  std::vector<int32_t> expected;
   for (size_t k = 0; k < x.size(); ++k) {
     whole.include(x[k]);
     if (std::fabs(x[k]) > below) {
-      expected[k / 64] |= uint64_t{1} << (k % 64);
+      expected.push_back(static_cast<int32_t>(k));
     } else {
       rest.include(x[k]);
     }
   }
   RowScan found;
-  kernels.scan_row(x.data(), count, &found);
+  std::vector<RowPart> parts(static_cast<size_t>(row_parts(count)));
+  kernels.scan_row(x.data(), count, parts.data(), &found);
   expect_range(found, whole, where);
   const float squares = sum_of_squares(x.data(), count);
   EXPECT_TRUE(found.squares == squares || (std::isnan(found.squares) && std::isnan(squares)))
       << where << ": " << found.squares << " instead of " << squares;
-  std::vector<uint64_t> bits(expected.size() + 1, 0x5a5a5a5a5a5a5a5au);  // whatever a row before has left there
-  kernels.scan_outliers(x.data(), count, below, bits.data(), &found);
+  std::vector<int32_t> outliers(x.size() + 1, -1);
+  const int64_t number = kernels.scan_outliers(x.data(), count, below, parts.data(), outliers.data(), &found);
   expect_range(found, rest, where + ", without outliers");
-  EXPECT_EQ(bits.back(), 0x5a5a5a5a5a5a5a5au) << where << ": wrote past the end";
-  bits.pop_back();
-  EXPECT_EQ(bits, expected) << where;
+  EXPECT_EQ(outliers.back(), -1) << where << ": wrote past the end";
+  outliers.resize(static_cast<size_t>(number));
+  EXPECT_EQ(outliers, expected) << where;
 }
 
 TEST(QuantizeRows, RangesSquaresAndOutliersAreTheReferences) {
