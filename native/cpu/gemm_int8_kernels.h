@@ -118,8 +118,8 @@ struct Int8Lack {
 
 /// Of a panel and the first `depth` of a run of k. With more, narrowed weights don't pay.
 inline int64_t most_int8_lacks(int64_t depth) { return 32 + depth / 2; }
-/// Fours of weights that are listed before the next look at their number.
-inline constexpr int64_t kLacksAtOnce = 64;
+/// Fours of weights that are listed at most before the next look at their number: those of two fours of k.
+inline constexpr int64_t kLacksAtOnce = 32;
 
 /// Partial sums; of tiled kernels those being finished too (two strips of row_granule rows by a panel). Where weights
 /// are narrowed: a run of k of activations and of a panel, too, what weights lack, and two values for four k.

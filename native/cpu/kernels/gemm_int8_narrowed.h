@@ -15,6 +15,7 @@
 #include "cpu/kernels/gemm_blocks.h"
 #include "cpu/kernels/gemm_int8_epilogue.h"
 #include "cpu/kernels/gemm_int8_tile.h"
+#include "cpu/kernels/weights_ahead.h"
 
 namespace octoformer {
 namespace {
@@ -28,6 +29,7 @@ constexpr int kNarrowedRows = kNarrowedGroups * kGroupRows;
 
 /// What products of a block of k read, in scratch.
 struct NarrowedBlock {
+  int64_t rows;
   uint8_t* activations;  // u: [groups of rows][depth / 4][kGroupRows][4]
   uint8_t* shifts;       // [depth], 0 to 128
   int32_t* limits;       // [depth / 4]: what two pairs of weights may add up to, 16 bits each
@@ -40,8 +42,9 @@ struct NarrowedBlock {
 };
 
 inline NarrowedBlock narrowed_block(const Int8Task& task) {
-  const int64_t rows = (task.last_row - task.first_row + kNarrowedRows - 1) / kNarrowedRows * kNarrowedRows;
   NarrowedBlock block;
+  block.rows = task.last_row - task.first_row;
+  const int64_t rows = (block.rows + kNarrowedRows - 1) / kNarrowedRows * kNarrowedRows;
   block.activations = reinterpret_cast<uint8_t*>(task.sums + rows * (task.last_panel - task.first_panel) * kPanel);
   block.limits = reinterpret_cast<int32_t*>(block.activations + rows * task.depth_block);
   block.shifts = reinterpret_cast<uint8_t*>(block.limits + task.depth_block / 4);
@@ -111,53 +114,61 @@ void arrange_rows(const uint8_t* first, int64_t stride, int64_t count, int64_t d
   }
 }
 
-/// What four weights lack that were narrowed: of these bit 6 has changed. Both of a pair have one sign.
-inline int32_t lack_of(const int8_t* weights, const int8_t* narrowed) {
-  uint32_t w, n;
-  __builtin_memcpy(&w, weights, sizeof w);
-  __builtin_memcpy(&n, narrowed, sizeof n);
-  const uint32_t changed = (w ^ n) & 0x40404040;
-  return static_cast<int32_t>(changed | (changed << 1 & w & 0x80808080));
+/// Narrows those of four weights whose pairs are set in `pairs`, and returns what they lack.
+inline int32_t narrow_pairs(int8_t* weights, uint32_t pairs) {
+  int8_t lack[4];
+  for (uint32_t i = 0; i < 4; ++i) {
+    const int narrow = static_cast<int>(pairs >> (i / 2) & 1);
+    lack[i] = static_cast<int8_t>((weights[i] < 0 ? -64 : 64) * narrow);
+    weights[i] = static_cast<int8_t>(weights[i] - lack[i]);
+  }
+  int32_t four;
+  __builtin_memcpy(&four, lack, sizeof four);
+  return four;
 }
 
 /// Whether it pays: what a column's four weights lack costs about as much as a quarter of the panel's four k.
 template <class Unit>
-[[gnu::noinline]] bool narrow_weights(const int8_t* weights, int64_t depth, NarrowedBlock& to) {
-  // Found for some k at once, then listed: few branches to guess wrongly.
-  constexpr int kVectors = kLacksAtOnce / Vec::lanes;
-  static_assert(kVectors % kPanelVectors == 0);
-  constexpr int64_t kVectorBytes = 4 * Vec::lanes;
+[[gnu::noinline]] bool narrow_weights(const int8_t* weights, int64_t depth, NarrowedBlock& block) {
+  static_assert(sizeof(Unit::wide_column) == kPanel, "pairs of two fours of k are a word");
+  // In locals: bytes that are stored might be anybody's.
+  int8_t* const to = block.weights;
+  const uint8_t* const all_shifts = block.shifts;
+  const int32_t* const limits = block.limits;
+  Int8Lack* const lacks = block.lacks;
   int64_t count = 0;
   IntVec::I sums[kPanelVectors];
 #pragma GCC unroll 8
   for (int v = 0; v < kPanelVectors; ++v) sums[v] = IntVec::set1(0);
-  const int64_t vectors = depth / 4 * kPanelVectors;
-  for (int64_t first = 0; first < vectors; first += kVectors) {
-    uint64_t columns = 0;
-    for (int64_t some = 0; some < kVectors && first + some < vectors; some += kPanelVectors) {
-      const int64_t four = (first + some) / kPanelVectors;
-      const typename Unit::Limits limits = Unit::broadcast_limits(to.limits[four]);
-      const typename Unit::Activations shifts = Unit::broadcast(to.shifts + 4 * four);
+  const auto copy = [&](int64_t k) __attribute__((always_inline)) {
+    const typename Unit::Activations shifts = Unit::broadcast(all_shifts + k);
+    typename Unit::Weights w[kPanelVectors];
 #pragma GCC unroll 8
-      for (int v = 0; v < kPanelVectors; ++v) {
-        const int64_t place = (first + some + v) * kVectorBytes;
-        const typename Unit::Weights w = Unit::load(weights + place);
-        sums[v] = Unit::accumulate(shifts, w, sums[v]);
-        columns |= static_cast<uint64_t>(Unit::narrow(w, limits, to.weights + place)) << ((some + v) * Vec::lanes);
-      }
+    for (int v = 0; v < kPanelVectors; ++v) {
+      const int64_t place = k * kPanel + v * 4 * Vec::lanes;
+      w[v] = Unit::load(weights + place);
+      sums[v] = Unit::accumulate(shifts, w[v], sums[v]);
+      Unit::store(to + place, w[v]);
     }
-    for (; columns != 0; columns &= columns - 1) {
-      const int64_t four = first * Vec::lanes + __builtin_ctzll(columns), place = 4 * four;
-      to.lacks[count++] = {static_cast<int32_t>(four / kPanel * 4 * kGroupRows), static_cast<int32_t>(four % kPanel),
-                           lack_of(weights + place, to.weights + place)};
+    return static_cast<uint64_t>(Unit::find_wide(w, limits[k / 4]));
+  };
+  for (int64_t k = 0; k < depth; k += 8) {
+    uint64_t wide = copy(k);
+    if (k + 4 < depth) wide |= copy(k + 4) << 32;
+    while (wide != 0) {
+      const int place = __builtin_ctzll(wide) / 2 * 2;
+      const int64_t first = k + place / 32 * 4, column = Unit::wide_column[place % 32 / 2];
+      const int32_t lack = narrow_pairs(to + first * kPanel + column * 4, static_cast<uint32_t>(wide >> place & 3));
+      lacks[count++] = {static_cast<int32_t>(first * kGroupRows), static_cast<int32_t>(column), lack};
+      wide &= ~(uint64_t{3} << place);
     }
-    if (count > most_int8_lacks(first / kPanelVectors * 4)) return false;
+    if (count > most_int8_lacks(k)) return false;
   }
 #pragma GCC unroll 8
   for (int v = 0; v < kPanelVectors; ++v) {
-    IntVec::store(to.start + v * Vec::lanes, IntVec::sub(IntVec::set1(0), sums[v]));
+    IntVec::store(block.start + v * Vec::lanes, IntVec::sub(IntVec::set1(0), sums[v]));
   }
-  to.lack_count = count;
+  block.lack_count = count;
   return true;
 }
 
@@ -229,13 +240,15 @@ template <class Unit>
   }
 }
 
-/// sums [rows, kPanel] of at most kNarrowedRows rows, by the tiles of `Unit`.
+/// sums [rows, kPanel] of at most kNarrowedRows rows from `first` on, by the tiles of `Unit`.
 template <class Unit>
-void multiply_narrowed_rows(const uint8_t* a, NarrowedBlock& block, int64_t rows, int64_t depth, bool fresh,
-                            int32_t* sums) {
+void multiply_narrowed_rows(NarrowedBlock& block, int64_t first, int64_t rows, int64_t depth, bool fresh, int32_t* sums,
+                            WeightsAhead& ahead) {
   static_assert(kGroupRows % Unit::rows == 0);
+  const uint8_t* a = block.activations + first * depth;
   for (int64_t r = 0; r < rows; r += Unit::rows) {
     const int64_t group = r / kGroupRows * kGroupRows;
+    ahead.fetch_share(first + r + Unit::rows, block.rows);
     narrowed_tile<Unit>(a + group * depth + (r - group) * 4, block, depth, fresh, sums + r * kPanel);
   }
   if (block.lack_count > 0) add_lacks<Unit>(a, block, depth, sums);
@@ -256,10 +269,12 @@ void many_narrowed_rows_int8(const Int8Task& task) {
     for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
       const int8_t* weights = task.weights + panel * task.panel_stride + first * kPanel;
       const bool fits = narrow_weights<Narrowed>(weights, depth, narrowed);
+      // Of the next panel, between tiles: in a tile's loop the compiler makes the rest slower than fetching gains.
+      WeightsAhead ahead(weights + task.panel_stride, depth * kPanel);
       for (int64_t row = 0; row < count; row += kNarrowedRows, sums += kNarrowedRows * kPanel) {
         const int64_t rows = minimum(kNarrowedRows, count - row);
         if (fits) {
-          multiply_narrowed_rows<Narrowed>(narrowed.activations + row * depth, narrowed, rows, depth, first == 0, sums);
+          multiply_narrowed_rows<Narrowed>(narrowed, row, rows, depth, first == 0, sums, ahead);
         }
         for (int64_t r = 0; r < rows && !fits; r += Unit::rows) {
           int8_tile_of<Unit>(minimum(Unit::rows, rows - r), block + (row + r) * task.row_stride, task.row_stride,

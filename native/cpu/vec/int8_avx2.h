@@ -16,6 +16,7 @@ struct NarrowedInt8Unit {
     __builtin_memcpy(&four, p, sizeof four);
     return _mm256_set1_epi32(four);
   }
+  static inline void store(int8_t* p, Weights w) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), w); }
   /// Four bytes of each of eight rows.
   static inline Activations load_rows(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
@@ -23,25 +24,15 @@ struct NarrowedInt8Unit {
   static inline IntVec::I accumulate(Activations u, Weights w, IntVec::I sum) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(u, w), _mm256_set1_epi16(1)));
   }
-  /// What pairs of weights may add up to, and its negative.
-  struct Limits {
-    __m256i most, least;
-  };
-  static inline Limits broadcast_limits(int32_t two) {
-    const __m256i most = _mm256_set1_epi32(two);
-    return {most, _mm256_sub_epi16(_mm256_setzero_si256(), most)};
+  /// Pairs of a panel's weights for four k that add up to more than `limits`, two of 16 bits, in magnitude: pair p of
+  /// column c is bit 2 c + p, but that columns 4 to 7 and 8 to 11 have changed places.
+  static inline uint32_t find_wide(const Weights (&w)[2], int32_t limits) {
+    const __m256i most = _mm256_set1_epi32(limits), one = _mm256_set1_epi8(1);
+    const __m256i first = _mm256_cmpgt_epi16(_mm256_abs_epi16(_mm256_maddubs_epi16(one, w[0])), most);
+    const __m256i last = _mm256_cmpgt_epi16(_mm256_abs_epi16(_mm256_maddubs_epi16(one, w[1])), most);
+    return static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_packs_epi16(first, last)));
   }
-  /// Writes the weights whose pairs fit. Bit c: those of lane c lack something.
-  static inline uint32_t narrow(Weights w, const Limits& limits, int8_t* to) {
-    const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), w);
-    const __m256i high = _mm256_cmpgt_epi16(pairs, limits.most);
-    const __m256i low = _mm256_cmpgt_epi16(limits.least, pairs);
-    const __m256i lack =
-        _mm256_or_si256(_mm256_and_si256(high, _mm256_set1_epi8(64)), _mm256_and_si256(low, _mm256_set1_epi8(-64)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_sub_epi8(w, lack));
-    const __m256i nothing = _mm256_cmpeq_epi32(lack, _mm256_setzero_si256());
-    return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(nothing))) ^ 0xff;
-  }
+  static constexpr uint8_t wide_column[16] = {0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15};
   /// Lane c of x[r] and lane r of x[c] change places.
   static inline void transpose(IntVec::I (&x)[8]) {
     __m256i pairs[8], fours[8];
