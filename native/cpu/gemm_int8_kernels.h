@@ -66,6 +66,14 @@ struct Int8Epilogue {
   GemmEpilogue output;
 };
 
+/// Rows of a product that many_rows has arranged for itself (gemm_int8_narrowed.h).
+struct Int8ArrangedRows {
+  const uint8_t* activations = nullptr;
+  int64_t first_row = 0, last_row = 0;
+
+  bool operator==(const Int8ArrangedRows&) const = default;
+};
+
 /// A block of the result: rows [first_row, last_row), first_row a multiple of the kernel's row_tile, by the panels
 /// [first_panel, last_panel).
 struct Int8Task {
@@ -85,6 +93,8 @@ struct Int8Task {
   Int8Epilogue epilogue;
   int32_t* sums = nullptr;  // int8_scratch_values() of them, 64-byte aligned
   float* floats = nullptr;  // int8_scratch_floats() of them, 64-byte aligned
+  /// What the thread's last task has left in `sums`, the same memory; null: nothing.
+  Int8ArrangedRows* arranged = nullptr;
   /// Weights that this thread reads next, which few_rows fetches them meanwhile; null: none.
   const int8_t* ahead = nullptr;
   int64_t ahead_bytes = 0;
@@ -122,16 +132,17 @@ inline int64_t most_int8_lacks(int64_t depth) { return 32 + depth / 2; }
 inline constexpr int64_t kLacksAtOnce = 32;
 
 /// Partial sums; of tiled kernels those being finished too (two strips of row_granule rows by a panel). Where weights
-/// are narrowed: a run of k of activations and of a panel, too, what weights lack, and two values for four k.
-/// `depth_block`: 0 for few_rows.
-inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64_t panels, int64_t depth_block = 0) {
+/// are narrowed: activations, too, with two values for four k, a run of k of a panel, and what its weights lack.
+/// `depth`, `depth_block`: 0 for few_rows.
+inline int64_t int8_scratch_values(const Int8Kernel& kernel, int64_t rows, int64_t panels, int64_t depth = 0,
+                                   int64_t depth_block = 0) {
   int64_t granule = kernel.row_tile > kernel.row_granule ? kernel.row_tile : kernel.row_granule;
   if (kernel.narrowed_rows > granule) granule = kernel.narrowed_rows;
   const int64_t all_rows = (rows + granule - 1) / granule * granule;
   int64_t values = all_rows * panels * kernel.panel + (kernel.tiled ? 2 * granule * kernel.panel : 0);
   if (kernel.narrowed_rows > 0) {
-    constexpr int64_t kLackValues = sizeof(Int8Lack) / sizeof(int32_t);
-    values += (all_rows + kernel.panel + 2) * depth_block / 4;
+    constexpr int64_t kLackValues = sizeof(Int8Lack) / sizeof(int32_t), kLineValues = 16;
+    values += ((all_rows + 2) * depth + kernel.panel * depth_block) / 4 + kLineValues;
     values += (most_int8_lacks(depth_block) + kLacksAtOnce) * kLackValues;
   }
   return (values + 15) / 16 * 16;

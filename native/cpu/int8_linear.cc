@@ -150,7 +150,8 @@ void Int8LinearDriver::linear_to_quantized(const RowKernels& row_kernels, const 
   const Int8Task whole = begin(arguments);
   const TaskShape shape = choose_task_shape(kernel, rows, weight.panels(), whole.depth, whole.depth_block, 1, 1);
   const int64_t summed_rows = choose_summed_rows(kernel, block, whole.depth, whole.depth_block);
-  lend_scratch(kernel, int8_scratch_values(kernel, summed_rows, shape.panels, whole.depth_block), threads_);
+  lend_scratch(kernel, int8_scratch_values(kernel, summed_rows, shape.panels, whole.depth, whole.depth_block),
+               threads_);
   const auto make = [&](const Int8Activations::Block& part) {
     Int8Task task = rows_of(whole, kernel, part.first_row, part.rows);
     take_scratch(kernel, part.worker, task);
@@ -205,7 +206,8 @@ void Int8LinearDriver::gated_linear_to_quantized(const RowKernels& row_kernels, 
   const int64_t panels = columns / kernel.panel, panels_at_once = std::max<int64_t>(kTaskColumns / kernel.panel, 1);
   const int64_t width = panels_at_once * kernel.panel, up_floats = block * width;
   const int64_t summed_rows = choose_summed_rows(kernel, block, whole.depth, whole.depth_block);
-  lend_scratch(kernel, int8_scratch_values(kernel, summed_rows, panels_at_once, whole.depth_block), threads_);
+  lend_scratch(kernel, int8_scratch_values(kernel, summed_rows, panels_at_once, whole.depth, whole.depth_block),
+               threads_);
   results_.reserve(static_cast<size_t>(up_floats * threads_) * sizeof(float), "what gates multiply");
   const auto make = [&](const Int8Activations::Block& part) {
     float* const ups = results_of(part.worker, up_floats);
@@ -235,13 +237,15 @@ void Int8LinearDriver::lend_scratch(const Int8Kernel& kernel, int64_t sums, int 
   scratch_sums_ = sums;
   const int64_t bytes = (sums + int8_scratch_floats(kernel)) * static_cast<int64_t>(sizeof(int32_t));
   scratch_.reserve(static_cast<size_t>(round_up(bytes, 64) * threads), "sums of an int8 linear layer");
+  arranged_.assign(static_cast<size_t>(threads), {});
 }
 
-void Int8LinearDriver::take_scratch(const Int8Kernel& kernel, int worker, Int8Task& task) const {
+void Int8LinearDriver::take_scratch(const Int8Kernel& kernel, int worker, Int8Task& task) {
   const int64_t bytes = (scratch_sums_ + int8_scratch_floats(kernel)) * static_cast<int64_t>(sizeof(int32_t));
   std::byte* own = scratch_.data() + worker * round_up(bytes, 64);
   task.sums = reinterpret_cast<int32_t*>(own);
   task.floats = reinterpret_cast<float*>(own) + scratch_sums_;
+  task.arranged = &arranged_[static_cast<size_t>(worker)];
 }
 
 float* Int8LinearDriver::results_of(int worker, int64_t floats) const {
@@ -256,7 +260,8 @@ void Int8LinearDriver::multiply_many_rows(const Int8Weight& weight, int64_t rows
   const TaskShape shape =
       choose_task_shape(kernel, rows, panels, shared.depth, shared.depth_block, sizeof(int8_t), threads);
   const BlockTasks tasks(shape, rows, panels);
-  lend_scratch(kernel, int8_scratch_values(kernel, shape.summed_rows, shape.panels, shared.depth_block), threads);
+  lend_scratch(kernel, int8_scratch_values(kernel, shape.summed_rows, shape.panels, shared.depth, shared.depth_block),
+               threads);
   ThreadPool::shared().parallel_for(threads, tasks.count(), [&](int64_t index, int worker) {
     Int8Task task = shared;
     take_scratch(kernel, worker, task);

@@ -62,8 +62,9 @@ class Int8LinearDriver {
   void multiply_few_gated_rows(const RowKernels& row_kernels, const Int8Weight& weight, const Int8Task& whole,
                                const GatedActivationArguments& gated, int64_t gate_panel, int64_t up_panel);
   void multiply_many_rows(const Int8Weight& weight, int64_t rows, const Int8Task& shared);
+  /// For the tasks of one product.
   void lend_scratch(const Int8Kernel& kernel, int64_t sums, int threads);
-  void take_scratch(const Int8Kernel& kernel, int worker, Int8Task& task) const;
+  void take_scratch(const Int8Kernel& kernel, int worker, Int8Task& task);
 
   /// Where the packed weights lie that are shared out.
   struct Place {
@@ -88,10 +89,11 @@ class Int8LinearDriver {
   std::unordered_map<const int8_t*, Place> next_weights_;
   const int8_t* last_weights_ = nullptr;
   Int8Activations activations_;
-  AlignedMemory results_;               // of every thread: those of a task that go no further
-  std::vector<LargestColumn> largest_;  // of every thread and row
-  AlignedMemory scratch_;               // sums of every thread
-  int64_t scratch_sums_ = 0;            // of one thread
+  AlignedMemory results_;                   // of every thread: those of a task that go no further
+  std::vector<LargestColumn> largest_;      // of every thread and row
+  AlignedMemory scratch_;                   // sums of every thread
+  int64_t scratch_sums_ = 0;                // of one thread
+  std::vector<Int8ArrangedRows> arranged_;  // of every thread
 };
 
 }  // namespace octoformer

@@ -27,30 +27,57 @@ constexpr int kGroupRows = Vec::lanes;
 constexpr int kNarrowedGroups = 2;
 constexpr int kNarrowedRows = kNarrowedGroups * kGroupRows;
 
-/// What products of a block of k read, in scratch.
+/// A task's scratch: first what the next task may find there, if it has the same rows.
+struct NarrowedScratch {
+  int64_t rows, arranged_rows;
+  uint8_t* activations;  // [runs of k][arranged_rows * depth of the run]
+  int32_t* limits;       // [K / 4]
+  uint8_t* shifts;       // [K]
+  int32_t* sums;         // [panels][arranged_rows][kPanel]
+  int8_t* weights;
+  Int8Lack* lacks;
+
+  explicit NarrowedScratch(const Int8Task& task)
+      : rows(task.last_row - task.first_row),
+        arranged_rows((rows + kNarrowedRows - 1) / kNarrowedRows * kNarrowedRows),
+        activations(reinterpret_cast<uint8_t*>(task.sums)),
+        limits(reinterpret_cast<int32_t*>(activations + arranged_rows * task.depth)),
+        shifts(reinterpret_cast<uint8_t*>(limits + task.depth / 4)),
+        sums(task.sums + ((arranged_rows + 2) * task.depth / 4 + 15) / 16 * 16),
+        weights(reinterpret_cast<int8_t*>(sums + arranged_rows * (task.last_panel - task.first_panel) * kPanel)),
+        lacks(reinterpret_cast<Int8Lack*>(weights + kPanel * task.depth_block)) {}
+};
+
+/// What products of a run of k read, in scratch.
 struct NarrowedBlock {
   int64_t rows;
   uint8_t* activations;  // u: [groups of rows][depth / 4][kGroupRows][4]
-  uint8_t* shifts;       // [depth], 0 to 128
   int32_t* limits;       // [depth / 4]: what two pairs of weights may add up to, 16 bits each
+  uint8_t* shifts;       // [depth], 0 to 128
   int8_t* weights;       // of a panel: [depth / 4][kPanel][4]
   Int8Lack* lacks;       // what they lack
-  int64_t lack_count;
+  int64_t lack_count = 0;
   int32_t start[kPanel];  // what u has too much: -shift times the weights, in all
   // Where add_lacks() adds, zeros before and after.
   alignas(64) int32_t columns[kPanel * kNarrowedRows] = {};
+
+  /// The run of k that begins with `first`.
+  NarrowedBlock(const NarrowedScratch& scratch, int64_t first)
+      : rows(scratch.rows),
+        activations(scratch.activations + scratch.arranged_rows * first),
+        limits(scratch.limits + first / 4),
+        shifts(scratch.shifts + first),
+        weights(scratch.weights),
+        lacks(scratch.lacks) {}
 };
 
-inline NarrowedBlock narrowed_block(const Int8Task& task) {
-  NarrowedBlock block;
-  block.rows = task.last_row - task.first_row;
-  const int64_t rows = (block.rows + kNarrowedRows - 1) / kNarrowedRows * kNarrowedRows;
-  block.activations = reinterpret_cast<uint8_t*>(task.sums + rows * (task.last_panel - task.first_panel) * kPanel);
-  block.limits = reinterpret_cast<int32_t*>(block.activations + rows * task.depth_block);
-  block.shifts = reinterpret_cast<uint8_t*>(block.limits + task.depth_block / 4);
-  block.weights = reinterpret_cast<int8_t*>(block.shifts + task.depth_block);
-  block.lacks = reinterpret_cast<Int8Lack*>(block.weights + kPanel * task.depth_block);
-  return block;
+/// Whether the scratch has the task's rows. It has them once this was asked.
+inline bool has_arranged(const Int8Task& task) {
+  if (task.arranged == nullptr) return false;
+  const Int8ArrangedRows rows = {task.activations, task.first_row, task.last_row};
+  const bool known = *task.arranged == rows;
+  *task.arranged = rows;
+  return known;
 }
 
 /// 32767 / U, or 256 where two weights add up to no more in magnitude.
@@ -260,12 +287,14 @@ template <class Unit>
 void many_narrowed_rows_int8(const Int8Task& task) {
   using Narrowed = typename Unit::Narrowed;
   static_assert(kNarrowedRows % Unit::rows == 0 && kNarrowedRows <= kFinishedRows);
-  NarrowedBlock narrowed = narrowed_block(task);
+  const NarrowedScratch scratch(task);
+  const bool arranged = has_arranged(task);
   const uint8_t* block = task.activations + task.first_row * task.row_stride;
   for (int64_t first = 0; first < task.depth; first += task.depth_block, block += task.block_stride) {
-    const int64_t depth = minimum(task.depth_block, task.depth - first), count = task.last_row - task.first_row;
-    arrange_rows<Narrowed>(block, task.row_stride, count, depth, narrowed);
-    int32_t* sums = task.sums;
+    const int64_t depth = minimum(task.depth_block, task.depth - first), count = scratch.rows;
+    NarrowedBlock narrowed(scratch, first);
+    if (!arranged) arrange_rows<Narrowed>(block, task.row_stride, count, depth, narrowed);
+    int32_t* sums = scratch.sums;
     for (int64_t panel = task.first_panel; panel < task.last_panel; ++panel) {
       const int8_t* weights = task.weights + panel * task.panel_stride + first * kPanel;
       const bool fits = narrow_weights<Narrowed>(weights, depth, narrowed);
