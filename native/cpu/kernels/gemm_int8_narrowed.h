@@ -15,7 +15,6 @@
 #include "cpu/kernels/gemm_blocks.h"
 #include "cpu/kernels/gemm_int8_epilogue.h"
 #include "cpu/kernels/gemm_int8_tile.h"
-#include "cpu/kernels/weights_ahead.h"
 
 namespace octoformer {
 namespace {
@@ -267,15 +266,27 @@ template <class Unit>
   }
 }
 
+/// A panel's weights, of which a part is fetched with each tile of the one before.
+struct PanelAhead {
+  const char *next, *end;
+  int64_t part;
+  PanelAhead(const int8_t* weights, int64_t bytes, int64_t parts)
+      : next(reinterpret_cast<const char*>(weights)), end(next + bytes), part((bytes / parts + 63) / 64 * 64) {}
+  [[gnu::always_inline]] void fetch() {
+    const char* const stop = next + part < end ? next + part : end;
+    for (; next < stop; next += 64) __builtin_prefetch(next, 0, 2);
+  }
+};
+
 /// sums [rows, kPanel] of at most kNarrowedRows rows from `first` on, by the tiles of `Unit`.
 template <class Unit>
 void multiply_narrowed_rows(NarrowedBlock& block, int64_t first, int64_t rows, int64_t depth, bool fresh, int32_t* sums,
-                            WeightsAhead& ahead) {
+                            PanelAhead& ahead) {
   static_assert(kGroupRows % Unit::rows == 0);
   const uint8_t* a = block.activations + first * depth;
   for (int64_t r = 0; r < rows; r += Unit::rows) {
     const int64_t group = r / kGroupRows * kGroupRows;
-    ahead.fetch_share(first + r + Unit::rows, block.rows);
+    ahead.fetch();
     narrowed_tile<Unit>(a + group * depth + (r - group) * 4, block, depth, fresh, sums + r * kPanel);
   }
   if (block.lack_count > 0) add_lacks<Unit>(a, block, depth, sums);
@@ -299,7 +310,7 @@ void many_narrowed_rows_int8(const Int8Task& task) {
       const int8_t* weights = task.weights + panel * task.panel_stride + first * kPanel;
       const bool fits = narrow_weights<Narrowed>(weights, depth, narrowed);
       // Of the next panel, between tiles: in a tile's loop the compiler makes the rest slower than fetching gains.
-      WeightsAhead ahead(weights + task.panel_stride, depth * kPanel);
+      PanelAhead ahead(weights + task.panel_stride, depth * kPanel, (count + Narrowed::rows - 1) / Narrowed::rows);
       for (int64_t row = 0; row < count; row += kNarrowedRows, sums += kNarrowedRows * kPanel) {
         const int64_t rows = minimum(kNarrowedRows, count - row);
         if (fits) {
