@@ -32,6 +32,7 @@ struct NarrowedInt8Unit {
     const __m256i last = _mm256_cmpgt_epi16(_mm256_abs_epi16(_mm256_maddubs_epi16(one, w[1])), most);
     return static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_packs_epi16(first, last)));
   }
+  /// The column that comes c-th there.
   static constexpr uint8_t wide_column[16] = {0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15};
   /// Lane c of x[r] and lane r of x[c] change places.
   static inline void transpose(IntVec::I (&x)[8]) {
