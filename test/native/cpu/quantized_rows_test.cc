@@ -318,6 +318,21 @@ TEST_P(QuantizedRowsTest, OnlyLayersThatQuantizeAlikeShare) {
   EXPECT_TRUE(backend_->share_quantized_rows(*counted, *counted)) << "alone it counts its own";
 }
 
+TEST_P(QuantizedRowsTest, OneScaleForAllRowsBesideIntegersOfOutliersIsOfThisCallAlone) {
+  Int8Settings by_row;
+  by_row.threshold = 1.5f;
+  by_row.threshold_unit = ThresholdUnit::row_rms;
+  Int8Settings for_all = by_row;
+  for_all.activation_scales = Int8Granularity::tensor;
+  const Matrix w = random_matrix(20, 70, 41), x = random_matrix(17, 70, 42);
+  Matrix larger = x;
+  for (float& value : larger.values) value *= 1000.0f;
+  const auto weight = pack(w, for_all), other = pack(w, by_row);
+  const Matrix before = multiply(x, *weight, nullptr);
+  multiply(larger, *other, nullptr);
+  EXPECT_TRUE(same_bits(multiply(x, *weight, nullptr), before));
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, QuantizedRowsTest, ::testing::ValuesIn(available_isas()), IsaPrinter());
 
 }  // namespace
