@@ -91,10 +91,9 @@ struct Int8Task {
   int64_t first_row = 0, last_row = 0;
   int64_t first_panel = 0, last_panel = 0;
   Int8Epilogue epilogue;
-  int32_t* sums = nullptr;  // int8_scratch_values() of them, 64-byte aligned
-  float* floats = nullptr;  // int8_scratch_floats() of them, 64-byte aligned
-  /// What the thread's last task has left in `sums`, the same memory; null: nothing.
-  Int8ArrangedRows* arranged = nullptr;
+  int32_t* sums = nullptr;               // int8_scratch_values() of them, 64-byte aligned
+  float* floats = nullptr;               // int8_scratch_floats() of them, 64-byte aligned
+  Int8ArrangedRows* arranged = nullptr;  // that the thread's task before has left in `sums`; many_rows keeps it up
   /// Weights that this thread reads next, which few_rows fetches them meanwhile; null: none.
   const int8_t* ahead = nullptr;
   int64_t ahead_bytes = 0;

@@ -61,10 +61,11 @@ class Int8Activations final : public QuantizedRows {
     std::vector<size_t> outlier_counts;
     std::vector<Int8Grid> grids;
 
-    std::vector<uint8_t> outlier_in;  // whether a feature is an outlier of a row that the worker has seen
-    Int8Entries found;                // of the tile at hand
-    std::vector<int32_t> place;       // of a feature among those of the tile at hand; -1: it has none
-    std::vector<int32_t> counts;      // entries of each feature of the tile
+    // Whether a feature is an outlier of a row that the worker has seen, where the rule is by column.
+    std::vector<uint8_t> outlier_in;
+    Int8Entries found;            // of the tile at hand
+    std::vector<int32_t> place;   // of a feature among those of the tile at hand; -1: it has none
+    std::vector<int32_t> counts;  // entries of each feature of the tile
   };
   class Call;
 

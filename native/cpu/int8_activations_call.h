@@ -57,7 +57,7 @@ class Int8Activations::Call {
       worker.parts.resize(at_once * static_cast<size_t>(row_parts(columns_)));
       worker.outliers.resize(at_once * columns);
     }
-    if (settings_.looks_across_rows()) worker.outlier_in.assign(columns, 0);
+    if (by_column_) worker.outlier_in.assign(columns, 0);
   }
 
   /// Ranges and outlier features of a tile's rows.
@@ -71,7 +71,9 @@ class Int8Activations::Call {
       owner_.below_[at] = has_outliers(found, below) ? below : -1.0f;
       if (owner_.below_[at] >= 0.0f) {
         find_outliers(at, 0, x, worker, found);
-        for (const int32_t k : outliers_of(0, worker)) worker.outlier_in[static_cast<size_t>(k)] = 1;
+        if (by_column_) {
+          for (const int32_t k : outliers_of(0, worker)) worker.outlier_in[static_cast<size_t>(k)] = 1;
+        }
       }
       owner_.ranges_[at] = {found.low, found.high, found.finite};
     }
@@ -324,9 +326,8 @@ class Int8Activations::Call {
     const int64_t stride = tiled_ ? row_tile_ * tile_depth_ : kByteRun;
     for (const int32_t k : outliers) {
       const int32_t integer = grid.integer(x[k]), last = static_cast<int8_t>(integer & 255);
-      const int64_t index = task_.depth_block < task_.depth ? k / task_.depth_block : 0;  // mostly there is one block
-      const int64_t in_block = k - index * task_.depth_block;
-      uint8_t* block = bytes + index * owner_.block_stride_;
+      const int64_t in_block = k % task_.depth_block;
+      uint8_t* block = bytes + k / task_.depth_block * owner_.block_stride_;
       block[in_block / kByteRun * stride + in_block % kByteRun] = static_cast<uint8_t>(last) ^ flip_;
       if (integer != last) owner_.digits_.add(row, k, (integer - last) / 256);
       if (!owner_.sum_.empty()) owner_.sum_[row] += integer - std::clamp(integer, grid.least, 127);

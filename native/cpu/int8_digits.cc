@@ -20,6 +20,14 @@ void Int8Digits::prepare(const Int8Weight& weight, int64_t rows) {
   weights_ = weight.layout();
 }
 
+void Int8Digits::add(size_t row, int64_t feature, int32_t digit) {
+  Int8DigitRow& list = rows_[row];
+  const auto byte = static_cast<uint32_t>(static_cast<uint8_t>(digit));
+  digits_of(row)[list.count++] = {static_cast<int32_t>(weights_.place(0, feature / 4 * 4)),
+                                  static_cast<int32_t>(byte << (feature % 4 * 8))};
+  list.sum += digit;
+}
+
 void Int8Digits::fill_up(size_t first, size_t end) {
   int32_t longest = 0, all = 0;
   for (size_t row = first; row < end; ++row) {

@@ -19,13 +19,7 @@ class Int8Digits {
 
   void begin_row(size_t row) { rows_[row] = {}; }
   /// A number of the row, for its `feature`, that is 256 digit + what its byte holds.
-  void add(size_t row, int64_t feature, int32_t digit) {
-    Int8DigitRow& list = rows_[row];
-    const auto byte = static_cast<uint32_t>(static_cast<uint8_t>(digit));
-    digits_of(row)[list.count++] = {static_cast<int32_t>(weights_.place(0, feature / 4 * 4)),
-                                    static_cast<int32_t>(byte << (feature % 4 * 8))};
-    list.sum += digit;
-  }
+  void add(size_t row, int64_t feature, int32_t digit);
   /// Rows [first, end), a tile of them, are filled up to the same number of digits where that costs little: loops that
   /// are as long each time are foreseen.
   void fill_up(size_t first, size_t end);

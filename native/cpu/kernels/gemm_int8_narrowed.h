@@ -15,6 +15,7 @@
 #include "cpu/kernels/gemm_blocks.h"
 #include "cpu/kernels/gemm_int8_epilogue.h"
 #include "cpu/kernels/gemm_int8_tile.h"
+#include "cpu/kernels/weights_ahead.h"
 
 namespace octoformer {
 namespace {
@@ -49,7 +50,6 @@ struct NarrowedScratch {
 
 /// What products of a run of k read, in scratch.
 struct NarrowedBlock {
-  int64_t rows;
   uint8_t* activations;  // u: [groups of rows][depth / 4][kGroupRows][4]
   int32_t* limits;       // [depth / 4]: what two pairs of weights may add up to, 16 bits each
   uint8_t* shifts;       // [depth], 0 to 128
@@ -62,8 +62,7 @@ struct NarrowedBlock {
 
   /// The run of k that begins with `first`.
   NarrowedBlock(const NarrowedScratch& scratch, int64_t first)
-      : rows(scratch.rows),
-        activations(scratch.activations + scratch.arranged_rows * first),
+      : activations(scratch.activations + scratch.arranged_rows * first),
         limits(scratch.limits + first / 4),
         shifts(scratch.shifts + first),
         weights(scratch.weights),
@@ -72,7 +71,6 @@ struct NarrowedBlock {
 
 /// Whether the scratch has the task's rows. It has them once this was asked.
 inline bool has_arranged(const Int8Task& task) {
-  if (task.arranged == nullptr) return false;
   const Int8ArrangedRows rows = {task.activations, task.first_row, task.last_row};
   const bool known = *task.arranged == rows;
   *task.arranged = rows;
@@ -266,18 +264,6 @@ template <class Unit>
   }
 }
 
-/// A panel's weights, of which a part is fetched with each tile of the one before.
-struct PanelAhead {
-  const char *next, *end;
-  int64_t part;
-  PanelAhead(const int8_t* weights, int64_t bytes, int64_t parts)
-      : next(reinterpret_cast<const char*>(weights)), end(next + bytes), part((bytes / parts + 63) / 64 * 64) {}
-  [[gnu::always_inline]] void fetch() {
-    const char* const stop = next + part < end ? next + part : end;
-    for (; next < stop; next += 64) __builtin_prefetch(next, 0, 2);
-  }
-};
-
 /// sums [rows, kPanel] of at most kNarrowedRows rows from `first` on, by the tiles of `Unit`.
 template <class Unit>
 void multiply_narrowed_rows(NarrowedBlock& block, int64_t first, int64_t rows, int64_t depth, bool fresh, int32_t* sums,
@@ -286,7 +272,7 @@ void multiply_narrowed_rows(NarrowedBlock& block, int64_t first, int64_t rows, i
   const uint8_t* a = block.activations + first * depth;
   for (int64_t r = 0; r < rows; r += Unit::rows) {
     const int64_t group = r / kGroupRows * kGroupRows;
-    ahead.fetch();
+    ahead.fetch_part();
     narrowed_tile<Unit>(a + group * depth + (r - group) * 4, block, depth, fresh, sums + r * kPanel);
   }
   if (block.lack_count > 0) add_lacks<Unit>(a, block, depth, sums);

@@ -86,6 +86,24 @@ int64_t scan_outliers(const float* x, int64_t count, float below, const RowPart*
   const Vec::F limit = Vec::set1(below), nothing = Vec::zero();
   Vec::F low = nothing, high = nothing;
   int64_t number = 0;
+  // Columns [k, end), a word of them at most.
+  const auto scan_word = [&](int64_t k, int64_t end) __attribute__((always_inline)) {
+    uint64_t word = 0;
+    const auto take = [&](Vec::F value, int lane) {
+      const Vec::F magnitude = Vec::abs(value);
+      word |= static_cast<uint64_t>(IntVec::mask_less(limit, magnitude)) << lane;
+      value = Vec::select_less(limit, magnitude, nothing, value);
+      low = Vec::min(value, low);
+      high = Vec::max(value, high);
+    };
+    if (end - k == kWord) {
+#pragma GCC unroll 4
+      for (int lane = 0; lane < kWord; lane += Vec::lanes) take(Vec::load(x + k + lane), lane);
+    } else {
+      for (int lane = 0; k + lane < end; lane += Vec::lanes) take(load_of_row(x, k + lane, end), lane);
+    }
+    for (; word != 0; word &= word - 1) outliers[number++] = static_cast<int32_t>(k) + __builtin_ctzll(word);
+  };
   for (int64_t first = 0; first < count; first += kWord * kScanPart, parts += kWord) {
     const int64_t left = row_parts(count - first), here = left < kWord ? left : kWord;
     uint64_t found = 0;  // parts that have some: a few, and a branch for each part would be hard to foresee
@@ -99,23 +117,7 @@ int64_t scan_outliers(const float* x, int64_t count, float below, const RowPart*
     for (; found != 0; found &= found - 1) {
       const int64_t begin = first + __builtin_ctzll(found) * kScanPart;
       const int64_t end = count - begin < kScanPart ? count : begin + kScanPart;
-      for (int64_t k = begin; k < end; k += kWord) {
-        uint64_t word = 0;
-        const auto take = [&](Vec::F value, int lane) {
-          const Vec::F magnitude = Vec::abs(value);
-          word |= static_cast<uint64_t>(IntVec::mask_less(limit, magnitude)) << lane;
-          value = Vec::select_less(limit, magnitude, nothing, value);
-          low = Vec::min(value, low);
-          high = Vec::max(value, high);
-        };
-        if (end - k >= kWord) {
-#pragma GCC unroll 4
-          for (int lane = 0; lane < kWord; lane += Vec::lanes) take(Vec::load(x + k + lane), lane);
-        } else {
-          for (int lane = 0; k + lane < end; lane += Vec::lanes) take(load_of_row(x, k + lane, count), lane);
-        }
-        for (; word != 0; word &= word - 1) outliers[number++] = static_cast<int32_t>(k) + __builtin_ctzll(word);
-      }
+      for (int64_t k = begin; k < end; k += kWord) scan_word(k, end - k < kWord ? end : k + kWord);
     }
   }
   scan->low = -Vec::reduce_max(Vec::sub(nothing, low));

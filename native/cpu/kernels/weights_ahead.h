@@ -67,5 +67,22 @@ class WeightsAhead {
   int64_t done_;  // of each
 };
 
+/// `bytes` of a panel, of which one part after another is fetched into the second-level cache while the panel before is
+/// multiplied. In one run: with runs side by side 32 sequences are as fast, and a prompt takes 1.2 % longer (Zen 3).
+class PanelAhead {
+ public:
+  PanelAhead(const void* panel, int64_t bytes, int64_t parts)
+      : next_(static_cast<const char*>(panel)), end_(next_ + bytes), part_((bytes / parts + 63) / 64 * 64) {}
+
+  [[gnu::always_inline]] void fetch_part() {
+    const char* const stop = part_ < end_ - next_ ? next_ + part_ : end_;
+    for (; next_ < stop; next_ += 64) __builtin_prefetch(next_, 0, 2);
+  }
+
+ private:
+  const char *next_, *end_;
+  int64_t part_;  // bytes, whole cache lines
+};
+
 }  // namespace
 }  // namespace octoformer
