@@ -14,34 +14,11 @@
 
 #include "cpu/kernels/attention.h"
 #include "cpu/kernels/attention_amx_products.h"
-#include "cpu/kernels/attention_amx_softmax.h"
+#include "cpu/kernels/attention_unit_softmax.h"
+#include "cpu/kernels/attention_units.h"
 
 namespace octoformer {
 namespace {
-
-/// What a worker needs, in this order in its workspace (unit_workspace_floats). There is room for two wherever one
-/// group's neighbour is under way beside it, and for all tiles where they come again with the next group.
-struct UnitWorkspace {
-  float* tile_states[kMaximumWholeTiles];
-  float* group_states[2];
-  float* scores[2];  // [rows][kScoreStride]; a row's weights, bfloat16, take their place from the start of the row on
-  uint16_t* queries[kMaximumWholeTiles];  // [rows][padded_head_dim]
-  uint16_t* page;                         // values of one page
-
-  UnitWorkspace(int64_t head_dim, float* memory) {
-    const auto take = [&](int64_t floats) {
-      float* taken = memory;
-      memory += floats;
-      return taken;
-    };
-    for (float*& state : tile_states) state = take(attention_state_floats(kMaximumUnitRows, head_dim));
-    for (float*& state : group_states) state = take(attention_state_floats(kMaximumUnitRows, head_dim));
-    for (float*& of_group : scores) of_group = take(kMaximumUnitRows * kScoreStride);
-    const auto take_halves = [&](int64_t count) { return reinterpret_cast<uint16_t*>(take(count / 2)); };
-    for (uint16_t*& of_tile : queries) of_tile = take_halves(kMaximumUnitRows * padded_head_dim(head_dim));
-    page = take_halves(value_numbers(head_dim));
-  }
-};
 
 /// Asks for lines of a tile's rows in a matrix of tokens: they are far from each other, where no prefetcher of the
 /// machine looks.
@@ -53,6 +30,8 @@ inline void fetch_rows(const AttentionTile& tile, const float* matrix, int64_t s
     for (int64_t d = 0; d < tile.head_dim; d += kLineFloats) __builtin_prefetch(head + d, Writes, 3);
   }
 }
+
+constexpr int64_t kUnitRows = kMaximumUnitRows;
 
 /// Half of what the second-level cache of a processor with AMX holds: the other half is others'.
 constexpr int64_t kManyBytes = 1 << 20;
@@ -231,7 +210,7 @@ class UnitPipeline {
   ValueProducts values_;
 };
 
-void attend_amx(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace) {
+void attend_on_units(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace) {
   if (first_group >= group_end) return clear_state(tile, state_parts(tile, state));
   UnitWorkspace work(tile.head_dim, workspace);
   work.tile_states[0] = state;
@@ -240,11 +219,11 @@ void attend_amx(const AttentionTile& tile, int64_t first_group, int64_t group_en
            [](const AttentionTile&, const float*) {});
 }
 
-void attend_whole_amx(const AttentionTile* tiles, int64_t count, float* workspace) {
+void attend_whole_on_units(const AttentionTile* tiles, int64_t count, float* workspace) {
   UnitPipeline(tiles, count, UnitWorkspace(tiles->head_dim, workspace)).run(attended_groups, finish_attention);
 }
 
-void score_amx(const AttentionTile& tile, int64_t group, float* scores, float* workspace) {
+void score_on_units(const AttentionTile& tile, int64_t group, float* scores, float* workspace) {
   const UnitWorkspace work(tile.head_dim, workspace);
   KeyRange ranges[kMaximumUnitRows];
   find_ranges(tile, group, ranges);

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "cpu/kernels/amx_blocks.h"
-#include "cpu/kernels/attention_amx_softmax.h"
+#include "cpu/kernels/attention_units.h"
 
 namespace octoformer {
 namespace {
@@ -76,21 +76,6 @@ template <UnitRows Rows>
 inline void store_sums(float* to, int64_t stride) {
   TILE_STORE(0, to, stride);
   if constexpr (Rows != UnitRows::upto_16) TILE_STORE(1, reinterpret_cast<std::byte*>(to) + kTileRow * stride, stride);
-}
-
-inline void round_queries(const AttentionTile& tile, uint16_t* queries) {
-  const int64_t depth = padded_head_dim(tile.head_dim);
-  TileRow at(tile);
-  for (int64_t row = 0; row < tile.rows; ++row, at.next(), queries += depth) {
-    const float* query = tile.query + at.token() * tile.query_stride + at.head() * tile.head_dim;
-    int64_t d = 0;
-    for (; d + 2 * Vec::lanes <= tile.head_dim; d += 2 * Vec::lanes) {
-      Bfloat16Unit::store(queries + d, Bfloat16Unit::narrow(Vec::load(query + d), Vec::load(query + d + Vec::lanes)));
-    }
-    for (; d + Vec::lanes <= tile.head_dim; d += Vec::lanes) Vec::store_bfloat16(queries + d, Vec::load(query + d));
-    for (; d < tile.head_dim; ++d) queries[d] = float_to_bfloat16(query[d]);
-    for (; d < depth; ++d) queries[d] = 0;
-  }
 }
 
 /// Bytes that are fetched into the first-level cache while others are multiplied.
@@ -206,37 +191,6 @@ class ValueProducts {
   float* sums_ = nullptr;
   int64_t column_ = 0, page_ = 0;  // where the next step begins
 };
-
-[[gnu::noinline]] inline bool all_finite(const uint16_t* numbers, int64_t count) {
-  uint16_t found = 0;
-  for (int64_t i = 0; i < count; ++i) found |= static_cast<uint16_t>((numbers[i] & 0x7f80) == 0x7f80);
-  return found == 0;
-}
-
-/// Whether the values of all pages are finite, but for those of keys that all rows attend to.
-inline bool finite_outside(const AttentionTile& tile, int64_t group, PageRange pages, KeyRange all) {
-  for (int64_t page = pages.first; page < pages.end; ++page) {
-    if (all.first <= page * kPageKeys && all.end >= (page + 1) * kPageKeys) continue;
-    // Pairs of keys up to the end of those that all attend to count as such: while they are generated, half of a page.
-    const int64_t start = page * kPageKeys;
-    const int64_t known = all.first <= start && all.end > start ? (all.end - start) / 2 * 2 : 0;
-    const int64_t columns = padded_head_dim(tile.head_dim);
-    const auto* values = reinterpret_cast<const uint16_t*>(page_values(tile, group * kGroupPages + page));
-    if (!all_finite(values + known * columns, (kPageKeys - known) * columns)) return false;
-  }
-  return true;
-}
-
-/// Values of a page with zeros for keys outside of `range` (counted from the page's start).
-inline void clean_values(const std::byte* from, int64_t columns, KeyRange range, uint16_t* to) {
-  const auto* values = reinterpret_cast<const uint16_t*>(from);
-  for (int64_t key = 0; key < kPageKeys; ++key) {
-    for (int64_t column = 0; column < columns; ++column) {
-      const int64_t at = (key / 2 * columns + column) * 2 + key % 2;
-      to[at] = key >= range.first && key < range.end ? values[at] : uint16_t{0};
-    }
-  }
-}
 
 /// The sums where a number is not finite that some row does not attend to: row by row, over pages where there are zeros
 /// instead. A row has the bits that it would have among finite numbers. `room`: for a page's values.

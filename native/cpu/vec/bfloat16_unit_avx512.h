@@ -7,6 +7,8 @@
 #include "cpu/vec/vec_avx512.h"
 
 #define OCTOFORMER_BFLOAT16_UNIT 1
+// What attention needs beside products is there, too.
+#define OCTOFORMER_BFLOAT16_ATTENTION 1
 
 namespace octoformer {
 namespace {
