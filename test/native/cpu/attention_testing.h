@@ -205,7 +205,7 @@ class Layer {
 /// a score into a relative one of a probability. Values are below 1, so outputs have the same absolute error.
 inline constexpr double kTolerance = 2e-5;
 
-/// The relative error of weights that are rounded to bfloat16 next (kernels/attention_amx_softmax.h).
+/// The relative error of weights that are rounded to bfloat16 next (kernels/attention_unit_softmax.h).
 inline constexpr double kRoughExponential = 8.6e-5;
 
 /// What weights of a softmax in bfloat16 (8 bits, nearest) do to an output at most: weights change by factors of
