@@ -5,8 +5,8 @@
 //
 // bfloat16 numbers lie in pairs of what is summed over, as bfloat16 units want them: keys
 // [padded head_dim / 2][kKeyValuePageTokens][2], values [kKeyValuePageTokens / 2][padded head_dim][2].
-// Only this file, store_key_value.cc, kernels/key_value_blocks.h, attention_amx.h and its products, attention_dots.h and
-// attention_units.h know the layout.
+// Only this file, store_key_value.cc, kernels/key_value_blocks.h and what attends on units (attention_amx.h and its
+// products, attention_dots.h, attention_units.h) know the layout.
 #pragma once
 #include <cstddef>
 #include <cstdint>

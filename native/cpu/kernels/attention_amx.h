@@ -210,7 +210,8 @@ class UnitPipeline {
   ValueProducts values_;
 };
 
-void attend_on_units(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state, float* workspace) {
+void attend_on_units(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state,
+                     float* workspace) {
   if (first_group >= group_end) return clear_state(tile, state_parts(tile, state));
   UnitWorkspace work(tile.head_dim, workspace);
   work.tile_states[0] = state;

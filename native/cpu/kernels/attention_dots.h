@@ -78,8 +78,8 @@ inline void dot_group_keys(const AttentionTile& tile, int64_t group, PageRange p
     const std::byte* const next[2] = {page_after(page + 1), nullptr};
     const auto rows_from = [&](int64_t row, auto fetches) {
       with_size<2 * kFewDotRows>(tile.rows - row, [&](auto tag) {
-        dot_keys<decltype(tag)::size, 1, decltype(fetches)::size == 1>(
-            queries + row * depth, depth, keys, next, scores + row * kScoreStride + page * kPageKeys);
+        dot_keys<decltype(tag)::size, 1, decltype(fetches)::size == 1>(queries + row * depth, depth, keys, next,
+                                                                       scores + row * kScoreStride + page * kPageKeys);
       });
     };
     rows_from(0, SizeTag<1>{});

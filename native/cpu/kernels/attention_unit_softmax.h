@@ -1,6 +1,6 @@
-// The softmax between the products on bfloat16 units: scores become weights, rounded to bfloat16, some rows side by side
-// and over whole pages. Rows that end in different places would leave loops at different times, and a processor that
-// guesses wrong when loses more than the keys too many take.
+// The softmax between the products on bfloat16 units: scores become weights, rounded to bfloat16, some rows side by
+// side and over whole pages. Rows that end in different places would leave loops at different times, and a processor
+// that guesses wrong when loses more than the keys too many take.
 #pragma once
 #include <stdint.h>
 
