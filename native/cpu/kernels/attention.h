@@ -337,14 +337,20 @@ void finish_attention(const AttentionTile& tile, const float* state) {
   }
 }
 
-void attend_whole_tiles(const AttentionTile* tiles, int64_t count, float* workspace) {
-  float* state = workspace;
-  workspace += attention_state_floats(kMaximumTileRows, tiles->head_dim);
+/// Writes the rows of `out` of some tiles, one after another. attend: as AttentionKernels::attend.
+template <class Attend>
+inline void attend_each(const AttentionTile* tiles, int64_t count, const Attend& attend, float* state,
+                        float* workspace) {
   for (int64_t i = 0; i < count; ++i) {
     const GroupRange groups = attended_groups(tiles[i]);
-    attend_tile(tiles[i], groups.first, groups.end, state, workspace);
+    attend(tiles[i], groups.first, groups.end, state, workspace);
     finish_attention(tiles[i], state);
   }
+}
+
+void attend_whole_tiles(const AttentionTile* tiles, int64_t count, float* workspace) {
+  attend_each(tiles, count, attend_tile, workspace,
+              workspace + attention_state_floats(kMaximumTileRows, tiles->head_dim));
 }
 
 void score_tile(const AttentionTile& tile, int64_t group, float* scores, float* workspace) {
@@ -355,15 +361,12 @@ void score_tile(const AttentionTile& tile, int64_t group, float* scores, float* 
   const GroupMasks masks = tile.sparse.any() ? group_masks(tile, group) : GroupMasks{};
   multiply_keys(tile, group, queries, ranges, tile.sparse.any() ? &masks : nullptr, scores, workspace,
                 queries + kMaximumTileRows * tile.head_dim);
+  if (!tile.sparse.any()) return finish_tile_scores(tile, group, ranges, scores);
   for (int64_t row = 0; row < tile.rows; ++row) {
-    if (tile.sparse.any()) {
-      for (int64_t page = 0; page < kGroupPages; ++page) {
-        const KeyMask mask = masks.rows[row][page];
-        if (mask != 0) finish_page(tile, row, group, page, mask, scores + row * kScoreStride);
-      }
-      continue;
+    for (int64_t page = 0; page < kGroupPages; ++page) {
+      const KeyMask mask = masks.rows[row][page];
+      if (mask != 0) finish_page(tile, row, group, page, mask, scores + row * kScoreStride);
     }
-    if (ranges[row].first < ranges[row].end) finish_scores(tile, row, group, ranges[row], scores + row * kScoreStride);
   }
 }
 

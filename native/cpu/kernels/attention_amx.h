@@ -234,9 +234,7 @@ void score_on_units(const AttentionTile& tile, int64_t group, float* scores, flo
   while (keys.steps_left() > 0) keys.step();
   TILE_RELEASE();
   LET_TILES_SEE_MEMORY();
-  for (int64_t row = 0; row < tile.rows; ++row) {
-    if (ranges[row].first < ranges[row].end) finish_scores(tile, row, group, ranges[row], scores + row * kScoreStride);
-  }
+  finish_tile_scores(tile, group, ranges, scores);
 }
 
 }  // namespace

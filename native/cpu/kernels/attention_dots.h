@@ -10,6 +10,7 @@
 #include "cpu/kernels/attention.h"
 #include "cpu/kernels/attention_unit_softmax.h"
 #include "cpu/kernels/attention_units.h"
+#include "cpu/kernels/bfloat16_pairs.h"
 
 namespace octoformer {
 namespace {
@@ -17,10 +18,14 @@ namespace {
 constexpr int64_t kUnitRows = kMaximumTileRows;
 
 constexpr int kPageVectors = kPageKeys / Vec::lanes;
-/// Registers of sums, of 32: two more pages' or columns' vectors and a broadcast pair have to find room beside them.
+/// Registers of sums, of 32: those of keys or values (four at most) and of a broadcast pair lie beside them.
 constexpr int kDotSums = 24;
+/// Rows beside a page's keys.
+constexpr int kDotRows = kDotSums / kPageVectors;
 /// So few rows leave their sums waiting for one another: they take two pages at a time.
-constexpr int kFewDotRows = kDotSums / kPageVectors / 2;
+constexpr int kFewDotRows = kDotRows / 2;
+/// From one row's weights to the next one's, which lie where its scores lay.
+constexpr int64_t kWeightStride = 2 * kScoreStride;
 
 /// scores[row][key] = queries[row] . keys[.][key] for all keys of `Pages` pages that follow each other. `next`: keys to
 /// fetch meanwhile, of as many pages; where `Fetches`.
@@ -44,12 +49,7 @@ template <int Rows, int Pages, bool Fetches>
       key[v] = Bfloat16Unit::load(page + pair);
       if constexpr (Fetches) prefetch(next[v / kPageVectors] + 2 * pair);
     }
-#pragma GCC unroll 12
-    for (int row = 0; row < Rows; ++row) {
-      const Bfloat16Unit::Pairs query = Bfloat16Unit::broadcast(queries + row * depth + d);
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sums[row][v] = Bfloat16Unit::accumulate(query, key[v], sums[row][v]);
-    }
+    multiply_pairs(queries + d, depth, key, sums);
   }
 #pragma GCC unroll 12
   for (int row = 0; row < Rows; ++row) {
@@ -77,19 +77,19 @@ inline void dot_group_keys(const AttentionTile& tile, int64_t group, PageRange p
     const std::byte* const keys[2] = {page_keys(tile, first + page), nullptr};
     const std::byte* const next[2] = {page_after(page + 1), nullptr};
     const auto rows_from = [&](int64_t row, auto fetches) {
-      with_size<2 * kFewDotRows>(tile.rows - row, [&](auto tag) {
+      with_size<kDotRows>(tile.rows - row, [&](auto tag) {
         dot_keys<decltype(tag)::size, 1, decltype(fetches)::size == 1>(queries + row * depth, depth, keys, next,
                                                                        scores + row * kScoreStride + page * kPageKeys);
       });
     };
     rows_from(0, SizeTag<1>{});
-    for (int64_t row = 2 * kFewDotRows; row < tile.rows; row += 2 * kFewDotRows) rows_from(row, SizeTag<0>{});
+    for (int64_t row = kDotRows; row < tile.rows; row += kDotRows) rows_from(row, SizeTag<0>{});
   }
 }
 
 /// sums[row][column] += weights[row] . values[.][column] over the keys of `count` pages, for a block of columns.
-/// weights_of: the first row's, a page's 32 after those of the page before; values_of(i): the ith page's from the first
-/// of these columns on.
+/// A row's weights of a page follow those of the page before; values_of(i): the ith page's from the first of these
+/// columns on.
 template <int Rows, int Vectors, class Values>
 [[gnu::always_inline]] inline void dot_values(const uint16_t* weights, const Values& values_of, int64_t count,
                                               int64_t columns, float* sums) {
@@ -105,12 +105,7 @@ template <int Rows, int Vectors, class Values>
       Bfloat16Unit::Pairs value[Vectors];
 #pragma GCC unroll 4
       for (int v = 0; v < Vectors; ++v) value[v] = Bfloat16Unit::load(values + v * 2 * Vec::lanes);
-#pragma GCC unroll 12
-      for (int row = 0; row < Rows; ++row) {
-        const Bfloat16Unit::Pairs weight = Bfloat16Unit::broadcast(weights + row * 2 * kScoreStride + key);
-#pragma GCC unroll 4
-        for (int v = 0; v < Vectors; ++v) sum[row][v] = Bfloat16Unit::accumulate(weight, value[v], sum[row][v]);
-      }
+      multiply_pairs(weights + key, kWeightStride, value, sum);
     }
   }
 #pragma GCC unroll 12
@@ -126,12 +121,13 @@ inline void dot_group_values(const uint16_t* weights, const Values& values_of, i
                              int64_t columns, float* sums) {
   int64_t column = 0;
   const auto take = [&](auto tag) {
-    constexpr int kVectors = decltype(tag)::size, kRows = kDotSums / kVectors < 12 ? kDotSums / kVectors : 12;
+    constexpr int kVectors = decltype(tag)::size,
+                  kRows = kDotSums / kVectors < kDotRows ? kDotSums / kVectors : kDotRows;
     for (; column + kVectors * Vec::lanes <= columns; column += kVectors * Vec::lanes) {
       const auto of_columns = [&](int64_t page) { return values_of(page) + 2 * column; };
       for (int64_t row = 0; row < rows; row += kRows) {
         with_size<kRows>(rows - row, [&](auto block) {
-          dot_values<decltype(block)::size, kVectors>(weights + row * 2 * kScoreStride, of_columns, count, columns,
+          dot_values<decltype(block)::size, kVectors>(weights + row * kWeightStride, of_columns, count, columns,
                                                       sums + row * columns + column);
         });
       }
@@ -154,12 +150,12 @@ inline void dot_group_values(const uint16_t* weights, const Values& values_of, i
       clean_values(page_values(tile, group * kGroupPages + page), columns,
                    {ranges[row].first - start, ranges[row].end - start}, room);
       dot_group_values(
-          weights + row * 2 * kScoreStride + start, [=](int64_t) { return room; }, 1, 1, columns, sums + row * columns);
+          weights + row * kWeightStride + start, [=](int64_t) { return room; }, 1, 1, columns, sums + row * columns);
     }
   }
 }
 
-/// One group's maxima, totals and sums.
+/// One group's maxima, totals and sums, of all rows.
 inline void attend_group_on_units(const AttentionTile& tile, int64_t group, const UnitWorkspace& work,
                                   const AttentionState& out) {
   KeyRange ranges[kUnitRows];
@@ -186,20 +182,16 @@ inline void attend_group_on_units(const AttentionTile& tile, int64_t group, cons
 
 void attend_on_units(const AttentionTile& tile, int64_t first_group, int64_t group_end, float* state,
                      float* workspace) {
+  if (first_group >= group_end) return clear_state(tile, state_parts(tile, state));
   const UnitWorkspace work(tile.head_dim, workspace);
   round_queries(tile, work.queries[0]);
-  clear_state(tile, state_parts(tile, state));
   attend_groups(tile, first_group, group_end, state, work.group_states[0],
                 [&](int64_t group, const AttentionState& out) { attend_group_on_units(tile, group, work, out); });
 }
 
 void attend_whole_on_units(const AttentionTile* tiles, int64_t count, float* workspace) {
   float* state = UnitWorkspace(tiles->head_dim, workspace).tile_states[0];
-  for (int64_t i = 0; i < count; ++i) {
-    const GroupRange groups = attended_groups(tiles[i]);
-    attend_on_units(tiles[i], groups.first, groups.end, state, workspace);
-    finish_attention(tiles[i], state);
-  }
+  attend_each(tiles, count, attend_on_units, state, workspace);
 }
 
 void score_on_units(const AttentionTile& tile, int64_t group, float* scores, float* workspace) {
@@ -208,9 +200,7 @@ void score_on_units(const AttentionTile& tile, int64_t group, float* scores, flo
   find_ranges(tile, group, ranges);
   round_queries(tile, work.queries[0]);
   dot_group_keys(tile, group, pages_of(block_range(ranges, tile.rows).any), work.queries[0], scores);
-  for (int64_t row = 0; row < tile.rows; ++row) {
-    if (ranges[row].first < ranges[row].end) finish_scores(tile, row, group, ranges[row], scores + row * kScoreStride);
-  }
+  finish_tile_scores(tile, group, ranges, scores);
 }
 
 }  // namespace

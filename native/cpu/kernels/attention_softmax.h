@@ -69,6 +69,13 @@ inline float finish_scores(const AttentionTile& tile, int64_t row, int64_t group
   return Vec::reduce_max(maximum);
 }
 
+/// finish_scores of all rows of the tile that attend to something in the group.
+inline void finish_tile_scores(const AttentionTile& tile, int64_t group, const KeyRange* ranges, float* scores) {
+  for (int64_t row = 0; row < tile.rows; ++row) {
+    if (ranges[row].first < ranges[row].end) finish_scores(tile, row, group, ranges[row], scores + row * kScoreStride);
+  }
+}
+
 /// Whether exponents are products times a factor (that leaves their order as it is; 0 times -inf would be NaN).
 inline bool only_scaled(const AttentionTile& tile) {
   return tile.scale > 0.0f && tile.softcap <= 0.0f && tile.slopes == nullptr && tile.distance_bias == nullptr;

@@ -92,12 +92,7 @@ inline void softmax_rows(PageRange pages, float factor, float* scores, float* ma
 template <class Meanwhile>
 inline void softmax_tile(const AttentionTile& tile, int64_t group, const KeyRange* ranges, KeyRange all,
                          PageRange pages, float* scores, float* maxima, float* totals, const Meanwhile& meanwhile) {
-  if (!only_scaled(tile)) {
-    for (int64_t row = 0; row < tile.rows; ++row) {
-      if (ranges[row].first >= ranges[row].end) continue;
-      finish_scores(tile, row, group, ranges[row], scores + row * kScoreStride);
-    }
-  }
+  if (!only_scaled(tile)) finish_tile_scores(tile, group, ranges, scores);
   mask_pages(ranges, all, pages, tile.rows, scores);
   const float factor = exponents_of_score(tile);
   for (int64_t row = 0; row < tile.rows; row += kSoftmaxRows) {

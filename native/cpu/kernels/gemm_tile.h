@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "cpu/gemm_kernels.h"
+#include "cpu/kernels/bfloat16_pairs.h"
 
 namespace octoformer {
 namespace {
@@ -121,12 +122,7 @@ struct Bfloat16UnitForm {
     Bfloat16Unit::Pairs b[Vectors];
 #pragma GCC unroll 16
     for (int v = 0; v < Vectors; ++v) b[v] = Bfloat16Unit::load(w[v] + k * kPanel);
-#pragma GCC unroll 16
-    for (int r = 0; r < Rows; ++r) {
-      const Bfloat16Unit::Pairs x = Bfloat16Unit::broadcast(a + r * stride + k);
-#pragma GCC unroll 16
-      for (int v = 0; v < Vectors; ++v) sums[r][v] = Bfloat16Unit::accumulate(x, b[v], sums[r][v]);
-    }
+    multiply_pairs(a + k, stride, b, sums);
   }
 };
 #endif
