@@ -20,10 +20,10 @@ constexpr int64_t kUnitRows = kMaximumTileRows;
 constexpr int kPageVectors = kPageKeys / Vec::lanes;
 /// Registers of sums, of 32: those of keys or values (four at most) and of a broadcast pair lie beside them.
 constexpr int kDotSums = 24;
-/// Rows beside a page's keys.
-constexpr int kDotRows = kDotSums / kPageVectors;
+/// Rows beside a page's keys (one where tests emulate vectors of one lane).
+constexpr int kDotRows = kPageVectors < kDotSums ? kDotSums / kPageVectors : 1;
 /// So few rows leave their sums waiting for one another: they take two pages at a time.
-constexpr int kFewDotRows = kDotRows / 2;
+constexpr int kFewDotRows = (kDotRows + 1) / 2;
 /// From one row's weights to the next one's, which lie where its scores lay.
 constexpr int64_t kWeightStride = 2 * kScoreStride;
 
